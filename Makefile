@@ -1,0 +1,161 @@
+# talkoot's law: what is built from what, and who may use whom.
+#
+#	common is three archives, each standing only on the ones before it:
+#	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
+#	jobs/job.c ("what a job is") stands on data. coordinator, worker and the CLI
+#	stand on all of that and never on each other. sandbox stands on libc and
+#	libseccomp alone. Each program's link line names what it may use, so an
+#	upward call does not link; `make layers` links the lower tiers alone.
+#
+# Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan.
+
+VERSION := 0.1.0
+CC ?= cc
+PREFIX ?= /usr/local
+DESTDIR ?=
+B := $(if $(SAN),build/asan,build)
+BIN := $(B)/bin
+
+# --- flags -----------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wvla -Wformat=2 -Wundef -Wwrite-strings \
+	-Wimplicit-fallthrough -Wnull-dereference
+WERROR ?=
+OPT ?= -O2 -g
+HARDEN := -fstack-protector-strong -fstack-clash-protection -fPIE -D_FORTIFY_SOURCE=2
+HARDEN_LD := -pie -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed
+ifdef SAN
+OPT := -O1 -g
+HARDEN := -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+HARDEN_LD := -pie -fsanitize=address,undefined
+endif
+CFLAGS_ALL = -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -I. $(OPT) $(WARN) $(WERROR) \
+	$(HARDEN) -MMD -MP $(CFLAGS)
+LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
+
+# --- the house -------------------------------------------------------------------------------
+GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
+IO := $(addprefix common/,loop.c httpd.c fetch.c tus.c)
+DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
+JOB := jobs/job.c
+JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
+COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
+WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
+SANDBOX := $(filter-out sandbox/main.c,$(wildcard sandbox/*.c))
+
+obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
+lib = $(B)/lib/lib$(1).a
+
+# What each tier may use of the world. Only named here.
+USE_DATA := -lcrypto -lssl -ljansson
+USE_SERVE := -levent_core -levent_extra -levent_openssl
+USE_FETCH := -lcurl
+USE_STORE := -lsqlite3
+USE_BOX := -lseccomp
+
+PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
+EXAMPLES := fold fold-report
+
+.PHONY: all deps demo check unit system layers shape bench format install uninstall clean fuzz programs
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+all: programs
+programs: $(addprefix $(BIN)/,$(PROGRAMS) $(EXAMPLES))
+
+$(B)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+define archive
+$(call lib,$(1)): $(call obj,$(2))
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	ar rcs $$@ $$^
+endef
+$(eval $(call archive,ground,$(GROUND)))
+$(eval $(call archive,data,$(DATA)))
+$(eval $(call archive,io,$(IO)))
+$(eval $(call archive,job,$(JOB)))
+$(eval $(call archive,jobs,$(JOBS)))
+$(eval $(call archive,coordinator,$(COORDINATOR)))
+$(eval $(call archive,worker,$(WORKER)))
+$(eval $(call archive,sandbox,$(SANDBOX)))
+
+COMMON_LIBS := $(call lib,io) $(call lib,data) $(call lib,ground)
+link = @mkdir -p $(@D); set -x; $(CC) $(LDFLAGS_ALL) -o $@ $^
+
+$(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+$(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
+	$(link) $(USE_SERVE) $(USE_STORE) $(USE_DATA)
+$(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+$(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
+	$(link) $(USE_BOX)
+
+# The example job is a stranger's program: static, and nothing of ours linked in.
+$(BIN)/fold: jobs/examples/fold/fold.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $< -lm
+$(BIN)/fold-report: jobs/examples/fold/report.c Makefile
+	@mkdir -p $(@D)
+	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+
+# --- deps ------------------------------------------------------------------------------------
+PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libjansson-dev \
+	libsqlite3-dev libssl-dev libseccomp-dev
+TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static ca-certificates
+
+deps:
+	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
+
+# --- two commands ----------------------------------------------------------------------------
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@jobs/examples/fold/demo.sh $(BIN)
+
+check: deps
+	@$(MAKE) --no-print-directory WERROR=-Werror all
+	@$(MAKE) --no-print-directory WERROR=-Werror layers
+	@$(MAKE) --no-print-directory WERROR=-Werror SAN=1 unit-programs
+	@tests/run.sh build/asan/unit build/bin
+
+# --- tests -----------------------------------------------------------------------------------
+UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
+UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(call lib,$(l)))
+.PHONY: unit-programs
+unit-programs: $(UNIT)
+$(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_BOX) $(USE_DATA) -lm
+unit:
+	@$(MAKE) --no-print-directory SAN=1 unit-programs
+	@tests/run.sh build/asan/unit
+system: all
+	@tests/run.sh - build/bin
+
+# Each tier, linked whole with only what stands below it: an undefined symbol is an upward call.
+layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call lib,$(l)))
+	@tests/layers.sh "$(CC)" $(B)
+
+shape:
+	@tests/shape.sh
+bench:
+	@echo "benchmarks: make bench-NAME for NAME in: $(patsubst tests/bench/%.sh,%,$(wildcard tests/bench/*.sh))"
+format:
+	clang-format -i $$(git ls-files '*.c' '*.h')
+
+# --- install ---------------------------------------------------------------------------------
+MAN := $(wildcard docs/man/*.1)
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
+	$(if $(MAN),install -m 0644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
+clean:
+	rm -rf build
