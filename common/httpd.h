@@ -23,7 +23,7 @@ typedef void route_fn(void *arg, struct req *r);
 
 struct route {
 	const char *method; /* "GET" also serves HEAD, without the body */
-	const char *path;   /* exact, or each "*" one path segment: "/v1/jobs/STAR/verdicts" with STAR for "*" */
+	const char *path;   /* exact, or each "*" one path segment */
 	route_fn *handle;
 	size_t body_max; /* larger bodies are 413; 0: no body allowed */
 };

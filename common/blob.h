@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * blob.h: the content-addressed store: bytes in files named by their SHA-256.
+ *
+ *	DIR/sha256/ab/abcdef…   whole blobs, 0444, fsynced before they get this name
+ *	DIR/partial/TAG         bytes on their way in
+ *
+ * A blob is verified while it is written and again when it is opened to be used. Two
+ * processes may write the same blob: each has its own partial file, and rename makes one of them
+ * the blob. The quota counts whole and partial bytes.
+ */
+#ifndef COMMON_BLOB_H
+#define COMMON_BLOB_H
+
+#include "common/base.h"
+#include "common/digest.h"
+#include "common/err.h"
+
+#define BLOB_SIZE_MAX ((int64_t)64 << 30)
+#define BLOB_TAG_MAX 100 /* [A-Za-z0-9._-] */
+
+struct blobs;
+struct blob_in;
+
+/* What messages call a blob. */
+struct blob {
+	struct digest digest, root;
+	int64_t size;
+};
+
+/* Opens or makes the store in `dir`; counts what is there; removes partial files older than a
+ * day. quota_bytes 0: none. */
+int blobs_open(struct blobs **out, const char *dir, int64_t quota_bytes, struct err *e);
+void blobs_close(struct blobs *s);
+int64_t blobs_bytes(const struct blobs *s);
+
+/* Size, or -1 when it is not there. */
+int64_t blob_size(struct blobs *s, const struct digest *d);
+/* A read-only descriptor and the size. Verifies all of it the first time this process opens it and
+ * whenever size, inode or mtime changed since; a damaged one is removed: ERR_UNKNOWN_BLOB. Marks it used now. */
+int blob_open(struct blobs *s, const struct digest *d, int *fd, int64_t *size, struct err *e);
+/* The whole of a blob of at most max bytes. Yours. */
+int blob_read(struct blobs *s, const struct digest *d, char **out, size_t *n, size_t max, struct err *e);
+int blob_remove(struct blobs *s, const struct digest *d, struct err *e);
+/* The path of a whole blob: for the box, which opens it itself. Yours. */
+char *blob_path(const struct blobs *s, const struct digest *d) MUST_USE;
+
+/* Write: start (a tag that is there already resumes: blob_in_offset() bytes are held), add, finish.
+ * expect: the digest it must have (NULL: any); size: what it must be (-1: any). Beyond quota or size:
+ * ERR_FULL, ERR_TOO_BIG, at the start where the size is known. */
+int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag, const struct digest *expect,
+	int64_t size, struct err *e);
+int64_t blob_in_offset(const struct blob_in *in);
+int blob_in_add(struct blob_in *in, const void *bytes, size_t n, struct err *e);
+/* Verify, fsync, name. *b (may be NULL) gets digest, pieces root and size. Frees `in` either way; a wrong
+ * digest is ERR_DIGEST and the bytes are gone. */
+int blob_in_finish(struct blob_in *in, struct blob *b, struct err *e);
+/* Let go: keep the partial file for later, or drop it. */
+void blob_in_leave(struct blob_in *in);
+void blob_in_drop(struct blob_in *in);
+/* All of a file, or of memory, in one call. */
+int blob_put_fd(struct blobs *s, int fd, struct blob *b, struct err *e);
+int blob_put(struct blobs *s, const void *bytes, size_t n, struct blob *b, struct err *e);
+
+/* Remove least recently used whole blobs that `keep` does not want kept, until n more bytes fit
+ * the quota. -1 (ERR_FULL) when they cannot. */
+int blobs_make_room(struct blobs *s, int64_t n, bool (*keep)(void *arg, const struct digest *d), void *arg,
+	struct err *e);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * job.h: what a job is: one signed manifest, whose tasks are implied.
+ *
+ * The manifest is the payload of a MSG_JOB; the job id is the SHA-256 of its payload bytes. A million
+ * tasks are a range, a product of parameters, or a list blob (NDJSON, a line a task).
+ * This is the one place that turns (manifest, index) into what a program is given, so the worker,
+ * `--try` and `verify --rerun` cannot differ.
+ */
+#ifndef JOBS_JOB_H
+#define JOBS_JOB_H
+
+#include "common/blob.h"
+#include "common/msg.h"
+
+#define JOB_MANIFEST_MAX 65536
+#define JOB_TASKS_MAX 1048576 /* a task costs the coordinator 16 bytes while its job is open */
+#define JOB_PROGRAMS_MAX 8
+#define JOB_FILES_MAX 64
+#define JOB_ARGS_MAX 256
+#define JOB_OUTPUTS_MAX 16
+#define JOB_PARAMS_MAX 16
+#define JOB_LIST_MAX (256 * MIB)
+#define JOB_LIST_LINE_MAX 65536
+#define JOB_QUORUM_MAX 15
+#define JOB_RESULTS_MAX 64
+
+/* Limits and their defaults; `--help` prints these. */
+#define JOB_CPU_S 3600
+#define JOB_WALL_S 7200
+#define JOB_MEMORY_MIB 512
+#define JOB_DISK_MIB 256
+#define JOB_OUTPUT_MIB 64
+#define JOB_PROCESSES 32
+#define JOB_THREADS 1
+
+enum job_profile { PROFILE_COMPUTE, PROFILE_FILES, PROFILE_IMAGE };
+enum job_tasks { TASKS_RANGE, TASKS_LIST, TASKS_PRODUCT };
+
+struct job_program {
+	char platform[40]; /* "x86_64-linux" */
+	char name[101];    /* argv[0] */
+	struct blob blob;
+};
+
+struct job_file {
+	char name[101]; /* /in/NAME */
+	struct blob blob;
+};
+
+struct job_param {
+	char name[41];
+	char **values;
+	size_t n;
+};
+
+struct job {
+	struct digest id; /* of the payload bytes */
+	struct id submitter;
+	char name[201];
+	enum job_profile profile;
+	struct job_program programs[JOB_PROGRAMS_MAX];
+	size_t n_programs;
+	char **args;
+	size_t n_args;
+	enum job_tasks tasks;
+	int64_t count;
+	struct blob list; /* TASKS_LIST */
+	struct job_param *params; /* TASKS_PRODUCT */
+	size_t n_params;
+	struct job_file *files;
+	size_t n_files;
+	char **outputs; /* globs below /out */
+	size_t n_outputs;
+	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
+	int quorum;         /* of assurance "quorum:N" */
+	char assurance[32];
+	int64_t max_results;
+	int64_t max_failures; /* 0: no such limit; beyond it the job is cancelled */
+	int64_t priority;     /* -10 … 10 */
+	bool deterministic;
+};
+
+/* What one task is given. */
+struct job_task {
+	int64_t index;
+	char *name, *line; /* of a list; NULL when there is none */
+	bool has_stdin_blob;
+	struct blob stdin_blob;    /* a task a file */
+	char *stdin_text;          /* a task a line: the line and its newline; NULL: none */
+	struct job_param_value { char *name, *value; } *params; /* product and table */
+	size_t n_params;
+	char **argv; /* argv[0] is the program's name; NULL at the end; placeholders replaced */
+};
+
+/* Read and check the meaning of an opened MSG_JOB, with the field at fault named. What belongs to a
+ * later issue is ERR_REFUSED naming the missing feature. */
+int job_read(struct job *job, const struct msg *m, struct err *e);
+void job_release(struct job *job);
+
+/* The task's inputs. `list` is the list blob's bytes (only for TASKS_LIST). */
+int job_task(struct job_task *t, const struct job *job, int64_t index, const char *list, size_t n,
+	struct err *e);
+void job_task_release(struct job_task *t);
+
+/* The seed of a task: SHA-256("talkoot-seed" ‖ job id bytes ‖ decimal index). */
+struct digest job_seed(const struct job *job, int64_t index);
+
+/* The program for `platform`, or NULL. */
+const struct job_program *job_program(const struct job *job, const char *platform);
+
+/* Whether `path` (below /out) is declared by the job's output globs: `*` and `?` match within a path
+ * component, `**` across. */
+bool job_declares(const struct job *job, const char *path);
+
+/* Call fn for every blob that the manifest names (programs, files, list; not those in the list). */
+int job_each_blob(const struct job *job, int (*fn)(void *arg, const struct blob *b, const char *what),
+	void *arg);
+/* The same for the stdin blobs of a list's lines. Checks every line. */
+int job_each_list_blob(const struct job *job, const char *list, size_t n,
+	int (*fn)(void *arg, const struct blob *b, const char *what), void *arg, struct err *e);
+
+/* JSON of a blob descriptor; NULL-safe reading of a shape-checked one. */
+json_t *blob_to_json(const struct blob *b) MUST_USE;
+void blob_from_json(struct blob *b, const json_t *j);
+
+/* What an executable is: for submit's checks and the worker's. */
+enum elf_kind { ELF_NOT, ELF_STATIC, ELF_DYNAMIC, ELF_SCRIPT, ELF_FOREIGN };
+/* From the first bytes of a file (4096 are enough); platform gets e.g. "x86_64-linux". */
+enum elf_kind elf_look(const void *bytes, size_t n, char platform[40]);
+/* The platform this program runs on. */
+const char *platform_here(void);
+
+#endif
