@@ -7,6 +7,8 @@
  */
 #include "sandbox/given.h"
 
+#include "sandbox/program.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
