@@ -30,7 +30,9 @@ static const char *const pinned[] = {
 };
 
 /* Libraries that would ask the machine how many processors it has. */
-static const char *const per_thread[] = { "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS" };
+static const char *const per_thread[] = {
+	"GOMAXPROCS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS",
+};
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 _Static_assert(LEN(always) + LEN(pinned) + LEN(per_thread) < ENV_MAX, "the environment fits");

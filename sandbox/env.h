@@ -13,7 +13,7 @@
 
 struct env {
 	char *words[ENV_MAX]; /* NAME=VALUE; NULL at the end, as execve wants it */
-	char threads[3][40];
+	char threads[5][40];
 };
 
 /* The same limits give the same environment, on every machine. Pure. */
