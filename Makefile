@@ -90,14 +90,13 @@ $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinato
 	$(link) $(USE_SERVE) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
-$(BIN)/talkoot-sandbox: HARDEN_LD := $(BOX_LD)
-$(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
-	$(link) $(USE_BOX)
-
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.
 BOX_LD := $(if $(SAN),$(HARDEN_LD),-static-pie $(filter-out -pie,$(HARDEN_LD)))
 $(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"sha256:$(shell sha256sum sandbox/policy.h | cut -c1-64)"'
 $(B)/obj/sandbox/filter.o: sandbox/policy.h
+$(BIN)/talkoot-sandbox: HARDEN_LD := $(BOX_LD)
+$(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
+	$(link) $(USE_BOX)
 
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile

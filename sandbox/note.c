@@ -43,11 +43,13 @@ int note_recv(int sock, struct note *n, int *fd)
 	ssize_t got;
 
 	*fd = -1;
+	/* ECONNRESET comes once, when the other side ended without having read our last word; what it
+	 * had sent before comes after that. */
 	do {
 		got = recvmsg(sock, &m, MSG_CMSG_CLOEXEC);
-	} while (got < 0 && errno == EINTR);
+	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (got <= 0)
-		return got == 0 || errno == ECONNRESET ? 0 : -1;
+		return (int)got;
 	h = CMSG_FIRSTHDR(&m);
 	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
 		memcpy(fd, CMSG_DATA(h), sizeof(*fd));

@@ -33,6 +33,7 @@
 #define ROOT_ENTRIES_MAX 64 /* of --root's top level; a usual system has 20 */
 #define DISK_SLACK_MIB 1    /* so that exactly the limit fits and one byte more is seen */
 #define INODE_SLACK 16
+#define WORK ".talkoot-work" /* where that tmpfs stands for a moment */
 
 /* --- namespaces --------------------------------------------------------------------------- */
 
@@ -149,7 +150,7 @@ struct trees {
 
 static const char *const devices[] = { "null", "zero", "urandom" };
 /* Names at the top that are ours, or would show the machine. */
-static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp" };
+static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp", WORK };
 
 /* A private clone of what is at `path`, with `attributes` set on it and all below. */
 static int clone_tree(const char *path, uint64_t attributes)
@@ -360,13 +361,13 @@ static int place_work(int64_t disk_mib, int *work, struct why *w)
 
 	snprintf(options, sizeof(options), "mode=0755,size=%lldm,nr_inodes=%d",
 		(long long)disk_mib + DISK_SLACK_MIB, SPACE_INODES + INODE_SLACK);
-	if (mkdir("work", 0755) || mkdir("out", 0755) || mkdir("tmp", 0755) ||
-		mount("work", "work", "tmpfs", flags, options) || mkdir("work/out", 0755) ||
-		mkdir("work/tmp", 0755) || mount("work/out", "out", NULL, MS_BIND, NULL) ||
-		mount("work/tmp", "tmp", NULL, MS_BIND, NULL))
+	if (mkdir(WORK, 0755) || mkdir("out", 0755) || mkdir("tmp", 0755) ||
+		mount("work", WORK, "tmpfs", flags, options) || mkdir(WORK "/out", 0755) ||
+		mkdir(WORK "/tmp", 0755) || mount(WORK "/out", "out", NULL, MS_BIND, NULL) ||
+		mount(WORK "/tmp", "tmp", NULL, MS_BIND, NULL))
 		return why_sys(w, "making /out and /tmp");
-	*work = open("work", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (*work < 0 || umount2("work", MNT_DETACH) || rmdir("work"))
+	*work = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*work < 0 || umount2(WORK, MNT_DETACH) || rmdir(WORK))
 		return why_sys(w, "making /out and /tmp");
 	return 0;
 }

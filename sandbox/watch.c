@@ -106,6 +106,7 @@ static pid_t fork_box(enum box_profile profile, unsigned *layers, struct why *w)
 		missing(w, *layers, each);
 		return -1;
 	}
+	w->text[0] = 0; /* what compute does without is told by the layers alone */
 	return space_fork(*layers, w);
 }
 
