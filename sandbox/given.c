@@ -54,10 +54,13 @@ static int open_for(const char *flag, const char *path, int how, int *fd, struct
 	return 0;
 }
 
+/* No path, or "-": our own. */
 static int open_stream(const char *flag, const char *path, int own, int how, int *fd, struct why *w)
 {
 	struct stat st;
 
+	if (path && strcmp(path, "-") == 0)
+		path = NULL;
 	if (path ? open_for(flag, path, how, fd, w) : (*fd = fcntl(own, F_DUPFD_CLOEXEC, 3)) < 0)
 		return path ? -1 : why_sys(w, "%s is closed", flag);
 	if (fstat(*fd, &st))
