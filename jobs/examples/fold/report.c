@@ -428,7 +428,7 @@ static const struct fold *report_show(const struct report *r)
 	return show ? &show->best : NULL;
 }
 
-enum { CELL = 40, MARGIN = 44, HEAD = 92, FOOT = 60, WIDTH_MIN = 520 };
+enum { CELL = 46, MARGIN = 48, HEAD = 92, FOOT = 60, WIDTH_MIN = 560 };
 
 /* The page, and where the lattice lies on it. */
 struct canvas {
@@ -506,7 +506,7 @@ static void draw_head(const struct canvas *c)
 		"fill=\"#1d2733\">%s: energy %s%d",
 		mid, c->f->name, minus(c->f->energy), abs(c->f->energy));
 	if (k)
-		fprintf(c->out, "<tspan font-weight=\"normal\"> (best known %s%d)</tspan>", minus(k->best),
+		fprintf(c->out, "<tspan font-weight=\"normal\" dx=\"8\">(best known %s%d)</tspan>", minus(k->best),
 			abs(k->best));
 	fprintf(c->out,
 		"</text>\n<text x=\"%d\" y=\"68\" text-anchor=\"middle\" font-size=\"14\" fill=\"#5b6672\">"
@@ -516,7 +516,7 @@ static void draw_head(const struct canvas *c)
 
 static void draw_contacts(const struct canvas *c)
 {
-	fputs("<g stroke=\"#d1603d\" stroke-width=\"2.5\" stroke-dasharray=\"3 4\">\n", c->out);
+	fputs("<g stroke=\"#d1603d\" stroke-width=\"3\" stroke-dasharray=\"4 4\">\n", c->out);
 	for (int i = 0; i < c->f->n; i++)
 		for (int j = 0; j < i; j++)
 			if (is_contact(c->f, i, j))
@@ -556,16 +556,16 @@ static void draw_beads(const struct canvas *c)
 
 static void draw_legend(const struct canvas *c)
 {
-	int x = c->width / 2 - 215, y = c->height - 28;
+	int x = c->width / 2 - 228, y = c->height - 28;
 
 	draw_bead(c->out, x, y, 'H');
-	draw_bead(c->out, x + 142, y, 'P');
+	draw_bead(c->out, x + 160, y, 'P');
 	fprintf(c->out,
-		"<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#d1603d\" stroke-width=\"2.5\" "
-		"stroke-dasharray=\"3 4\"/>\n<g font-size=\"14\" fill=\"#1d2733\">\n"
+		"<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#d1603d\" stroke-width=\"3\" "
+		"stroke-dasharray=\"4 4\"/>\n<g font-size=\"14\" fill=\"#1d2733\">\n"
 		"<text x=\"%d\" y=\"%d\">H, hydrophobic</text>\n<text x=\"%d\" y=\"%d\">P, polar</text>\n"
 		"<text x=\"%d\" y=\"%d\">H\xe2\x80\x93H contact, \xe2\x88\x92" "1 each</text>\n</g>\n",
-		x + 240, y, x + 270, y, x + 18, y + 5, x + 160, y + 5, x + 278, y + 5);
+		x + 270, y, x + 302, y, x + 18, y + 5, x + 178, y + 5, x + 310, y + 5);
 }
 
 static void draw(const char *path, const struct fold *f)
