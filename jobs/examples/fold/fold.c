@@ -30,11 +30,11 @@
 
 #define NAME_MAX_LEN 40
 #define BEADS_MIN 4
-#define BEADS_MAX 128 /* see `struct chain`: the lattice has room for no more */
+#define BEADS_MAX 128    /* see `struct chain`: the lattice has room for no more */
 #define LINE_MAX_LEN 256 /* 40 + 128 + two numbers of 20 digits + 4 separators, rounded up */
-#define STEPS_MAX UINT64_C(1000000000000) /* about ten hours: a slip of the keyboard, not a task */
-#define STEPS_DEFAULT UINT64_C(8000000) /* a quarter to half a second on a machine of 2023 */
-#define SEED_MAX ((uint64_t)INT64_MAX) /* the seed is echoed in JSON, whose readers have signed 64 bits */
+#define STEPS_MAX UINT64_C(1000000000000) /* some fifteen hours; more is a slip of the keyboard */
+#define STEPS_DEFAULT UINT64_C(8000000)   /* 0.3 to 0.5 s on an AMD EPYC core */
+#define SEED_MAX ((uint64_t)INT64_MAX)    /* it is echoed in JSON, read as signed 64 bits */
 
 /* --- the task ------------------------------------------------------------------------------- */
 
@@ -132,7 +132,8 @@ static void task_read(struct task *t)
 
 	read_line(line);
 	take_word(&at, t->name, 1, NAME_MAX_LEN, is_name, "NAME is 1 to 40 of A-Z a-z 0-9 . _ -");
-	t->n = take_word(&at, t->sequence, BEADS_MIN, BEADS_MAX, is_bead, "SEQUENCE is 4 to 128 of H P");
+	t->n = take_word(
+		&at, t->sequence, BEADS_MIN, BEADS_MAX, is_bead, "SEQUENCE is 4 to 128 of H P");
 	t->seed = take_number(&at, 0, SEED_MAX, "SEED is a whole number below 2^63");
 	t->steps = STEPS_DEFAULT;
 	if (*at)
@@ -248,7 +249,8 @@ static int chain_contacts(const struct chain *c, int lo, int hi)
 
 			if (j < 0 || !c->h[j] || j == i - 1 || j == i + 1)
 				continue;
-			sum += j < i || j > hi; /* a pair inside lo..hi counts once, from its later bead */
+			/* A pair inside lo..hi counts once, from its later bead. */
+			sum += j < i || j > hi;
 		}
 	}
 	return sum;
@@ -334,7 +336,7 @@ static int pull_draw(const struct chain *c, struct pull *p, uint32_t bits)
 	return ahead < 0 || ahead >= c->n ? pull_end(c, p, way) : pull_inner(c, p, way);
 }
 
-/* Put the pulled beads on their new sites; `p` then holds their old ones: doing it twice undoes it. */
+/* Put the pulled beads on their new sites; `p` then holds their old ones: twice undoes it. */
 static void pull_swap(struct chain *c, struct pull *p)
 {
 	for (int k = 0, j = p->first; k < p->count; k++, j -= p->d)
@@ -370,14 +372,14 @@ static void chain_step(struct chain *c, int beta, uint64_t random)
 
 /* --- replica exchange ----------------------------------------------------------------------- */
 
-/* Five temperatures from 0.35 to 0.53, evenly spaced in beta so that one gap prices every swap; the
- * paper has five from 0.32 to 0.44 (its 160 to 220 in units of the gas constant). Of the ladders
- * tried on S1-6, S1-7 and S1-8 with 24 seeds each, those like this one did best: colder ones or
- * ones with more rungs reach -42 on S1-8 half as often, and fewer or warmer ones lose on the others. */
+/* Five temperatures from 0.35 to 0.53 (in energies of one contact), evenly spaced in beta so that
+ * one gap prices every swap. Of the ladders tried on S1-6, S1-7 and S1-8 with 24 seeds each, those
+ * like this one did best: colder ones or ones with more rungs reach -42 on S1-8 half as often, and
+ * a warmer one or one of fewer rungs loses on the others. */
 #define RUNGS 5
 #define BETA_COLD 46
 #define BETA_GAP 4
-#define SWEEP 500 /* steps between two offers to swap; the paper's phi */
+#define SWEEP 500 /* steps of a rung between two offers to swap */
 
 /* Rung 0 is the coldest. Rungs swap their chains, never their temperatures. */
 struct search {
@@ -417,7 +419,8 @@ static void search_exchange(struct search *s, int from)
 	for (int r = from; r + 1 < RUNGS; r += 2) {
 		struct chain *cold = s->rung[r], *hot = s->rung[r + 1];
 
-		if (!accepts(BETA_GAP * (hot->energy - cold->energy), (uint32_t)(rng_next(&s->rng) >> 32)))
+		if (!accepts(BETA_GAP * (hot->energy - cold->energy),
+			    (uint32_t)(rng_next(&s->rng) >> 32)))
 			continue;
 		s->rung[r] = hot;
 		s->rung[r + 1] = cold;
@@ -512,10 +515,10 @@ static int answer(const struct task *t, const struct search *s)
 	if (recount(t->sequence, fold, t->n, &energy) || energy != s->best)
 		abort(); /* a bug in the search: rather no answer than a wrong one */
 	len = snprintf(line, sizeof line,
-		       "{\"name\":\"%s\",\"sequence\":\"%s\",\"seed\":%llu,\"energy\":%d,\"fold\":\"%s\","
-		       "\"steps\":%llu,\"found\":%llu}\n",
-		       t->name, t->sequence, (unsigned long long)t->seed, energy, fold,
-		       (unsigned long long)s->steps, (unsigned long long)s->found);
+		"{\"name\":\"%s\",\"sequence\":\"%s\",\"seed\":%llu,\"energy\":%d,\"fold\":\"%s\","
+		"\"steps\":%llu,\"found\":%llu}\n",
+		t->name, t->sequence, (unsigned long long)t->seed, energy, fold,
+		(unsigned long long)s->steps, (unsigned long long)s->found);
 	return put(line, (size_t)len);
 }
 

@@ -2,11 +2,11 @@
  *
  * report.c (fold-report): read the results of a fold job, believe none of them, say what was found.
  *
- * `fold-report RESULTS_DIR` walks RESULTS_DIR/results.ndjson as `talkoot results` writes it. For each
- * valid task it reads RESULTS_DIR/INDEX/stdout, checks that it answers the task's line, lays the
- * fold on the lattice again, and counts its energy anew. A fold that crosses itself, a wrong energy
- * or anything malformed is named on standard error and left out; the exit code is then 1. What
- * remains becomes a table, a sequence a line, and with -o a drawing of the best fold.
+ * `fold-report RESULTS_DIR` walks RESULTS_DIR/results.ndjson as `talkoot results` writes it. For
+ * each valid task it reads RESULTS_DIR/INDEX/stdout, checks that it answers the task's line, lays
+ * the fold on the lattice again, and counts its energy anew. A fold that crosses itself, a wrong
+ * energy or anything malformed is named on standard error and left out; the exit code is then 1.
+ * What remains becomes a table, a sequence a line, and with -o a drawing of the best fold.
  *
  * Whether two workers really agreed on those bytes is the business of `talkoot verify`, not ours.
  */
@@ -26,11 +26,11 @@
 #define NAME_MAX_LEN 40 /* these three as in fold.c */
 #define BEADS_MIN 4
 #define BEADS_MAX 128
-#define KNOWN_MAX 256 /* lines of a sequences file: the whole literature has fewer */
-#define GROUPS_MAX 256 /* different sequences in one job */
+#define KNOWN_MAX 256    /* lines of a sequences file: the whole literature has fewer */
+#define GROUPS_MAX 256   /* different sequences in one job */
 #define RECORD_MAX 65536 /* bytes of a line of results.ndjson: a real one has some hundreds */
-#define ANSWER_MAX 4096 /* bytes of a task's stdout: a real one has at most 600 */
-#define FAULTS_SHOWN 20 /* a spoilt directory should not scroll the first fault away */
+#define ANSWER_MAX 4096  /* bytes of a task's stdout: a real one has at most 600 */
+#define FAULTS_SHOWN 20  /* a spoilt directory should not scroll the first fault away */
 
 /* --- faults --------------------------------------------------------------------------------- */
 
@@ -103,7 +103,7 @@ static void known_read(const char *path)
 {
 	char line[512], name[128], sequence[256], rest[2];
 	FILE *f = fopen(path, "r");
-	int length, best;
+	int length, best, words;
 
 	if (!f)
 		die(2, "cannot read %s: %s", path, strerror(errno));
@@ -114,8 +114,10 @@ static void known_read(const char *path)
 			continue;
 		if (n_known == KNOWN_MAX)
 			die(2, "%s has more than %d sequences", path, KNOWN_MAX);
-		if (sscanf(line, "%127s %9d %9d %255s %1s", name, &length, &best, sequence, rest) != 4 ||
-		    !is_name(name) || !is_sequence(sequence) || (size_t)length != strlen(sequence))
+		words = sscanf(
+			line, "%127s %9d %9d %255s %1s", name, &length, &best, sequence, rest);
+		if (words != 4 || !is_name(name) || !is_sequence(sequence) ||
+			(size_t)length != strlen(sequence))
 			die(2, "%s: not NAME LENGTH BEST SEQUENCE: %.80s", path, line);
 		memcpy(k->name, name, strlen(name) + 1);
 		memcpy(k->sequence, sequence, strlen(sequence) + 1);
@@ -177,7 +179,7 @@ static const char *fold_walk(struct fold *f, const char *steps)
 
 /* --- a task's answer ------------------------------------------------------------------------ */
 
-/* Read a small regular file whole into `buf`; returns its length, or says why not and returns -1. */
+/* Read a small regular file whole into `buf`; returns its length, or -1 after saying why. */
 static long read_small(const char *path, char *buf, size_t max)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hold us up */
@@ -218,8 +220,8 @@ static int answer_check(struct fold *f, json_t *answer, const char *line, const 
 	json_int_t seed;
 	int energy;
 
-	if (json_unpack(answer, "{s:s, s:s, s:I, s:i, s:s}", "name", &name, "sequence", &sequence, "seed",
-			&seed, "energy", &energy, "fold", &steps))
+	if (json_unpack(answer, "{s:s, s:s, s:I, s:i, s:s}", "name", &name, "sequence", &sequence,
+		    "seed", &seed, "energy", &energy, "fold", &steps))
 		return fault("%s is not a fold's answer", path);
 	if (seed < 0 || !is_name(name) || !is_sequence(sequence))
 		return fault("%s: its name, sequence or seed is malformed", path);
@@ -235,7 +237,9 @@ static int answer_check(struct fold *f, json_t *answer, const char *line, const 
 		return fault("%s claims energy %d, its fold has %d", path, energy, f->energy);
 	k = known_find(sequence);
 	if (k && f->energy < k->best)
-		fprintf(stderr, "fold-report: %s: energy %d is below the best known %d: news, or a wrong table\n",
+		fprintf(stderr,
+			"fold-report: %s: energy %d is below the best known %d: "
+			"news, or a wrong table\n",
 			path, f->energy, k->best);
 	return 0;
 }
@@ -272,7 +276,7 @@ struct report {
 	struct group group[GROUPS_MAX];
 	size_t n;
 	long valid, waiting; /* tasks with and without a believed result */
-	long next; /* lowest index the next record may have */
+	long next;           /* lowest index the next record may have */
 };
 
 static struct group *report_group(struct report *r, const struct fold *f)
@@ -280,7 +284,7 @@ static struct group *report_group(struct report *r, const struct fold *f)
 	size_t i = 0;
 
 	while (i < r->n && (strcmp(r->group[i].best.name, f->name) ||
-			    strcmp(r->group[i].best.sequence, f->sequence)))
+				   strcmp(r->group[i].best.sequence, f->sequence)))
 		i++;
 	if (i == GROUPS_MAX)
 		return NULL;
@@ -307,7 +311,7 @@ static int report_add(struct report *r, const struct fold *f)
 	return 0;
 }
 
-/* Take one record of results.ndjson. Tasks that failed or wait have no fold: they are counted only. */
+/* Take one record of results.ndjson. Tasks that failed or wait have no fold: they are counted. */
 static int report_record(struct report *r, json_t *record, const char *dir, long row)
 {
 	const char *state, *line = NULL;
@@ -315,12 +319,13 @@ static int report_record(struct report *r, json_t *record, const char *dir, long
 	int code = 0;
 	struct fold f;
 
-	if (json_unpack(record, "{s:I, s:s, s?i, s?s}", "index", &index, "state", &state, "exit", &code,
-			"line", &line))
+	if (json_unpack(record, "{s:I, s:s, s?i, s?s}", "index", &index, "state", &state, "exit",
+		    &code, "line", &line))
 		return fault("results.ndjson, line %ld: no record of a task", row);
 	if (index < r->next || index > INT32_MAX)
-		return fault("results.ndjson, line %ld: index %" JSON_INTEGER_FORMAT " is out of order", row,
-			     index);
+		return fault("results.ndjson, line %ld: index %" JSON_INTEGER_FORMAT
+			     " is out of order",
+			row, index);
 	r->next = (long)index + 1;
 	if (strcmp(state, "valid") != 0 || code != 0) {
 		r->waiting++;
@@ -378,11 +383,11 @@ static void report_row(const struct group *g, int width)
 
 	if (k) {
 		snprintf(best, sizeof best, "%d", k->best);
-		snprintf(reached, sizeof reached, "%ld of %ld", g->best.energy <= k->best ? g->reached : 0,
-			 g->runs);
+		snprintf(reached, sizeof reached, "%ld of %ld",
+			g->best.energy <= k->best ? g->reached : 0, g->runs);
 	}
-	printf("%-*s  %6d  %4ld  %10d  %10s  %s\n", width, g->best.name, g->best.n, g->runs, g->best.energy,
-	       best, reached);
+	printf("%-*s  %6d  %4ld  %10d  %10s  %s\n", width, g->best.name, g->best.n, g->runs,
+		g->best.energy, best, reached);
 }
 
 static void report_print(const struct report *r)
@@ -392,11 +397,12 @@ static void report_print(const struct report *r)
 	for (size_t i = 0; i < r->n; i++)
 		if ((int)strlen(r->group[i].best.name) > width)
 			width = (int)strlen(r->group[i].best.name);
-	printf("%-*s  %6s  %4s  %10s  %10s  %s\n", width, "sequence", "length", "runs", "best found",
-	       "best known", "runs that reached it");
+	printf("%-*s  %6s  %4s  %10s  %10s  %s\n", width, "sequence", "length", "runs",
+		"best found", "best known", "runs that reached it");
 	for (size_t i = 0; i < r->n; i++)
 		report_row(&r->group[i], width);
-	printf("%ld folds checked: none crosses itself, every energy was counted anew.\n", r->valid);
+	printf("%ld folds checked: none crosses itself, every energy was counted anew.\n",
+		r->valid);
 	if (r->waiting)
 		printf("%ld tasks have no believed result (yet).\n", r->waiting);
 }
@@ -434,7 +440,7 @@ enum { CELL = 46, MARGIN = 48, HEAD = 92, FOOT = 60, WIDTH_MIN = 560 };
 struct canvas {
 	FILE *out;
 	const struct fold *f;
-	int turned; /* a tall fold is laid on its side */
+	int turned;    /* a tall fold is laid on its side */
 	int left, top; /* page position of the lattice's corner */
 	int min_x, min_y;
 	int width, height;
@@ -497,19 +503,21 @@ static void draw_head(const struct canvas *c)
 
 	fprintf(c->out,
 		"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" "
-		"viewBox=\"0 0 %d %d\" font-family=\"'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif\">\n"
+		"viewBox=\"0 0 %d %d\" "
+		"font-family=\"'Helvetica Neue', Arial, 'DejaVu Sans', sans-serif\">\n"
 		"<title>%s, energy %d</title>\n"
 		"<rect width=\"100%%\" height=\"100%%\" fill=\"#fbfaf7\"/>\n",
 		c->width, c->height, c->width, c->height, c->f->name, c->f->energy);
 	fprintf(c->out,
-		"<text x=\"%d\" y=\"42\" text-anchor=\"middle\" font-size=\"22\" font-weight=\"bold\" "
-		"fill=\"#1d2733\">%s: energy %s%d",
+		"<text x=\"%d\" y=\"42\" text-anchor=\"middle\" "
+		"font-size=\"22\" font-weight=\"bold\" fill=\"#1d2733\">%s: energy %s%d",
 		mid, c->f->name, minus(c->f->energy), abs(c->f->energy));
 	if (k)
-		fprintf(c->out, "<tspan font-weight=\"normal\" dx=\"8\">(best known %s%d)</tspan>", minus(k->best),
-			abs(k->best));
+		fprintf(c->out, "<tspan font-weight=\"normal\" dx=\"8\">(best known %s%d)</tspan>",
+			minus(k->best), abs(k->best));
 	fprintf(c->out,
-		"</text>\n<text x=\"%d\" y=\"68\" text-anchor=\"middle\" font-size=\"14\" fill=\"#5b6672\">"
+		"</text>\n<text x=\"%d\" y=\"68\" text-anchor=\"middle\" "
+		"font-size=\"14\" fill=\"#5b6672\">"
 		"%d beads on the square lattice, found by task %ld (seed %" PRIu64 ")</text>\n",
 		mid, c->f->n, c->f->index, c->f->seed);
 }
@@ -527,9 +535,9 @@ static void draw_contacts(const struct canvas *c)
 
 static void draw_backbone(const struct canvas *c)
 {
-	fputs("<polyline fill=\"none\" stroke=\"#8694a3\" stroke-width=\"6\" stroke-linejoin=\"round\" "
-	      "stroke-linecap=\"round\" points=\"",
-	      c->out);
+	fputs("<polyline fill=\"none\" stroke=\"#8694a3\" stroke-width=\"6\" "
+	      "stroke-linejoin=\"round\" stroke-linecap=\"round\" points=\"",
+		c->out);
 	for (int i = 0; i < c->f->n; i++)
 		fprintf(c->out, "%s%d,%d", i ? " " : "", across(c, i), down(c, i));
 	fputs("\"/>\n", c->out);
@@ -538,20 +546,22 @@ static void draw_backbone(const struct canvas *c)
 static void draw_bead(FILE *out, int x, int y, char bead)
 {
 	fprintf(out,
-		"<circle cx=\"%d\" cy=\"%d\" r=\"11\" fill=\"%s\" stroke=\"#1f4e79\" stroke-width=\"2.5\"/>\n", x, y,
-		bead == 'H' ? "#1f4e79" : "#ffffff");
+		"<circle cx=\"%d\" cy=\"%d\" r=\"11\" fill=\"%s\" "
+		"stroke=\"#1f4e79\" stroke-width=\"2.5\"/>\n",
+		x, y, bead == 'H' ? "#1f4e79" : "#ffffff");
 }
 
-/* The beads, with the number of the first and the last written in them: which way the chain runs. */
+/* The beads, with the number of the first and the last written in them: its direction. */
 static void draw_beads(const struct canvas *c)
 {
 	for (int i = 0; i < c->f->n; i++)
 		draw_bead(c->out, across(c, i), down(c, i), c->f->sequence[i]);
 	for (int i = 0; i < c->f->n; i += c->f->n - 1)
 		fprintf(c->out,
-			"<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" font-size=\"11\" font-weight=\"bold\" "
-			"fill=\"%s\">%d</text>\n",
-			across(c, i), down(c, i) + 4, c->f->sequence[i] == 'H' ? "#ffffff" : "#1f4e79", i + 1);
+			"<text x=\"%d\" y=\"%d\" text-anchor=\"middle\" "
+			"font-size=\"11\" font-weight=\"bold\" fill=\"%s\">%d</text>\n",
+			across(c, i), down(c, i) + 4,
+			c->f->sequence[i] == 'H' ? "#ffffff" : "#1f4e79", i + 1);
 }
 
 static void draw_legend(const struct canvas *c)
@@ -561,10 +571,13 @@ static void draw_legend(const struct canvas *c)
 	draw_bead(c->out, x, y, 'H');
 	draw_bead(c->out, x + 160, y, 'P');
 	fprintf(c->out,
-		"<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" stroke=\"#d1603d\" stroke-width=\"3\" "
-		"stroke-dasharray=\"4 4\"/>\n<g font-size=\"14\" fill=\"#1d2733\">\n"
-		"<text x=\"%d\" y=\"%d\">H, hydrophobic</text>\n<text x=\"%d\" y=\"%d\">P, polar</text>\n"
-		"<text x=\"%d\" y=\"%d\">H\xe2\x80\x93H contact, \xe2\x88\x92" "1 each</text>\n</g>\n",
+		"<line x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\" "
+		"stroke=\"#d1603d\" stroke-width=\"3\" stroke-dasharray=\"4 4\"/>\n"
+		"<g font-size=\"14\" fill=\"#1d2733\">\n"
+		"<text x=\"%d\" y=\"%d\">H, hydrophobic</text>\n"
+		"<text x=\"%d\" y=\"%d\">P, polar</text>\n"
+		"<text x=\"%d\" y=\"%d\">H\xe2\x80\x93H contact, \xe2\x88\x92"
+		"1 each</text>\n</g>\n",
 		x + 270, y, x + 302, y, x + 18, y + 5, x + 178, y + 5, x + 310, y + 5);
 }
 
@@ -595,8 +608,8 @@ static const char usage[] =
 	"Check the folds in a directory written by `talkoot results JOB --output RESULTS_DIR`\n"
 	"and print what was found.\n"
 	"  -o, --output BEST.svg  draw the best fold\n"
-	"  --sequences FILE       lines NAME LENGTH BEST SEQUENCE of what is known, instead of the\n"
-	"                         compiled-in benchmark\n"
+	"  --sequences FILE       lines NAME LENGTH BEST SEQUENCE of what is known,\n"
+	"                         instead of the compiled-in benchmark\n"
 	"Exit: 0 all results are right, 1 one is not, 2 usage.\n";
 
 struct options {
@@ -646,7 +659,8 @@ int main(int argc, char **argv)
 	else if (o.svg)
 		die(1, "no fold to draw");
 	if (faults > FAULTS_SHOWN)
-		fprintf(stderr, "fold-report: %lu faults in all, the first %d shown\n", faults, FAULTS_SHOWN);
+		fprintf(stderr, "fold-report: %lu faults in all, the first %d shown\n", faults,
+			FAULTS_SHOWN);
 	if (fflush(stdout))
 		die(1, "cannot write the report: %s", strerror(errno));
 	return faults ? 1 : 0;
