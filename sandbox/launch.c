@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #define SAMPLE_MS 20
+#define CPU_SLACK_US 50000 /* the kernel counts RLIMIT_CPU in ticks */
 #define MIB (1024 * 1024LL)
 
 struct launch {
@@ -38,7 +39,7 @@ struct launch {
 	pid_t init;
 	struct cgroup cgroup;
 	bool killed, ended;
-	int64_t began_us, output_bytes, max_kib;
+	int64_t began_us, output_bytes;
 };
 
 static int64_t now_us(void)
@@ -170,10 +171,25 @@ static int open_all(struct launch *l, struct fail *f)
 
 /* --- the loop ---------------------------------------------------------------------------------- */
 
+/* What the whole box has used up to now. */
+static struct sample take_sample(struct launch *l)
+{
+	struct run *r = l->run;
+	struct sample s;
+
+	sample_take(&s, l->init);
+	if (s.memory_kib > r->max_rss_kib)
+		r->max_rss_kib = s.memory_kib;
+	if (s.cpu_us > r->cpu_us)
+		r->cpu_us = s.cpu_us;
+	return s;
+}
+
 static void end_box(struct launch *l, enum box_reason reason)
 {
 	if (l->ended || l->killed)
 		return;
+	take_sample(l); /* init, which would have told, dies without a word */
 	l->killed = true;
 	l->run->reason = reason;
 	kill(l->init, SIGKILL);
@@ -217,7 +233,8 @@ static void judge_end(struct launch *l, const struct note *note)
 {
 	struct run *r = l->run;
 
-	r->cpu_us = note->cpu_us;
+	if (note->cpu_us > r->cpu_us)
+		r->cpu_us = note->cpu_us;
 	if (note->max_rss_kib > r->max_rss_kib)
 		r->max_rss_kib = note->max_rss_kib;
 	r->exit = WIFEXITED(note->status) ? WEXITSTATUS(note->status) : 0;
@@ -266,11 +283,8 @@ static bool disk_is_full(const struct launch *l)
 static void sample(struct launch *l)
 {
 	const struct box_limits *limits = &l->spec->limits;
-	struct sample s;
+	struct sample s = take_sample(l);
 
-	sample_take(&s, l->init);
-	if (s.memory_kib > l->run->max_rss_kib)
-		l->run->max_rss_kib = s.memory_kib;
 	if (s.memory_kib > limits->memory_mib * 1024)
 		end_box(l, BOX_MEMORY);
 	else if (s.cpu_us > limits->cpu_s * 1000000)
@@ -394,7 +408,7 @@ static void judge_limits(struct launch *l)
 		return;
 	if (cgroup_hit(&l->cgroup) || r->max_rss_kib > limits->memory_mib * 1024)
 		r->reason = BOX_MEMORY;
-	else if (r->cpu_us >= limits->cpu_s * 1000000)
+	else if (r->cpu_us + CPU_SLACK_US >= limits->cpu_s * 1000000)
 		r->reason = BOX_CPU;
 	else if (disk_is_full(l))
 		r->reason = BOX_DISK;
