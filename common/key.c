@@ -63,6 +63,13 @@ static int check_private(int fd, const char *path, struct err *e)
 	return 0;
 }
 
+/* An encrypted file is no key of ours; without this OpenSSL would ask at the terminal. */
+static int no_password(char *out, int size, int writing, void *arg)
+{
+	(void)out, (void)size, (void)writing, (void)arg;
+	return -1;
+}
+
 int key_load(struct key **out, const char *path, struct err *e)
 {
 	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
@@ -77,16 +84,29 @@ int key_load(struct key **out, const char *path, struct err *e)
 	if (fd_read_all(&text, &n, fd, KEY_FILE_MAX, e))
 		return err_wrap(e, "reading key %s", path);
 	BIO *bio = BIO_new_mem_buf(text, (int)n);
-	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL) : NULL;
+	EVP_PKEY *pkey = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL) : NULL;
 	BIO_free(bio);
 	OPENSSL_cleanse(text, n);
 	free(text);
+	ERR_clear_error();
 	if (!pkey || EVP_PKEY_get_id(pkey) != EVP_PKEY_ED25519) {
 		EVP_PKEY_free(pkey);
 		return err_set(e, ERR_MALFORMED, "%s is not an Ed25519 private key in PEM", path);
 	}
 	*out = wrap(pkey);
 	return 0;
+}
+
+/* fsync the folder of a new file, so that the name lasts as the bytes do. */
+static int sync_folder(const char *path, struct err *e)
+{
+	auto_free char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+
+	if (slash)
+		slash[slash == dir] = '\0';
+	auto_close int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) ? err_sys(e, "syncing the folder of %s", path) : 0;
 }
 
 int key_save(const struct key *k, const char *path, struct err *e)
@@ -100,7 +120,8 @@ int key_save(const struct key *k, const char *path, struct err *e)
 	int ok = bio && PEM_write_bio_PKCS8PrivateKey(bio, k->pkey, NULL, NULL, 0, NULL, NULL);
 	assert(ok == 1);
 	long n = BIO_get_mem_data(bio, &pem);
-	int bad = fd_write_all(fd, pem, (size_t)n, e) || (fsync(fd) && err_sys(e, "syncing"));
+	int bad = fd_write_all(fd, pem, (size_t)n, e) || (fsync(fd) && err_sys(e, "syncing")) ||
+		sync_folder(path, e);
 	OPENSSL_cleanse(pem, (size_t)n);
 	BIO_free(bio);
 	if (bad) {
