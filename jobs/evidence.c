@@ -280,10 +280,9 @@ static int check_agreement(struct evidence *v, const struct judged *j, struct er
 		r = named(v, j, i, &workers[i], e);
 		if (!r)
 			return -1;
-		struct digest outcome = outcome_of(r);
 		if (!result_votes(r))
 			return err_set(e, ERR_FIELD, "a result is counted that has no vote");
-		if (!digest_equal(&outcome, &j->outcome))
+		if (!digest_equal(&r->outcome, &j->outcome)) /* results_read() recomputed it */
 			return err_set(e, ERR_FIELD, "a counted result has another outcome");
 	}
 	return distinct(workers, j->n_counted, e) || follows(j, r, e) ? -1 : 0;

@@ -26,12 +26,15 @@ static bool is_letter(char c)
 
 bool param_is_name(const char *name, size_t n)
 {
-	if (n < 1 || n > PARAM_NAME_MAX || !is_letter(name[0]))
-		return false;
-	for (size_t i = 1; i < n; i++)
-		if (!is_letter(name[i]) && !is_digit(name[i]))
+	for (size_t i = 0; i < n; i++)
+		if (!is_letter(name[i]) && !is_digit(name[i]) && name[i] != '-')
 			return false;
-	return true;
+	return n >= 1 && n <= PARAM_NAME_MAX;
+}
+
+bool param_is_word(const char *word, size_t n)
+{
+	return param_is_name(word, n) && is_letter(word[0]);
 }
 
 /* -12.50, the whole of n bytes. */
@@ -137,7 +140,7 @@ int param_parse(struct param *p, const char *text, size_t max, struct err *e)
 			text);
 	if (!param_is_name(text, n))
 		return err_set(e, ERR_USAGE,
-			"--param %s: a name is a letter or _, then letters, digits and _, at most %d",
+			"--param %s: a name is made of letters, digits, _ and -, at most %d",
 			text, PARAM_NAME_MAX);
 	memcpy(p->name, text, n);
 	if (dots && !strchr(value, ',') ? range(p, value, dots, max, e) : list(p, value, max, e)) {

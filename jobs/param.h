@@ -24,7 +24,9 @@ struct param {
 int param_parse(struct param *p, const char *text, size_t max, struct err *e);
 void param_release(struct param *p);
 
-/* Whether `name` (n bytes) may stand in braces: a letter or _, then letters, digits and _, at most 40. */
+/* Whether `name` (n bytes) may be a parameter's: letters, digits, _ and -, at most 40. */
 bool param_is_name(const char *name, size_t n);
+/* Whether {word} looks like a placeholder at all: such a name that begins with a letter or _. */
+bool param_is_word(const char *word, size_t n);
 
 #endif

@@ -19,6 +19,7 @@
 
 #define PRODUCT_BYTES_MAX 24576 /* of values in a manifest of 64 KiB; beyond: a list */
 #define PRODUCT_VALUE_MAX 4096
+#define COLUMN_NAME_MAX 200
 
 /* --- what is to be uploaded ------------------------------------------------------------------ */
 static json_t *uploads_add(struct uploads *up, struct upload new)
@@ -285,17 +286,13 @@ static int from_params(struct task_set *t, struct uploads *up, const struct task
 /* --- tables ---------------------------------------------------------------------------------- */
 static int table_head(struct task_set *t, const struct csv_row *head, const char *path, struct err *e)
 {
-	if (head->n > JOB_PARAMS_MAX)
-		return err_set(e, ERR_USAGE, "%s: %zu columns, but at most %d are taken", path, head->n,
-			JOB_PARAMS_MAX);
 	for (size_t i = 0; i < head->n; i++) {
 		const char *name = head->at[i];
 
-		if (!param_is_name(name, strlen(name)))
+		if (!*name || strlen(name) > COLUMN_NAME_MAX || strpbrk(name, "{}"))
 			return err_set(e, ERR_USAGE,
-				"%s: line %zu: column %zu: a name is a letter or _, then letters, digits "
-				"and _, at most %d",
-				path, head->line, i + 1, PARAM_NAME_MAX);
+				"%s: line %zu: column %zu: a name has 1 to %d bytes and no braces", path,
+				head->line, i + 1, COLUMN_NAME_MAX);
 		if (knows(t, name, strlen(name)))
 			return err_set(e, ERR_USAGE, "%s: line %zu: column %s is %s", path, head->line, name,
 				strcmp(name, "index") != 0 ? "there twice"
@@ -406,7 +403,7 @@ int task_set_check_arg(const struct task_set *t, const char *arg, struct err *e)
 	for (const char *open = arg; (open = strchr(open, '{')); open++) {
 		size_t n = strcspn(open + 1, "{}");
 
-		if (open[1 + n] == '}' && param_is_name(open + 1, n) && !knows(t, open + 1, n))
+		if (open[1 + n] == '}' && param_is_word(open + 1, n) && !knows(t, open + 1, n))
 			return err_set(e, ERR_USAGE,
 				"%.100s: {%.*s} is not known here; these are: %s%s%s", arg, (int)n,
 				open + 1, t->words[0], t->n_words > 1 ? ", " : "",
