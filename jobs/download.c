@@ -45,7 +45,7 @@ struct run {
 	struct progress progress;
 	size_t next, finished;
 	struct err e;
-	bool failed;
+	bool failed, looping; /* loop_stop() outside of the loop would end the next one */
 };
 
 static void step(struct slot *s);
@@ -75,12 +75,18 @@ static int make_parent(const char *path, struct err *e)
 	return make_dirs(dir, 0777, e);
 }
 
+static void end(struct run *r)
+{
+	if (r->looping)
+		loop_stop(r->client->loop);
+}
+
 static void fail(struct run *r, const struct err *e)
 {
 	if (!r->failed)
 		r->e = *e;
 	r->failed = true;
-	loop_stop(r->client->loop);
+	end(r);
 }
 
 static int take_part(void *arg, const void *bytes, size_t n, struct err *e)
@@ -116,7 +122,7 @@ static void finished(struct slot *s)
 	progress_show(&r->progress, (int64_t)r->finished, (int64_t)r->list->n, "files",
 		clock_mono_ms());
 	if (r->finished == r->list->n)
-		loop_stop(r->client->loop);
+		end(r);
 	else
 		step(s);
 }
@@ -205,7 +211,7 @@ static void step(struct slot *s)
 		r->finished++;
 	}
 	if (r->finished == r->list->n)
-		loop_stop(r->client->loop);
+		end(r);
 	else if (s->item && start(s, &e))
 		fail(r, &e);
 }
@@ -259,6 +265,7 @@ int downloads_run(struct downloads *d, struct client *c, const char *partial, st
 	slots_open(&r, partial);
 	for (size_t i = 0; i < SLOTS && !r.failed; i++)
 		step(&r.slots[i]);
+	r.looping = true;
 	if (!r.failed && r.finished < d->n)
 		loop_run(c->loop);
 	if (!r.failed && r.finished < d->n)
