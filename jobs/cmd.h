@@ -33,6 +33,7 @@ struct cmd_about {
 	const char *name, *usage, *about;
 	enum cmd_kind kind;
 	size_t words_min, words_max; /* of .conf.words */
+	bool takes_rest;             /* what stands behind `--` */
 };
 
 /* Read the words of a command. -1: go on; else the exit code, when all is said already. `own` may be NULL. */

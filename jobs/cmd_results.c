@@ -17,7 +17,7 @@ int cmd_results(int argc, char **argv)
 	const struct cmd_about about = { "results", "talkoot results JOB --output DIR",
 		"Fetch a job's results and the evidence for them. Again on the same folder, it fetches what is new.\n"
 		"Of an unfinished job it writes what is final and exits 1.",
-		CMD_READING, 1, 1 };
+		CMD_READING, 1, 1, false };
 	struct harvest_tally tally = { 0 };
 	char id[DIGEST_HEX + 1];
 	struct client c;

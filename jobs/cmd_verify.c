@@ -224,7 +224,7 @@ int cmd_verify(int argc, char **argv)
 	const struct cmd_about about = { "verify", "talkoot verify DIR [--grid ID] [--job ID] [--rerun N]",
 		"Check a results folder against its own evidence, with everything switched off: every signature,\n"
 		"role and digest, every line, and that no task is missing. Exit 1 names what is at fault.",
-		CMD_PLAIN, 1, 1 };
+		CMD_PLAIN, 1, 1, false };
 	struct told told = { .faults = json_array() };
 	struct verify v = { .fault = tell, .fault_arg = &told };
 	struct cmd cmd;
