@@ -612,6 +612,7 @@ static void wake_is_never_later_than_what_is_due(void **state)
 	struct world *w = make(3, 60, 333);
 
 	(void)state;
+	tick(w);
 	for (int i = 0; i < 20000; i++) {
 		int64_t at = w->now + agent_wake(&w->a, w->now);
 		int before = w->asks + w->seals;
