@@ -81,6 +81,15 @@ static bool others_live(const struct agent *a, const struct digest *job)
 	return false;
 }
 
+/* A statement speaks of each task once; a second lease of one goes with the next envelope. */
+static bool has_index(struct agent *a, const struct act *act, int64_t index)
+{
+	for (size_t i = 0; i < act->n_leases; i++)
+		if (agent_find(a, act->leases[i])->index == index)
+			return true;
+	return false;
+}
+
 /* The batch that `lead` would go out with; false while it should wait for more. */
 static bool batch(struct agent *a, const struct agent_task *lead, struct act *act, int64_t now)
 {
@@ -89,7 +98,7 @@ static bool batch(struct agent *a, const struct agent_task *lead, struct act *ac
 
 	act->n_leases = 0;
 	for (struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX; t++) {
-		if (!same_batch(t, lead, now))
+		if (!same_batch(t, lead, now) || has_index(a, act, t->index))
 			continue;
 		if (act->n_leases == AGENT_BATCH_MAX ||
 			(act->n_leases && bytes + t->bytes > (size_t)AGENT_BATCH_BYTES)) {
