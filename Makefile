@@ -96,7 +96,7 @@ $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $< -lm
+	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
 $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
