@@ -58,6 +58,26 @@ enum box_reason {
 	BOX_SETUP,
 };
 
+/* The layers, in the order of the report's "layers". cgroup is used where it is granted, never required. */
+#define BOX_LAYER_TABLE(X)                                                                         \
+	X(USERNS, "userns")                                                                        \
+	X(PIDNS, "pidns")                                                                          \
+	X(MOUNTNS, "mountns")                                                                      \
+	X(NETNS, "netns")                                                                          \
+	X(IPCNS, "ipcns")                                                                          \
+	X(UTSNS, "utsns")                                                                          \
+	X(LANDLOCK, "landlock")                                                                    \
+	X(SECCOMP, "seccomp")                                                                      \
+	X(RLIMITS, "rlimits")                                                                      \
+	X(CGROUP, "cgroup")
+
+enum box_layer {
+#define X(id, name) BOX_LAYER_##id,
+	BOX_LAYER_TABLE(X)
+#undef X
+	BOX_N_LAYERS
+};
+
 /* Exit codes of talkoot-sandbox besides the program's own and 128+N for signal N. */
 #define BOX_EXIT_USAGE 2
 #define BOX_EXIT_LIMIT 124

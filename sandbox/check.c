@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -69,6 +70,13 @@ static int try_seccomp(void)
 	return filter_install(BOX_COMPUTE, 0) ? errno : 0;
 }
 
+static int try_rlimits(void)
+{
+	struct rlimit l = { 0, 0 };
+
+	return setrlimit(RLIMIT_CORE, &l) ? errno : 0;
+}
+
 static int try_cgroup(void)
 {
 	struct cgroup g;
@@ -92,6 +100,7 @@ static const struct {
 	{ "utsns", try_uts, false, true },
 	{ "landlock", try_landlock, true, true },
 	{ "seccomp", try_seccomp, true, true },
+	{ "rlimits", try_rlimits, true, true },
 	{ "cgroup", try_cgroup, false, false },
 };
 

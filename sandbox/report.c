@@ -28,17 +28,18 @@ static void put_text(FILE *to, const char *s)
 
 static void put_layers(FILE *to, const struct run *r)
 {
-	const struct {
-		const char *name;
-		bool there;
-	} layers[] = { { "userns", r->space.user }, { "pidns", r->space.pid }, { "mountns", r->space.mount },
-		{ "netns", r->space.mount }, { "ipcns", r->space.mount }, { "utsns", r->space.mount },
-		{ "landlock", true }, { "seccomp", true }, { "rlimits", true }, { "cgroup", r->cgroup } };
+	static const char *const names[] = {
+#define X(id, name) name,
+		BOX_LAYER_TABLE(X)
+#undef X
+	};
+	const bool there[BOX_N_LAYERS] = { r->space.user, r->space.pid, r->space.mount, r->space.mount,
+		r->space.mount, r->space.mount, true, true, true, r->cgroup };
 	const char *comma = "";
 
-	for (size_t i = 0; i < sizeof(layers) / sizeof(layers[0]) && r->started; i++)
-		if (layers[i].there) {
-			fprintf(to, "%s\"%s\"", comma, layers[i].name);
+	for (size_t i = 0; i < BOX_N_LAYERS && r->started; i++)
+		if (there[i]) {
+			fprintf(to, "%s\"%s\"", comma, names[i]);
 			comma = ",";
 		}
 }
