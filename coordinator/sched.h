@@ -67,6 +67,8 @@ struct sjob {
 	int64_t tally[N_TASK_STATES];
 };
 
+struct hold;
+
 struct worker {
 	struct id id;
 	int64_t row;
@@ -80,6 +82,7 @@ struct worker {
 	int64_t leased;
 	double pace;       /* results a second, fading */
 	int64_t paced_ms;
+	struct hold *hold; /* its ask that waits, or NULL: the coordinator's */
 };
 
 struct lease {
