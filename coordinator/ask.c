@@ -371,6 +371,8 @@ void handle_ask(struct call *call, struct msg *m, const char *address)
 	*h = (struct hold){ .call = call, .ask = *m, .worker = at, .until_ms = now + wait };
 	h->now = wait == 0 || jint(m->body, "want", 0) == 0 || any_ended(c, at, m->body) || c->n_holds >= HOLDS_MAX;
 	add_hold(c, h);
-	if (!try_answer(c, h, now))
+	if (!try_answer(c, h, now)) {
 		renew(c, at, h->ask.body, NULL, now);
+		c->want_turn(c->want_turn_arg); /* its deadline is to be watched */
+	}
 }

@@ -69,7 +69,7 @@ struct program {
 	struct timer *due, *checkpoint, *stop;
 	struct ssl_ctx_st *tls;
 	struct door grid_door, admin_door;
-	struct endpoint listen, admin_listen;
+	struct endpoint listen, admin_listen, advertise;
 	char *token;
 	int64_t stop_by;
 };
@@ -143,16 +143,23 @@ static int read_token(struct program *p, struct err *e)
 	return 0;
 }
 
+static int read_endpoint(struct endpoint *p, const char *option, const char *text, struct err *e)
+{
+	if (!endpoint_parse(p, text, e))
+		return 0;
+	e->code = ERR_USAGE;
+	return err_wrap(e, "--%s", option);
+}
+
 static int read_options(struct program *p, struct coord_options *o, struct err *e)
 {
 	if (!data)
 		return err_set(e, ERR_USAGE, "--data DIR is required");
 	if (strlen(name) > 200 || strlen(contact) > 200 || strlen(about) > 1000)
 		return err_set(e, ERR_USAGE, "--name and --contact have at most 200 bytes, --about 1000");
-	if (endpoint_parse(&p->listen, listen_at, e))
-		return err_wrap(e, "--listen %s", listen_at);
-	if (endpoint_parse(&p->admin_listen, admin_at, e))
-		return err_wrap(e, "--admin %s", admin_at);
+	if (read_endpoint(&p->listen, "listen", listen_at, e) || read_endpoint(&p->admin_listen, "admin", admin_at, e) ||
+		(advertise && read_endpoint(&p->advertise, "advertise", advertise, e)))
+		return -1;
 	*o = (struct coord_options){ .dir = data, .name = name, .about = about, .contact = contact,
 		.submit_open = !strcmp(submit, "open"), .work_open = !strcmp(work, "open"),
 		.by = (enum independence)independence_by_name(independence), .blobs_max = disk_mib * MIB };
@@ -160,19 +167,17 @@ static int read_options(struct program *p, struct coord_options *o, struct err *
 }
 
 /* Where others reach the grid port: as told, else the address it listens on. */
-static int reach(struct program *p, struct endpoint *at, struct err *e)
+static struct endpoint reach(const struct program *p)
 {
-	*at = p->listen;
-	at->port = httpd_port(p->grid);
-	if (!strcmp(at->host, "0.0.0.0"))
-		snprintf(at->host, sizeof(at->host), "127.0.0.1");
-	else if (!strcmp(at->host, "::"))
-		snprintf(at->host, sizeof(at->host), "::1");
-	if (advertise && endpoint_parse(at, advertise, e))
-		return err_wrap(e, "--advertise %s", advertise);
-	if (at->port == 0)
-		at->port = httpd_port(p->grid);
-	return 0;
+	struct endpoint at = advertise ? p->advertise : p->listen;
+
+	if (!strcmp(at.host, "0.0.0.0"))
+		snprintf(at.host, sizeof(at.host), "127.0.0.1");
+	else if (!strcmp(at.host, "::"))
+		snprintf(at.host, sizeof(at.host), "::1");
+	if (!advertise || at.port == 0)
+		at.port = httpd_port(p->grid);
+	return at;
 }
 
 static int open_ports(struct program *p, struct err *e)
@@ -194,11 +199,11 @@ static int open_ports(struct program *p, struct err *e)
 static int announce(struct program *p, struct err *e)
 {
 	struct link l = { .node = p->c->id, .grid = p->c->id };
-	struct endpoint at, admin = p->admin_listen;
+	struct endpoint at = reach(p), admin = p->admin_listen;
 	char link[LINK_TEXT_MAX + 1], admin_text[LINK_HOST_MAX + 9];
 	auto_free char *path = xprintf("%s/grid.link", data);
 
-	if (reach(p, &at, e) || coord_publish(p->c, &at, e))
+	if (coord_publish(p->c, &at, e))
 		return -1;
 	memcpy(l.host, at.host, sizeof(l.host));
 	l.port = at.port;
