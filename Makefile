@@ -66,6 +66,10 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
+# What a result names as the policy it ran under: the filter's text.
+POLICY = $(shell cat sandbox/policy.h sandbox/filter.c 2>/dev/null | sha256sum | cut -d' ' -f1)
+$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"$(POLICY)"'
+
 define archive
 $(call lib,$(1)): $(call obj,$(2))
 	@mkdir -p $$(@D)
