@@ -108,18 +108,23 @@ static int need_data(const struct options *o, struct err *e)
 	return o->conf.dir ? 0 : err_set(e, ERR_USAGE, "--data is missing: the folder of this worker");
 }
 
+/* Before anything is made in DIR. */
+static int check_links(const struct texts *join, struct err *e)
+{
+	struct link l;
+	struct err why;
+
+	for (size_t i = 0; i < join->n; i++)
+		if (link_parse(&l, join->at[i], &why))
+			return err_set(e, ERR_USAGE, "--join %s: %s", join->at[i], why.msg);
+	return 0;
+}
+
 static int work(struct options *o, const char *word, struct err *e)
 {
 	(void)word;
-	if (need_data(o, e) || read_endpoints(o, e) || find_sandbox(o, e))
+	if (need_data(o, e) || read_endpoints(o, e) || check_links(&o->conf.join, e) || find_sandbox(o, e))
 		return -1;
-	for (size_t i = 0; i < o->conf.join.n; i++) {
-		struct link l;
-		struct err why;
-
-		if (link_parse(&l, o->conf.join.at[i], &why)) /* before anything is made in DIR */
-			return err_set(e, ERR_USAGE, "--join %s: %s", o->conf.join.at[i], why.msg);
-	}
 	fill_defaults(o);
 	raise_files();
 	return worker_run(&o->conf, e);
