@@ -231,6 +231,7 @@ static bool recovered(struct coord *c, struct err *e)
 		store_rollback(c->store);
 		return false;
 	}
+	*e = (struct err){ 0 };
 	c->failed = false;
 	log_info("the database can be written again");
 	return true;
