@@ -7,6 +7,8 @@
  */
 #include "jobs/boxrun.h"
 
+#include "jobs/resdir.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +22,7 @@
 #include "common/buf.h"
 
 #define REPORT_MAX 65536
-#define DEPTH_MAX 8 /* of folders below out */
+#define DEPTH_MAX 3 /* folders below out, as resdir_name_ok() */
 #define NOT_STARTED 125
 
 extern char **environ;
@@ -202,7 +204,7 @@ static int add_files(struct boxrun *b, const char *out, const char *under, int d
 			continue;
 		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
 			bad = add_files(b, out, inner, depth + 1, e);
-		else if (S_ISREG(st.st_mode) && job_declares(b->job, inner))
+		else if (S_ISREG(st.st_mode) && resdir_name_ok(name) && job_declares(b->job, inner))
 			bad = add_output(b, path, name, e);
 	}
 	if (d)

@@ -103,16 +103,42 @@ static int check_form(const struct submit *s, struct err *e)
 }
 
 /* --- steps ----------------------------------------------------------------------------------- */
+/* The list of tasks, where it is ours as text; else NULL. */
+static const char *list_text(const struct submit *s, const struct job *job, size_t *n)
+{
+	const struct uploads *up = &s->manifest.uploads;
+
+	for (size_t i = 0; job->tasks == TASKS_LIST && i < up->n; i++)
+		if (up->at[i].text && digest_equal(&up->at[i].blob.digest, &job->list.digest)) {
+			*n = (size_t)up->at[i].blob.size;
+			return up->at[i].text;
+		}
+	return NULL;
+}
+
+static int any_blob(void *arg, const struct blob *b, const char *what)
+{
+	(void)arg, (void)b, (void)what;
+	return 0;
+}
+
 static int prepare(struct submit *s, struct job *job, struct err *e)
 {
 	const struct conf *c = &s->cmd.conf;
+	size_t n = 0;
 
 	if (check_form(s, e))
 		return -1;
 	if (c->has_rest ? manifest_make(&s->manifest, &s->options, &c->rest, e)
 			: manifest_load(&s->manifest, c->words.at[0], e))
 		return -1;
-	return manifest_check(&s->manifest, job, e);
+	if (manifest_check(&s->manifest, job, e))
+		return -1;
+	const char *list = list_text(s, job, &n);
+	if (!list || !job_each_list_blob(job, list, n, any_blob, NULL, e))
+		return 0;
+	e->code = ERR_USAGE;
+	return -1;
 }
 
 static char *find_local(void *arg, const struct blob *b, struct err *e)
@@ -147,15 +173,10 @@ static int judge_try(const struct boxrun *b, struct err *e)
 static int try_here(struct submit *s, const struct job *job, struct err *e)
 {
 	struct boxrun b = { .job = job, .find = find_local, .arg = &s->manifest };
-	const char *list = NULL;
 	struct job_task task;
 	size_t n = 0;
 
-	for (size_t i = 0; job->tasks == TASKS_LIST && i < s->manifest.uploads.n; i++)
-		if (digest_equal(&s->manifest.uploads.at[i].blob.digest, &job->list.digest)) {
-			list = s->manifest.uploads.at[i].text;
-			n = (size_t)s->manifest.uploads.at[i].blob.size;
-		}
+	const char *list = list_text(s, job, &n);
 	if (job->tasks == TASKS_LIST && !list)
 		return err_set(e, ERR_UNKNOWN_BLOB, "--try: the list of tasks is not here as text");
 	if (job_task(&task, job, 0, list, n, e))

@@ -146,8 +146,7 @@ static void done(void *arg, struct answer *a)
 		s->item->missing = true;
 		s->run->list->missing++;
 		finished(s);
-	} else if ((ok || e.code == ERR_UNREACHABLE || e.code == ERR_RATE || e.code == ERR_DIGEST) &&
-		++s->tries < TRIES) {
+	} else if ((e.code == ERR_UNREACHABLE || e.code == ERR_RATE) && ++s->tries < TRIES) {
 		timer_in(s->timer, RETRY_MS << s->tries);
 	} else {
 		err_wrap(&e, "fetching %s", s->item->path);

@@ -269,7 +269,6 @@ static int follows(const struct judged *j, const struct result *r, struct err *e
 static int check_agreement(struct evidence *v, const struct judged *j, struct err *e)
 {
 	struct id workers[JOB_RESULTS_MAX];
-	const struct result *r = NULL;
 
 	if (strcmp(j->basis, "agreement") != 0)
 		return err_set(e, ERR_FIELD, "an outcome on the basis \"%s\"", j->basis);
@@ -277,15 +276,16 @@ static int check_agreement(struct evidence *v, const struct judged *j, struct er
 		return err_set(e, ERR_FIELD, "%zu results are counted, but %s needs %d", j->n_counted,
 			v->job.assurance, v->job.quorum);
 	for (size_t i = 0; i < j->n_counted; i++) {
-		r = named(v, j, i, &workers[i], e);
-		if (!r)
+		const struct result *r = named(v, j, i, &workers[i], e);
+
+		if (!r || follows(j, r, e))
 			return -1;
 		if (!result_votes(r))
 			return err_set(e, ERR_FIELD, "a result is counted that has no vote");
 		if (!digest_equal(&r->outcome, &j->outcome)) /* results_read() recomputed it */
 			return err_set(e, ERR_FIELD, "a counted result has another outcome");
 	}
-	return distinct(workers, j->n_counted, e) || follows(j, r, e) ? -1 : 0;
+	return distinct(workers, j->n_counted, e);
 }
 
 static int check_none(const struct judged *j, struct err *e)

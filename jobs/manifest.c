@@ -266,10 +266,10 @@ static int settle_blob(struct manifest *m, json_t *owner, struct err *e)
 	blob_from_json(&told, blob);
 	blob_from_json(&real, settled);
 	bool same = !json_object_get(blob, "digest") || digest_equal(&told.digest, &real.digest);
-	json_object_set_new(owner, "blob", settled);
-	return same ? 0
-		    : err_set(e, ERR_USAGE, "%s is not the file that the manifest was made with",
-			      *path ? path : "a text");
+	if (!same)
+		err_set(e, ERR_USAGE, "%s is not what the manifest was made with", *path ? path : "a text");
+	json_object_set_new(owner, "blob", settled); /* `path` and `text` are gone now */
+	return same ? 0 : -1;
 }
 
 static int settle_program(struct manifest *m, json_t *program, struct err *e)
