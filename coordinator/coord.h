@@ -132,6 +132,10 @@ void reply_text(struct call *call, int status, const char *type, char *body, siz
 void reply_json(struct call *call, int status, char *text);                             /* takes text */
 void reply_error(struct call *call, const struct err *e);
 
+/* --- load.c: the state in memory, from the store ------------------------------------------------------ */
+int coord_load(struct coord *c, struct err *e);
+void coord_unload(struct coord *c);
+
 /* --- for the handlers: each leaves its reply ------------------------------------------------------ */
 void handle_ask(struct call *call, struct msg *m, const char *address);   /* ask.c; takes *m */
 void handle_job(struct call *call, struct msg *m);                        /* accept.c */

@@ -172,6 +172,8 @@ void record_verdicts(struct coord *c)
 {
 	size_t n = c->n_decided;
 
+	if (n == 0)
+		return;
 	c->n_decided = 0;
 	qsort(c->decided, n, sizeof(*c->decided), by_job_and_index);
 	for (size_t i = 0, end; i < n; i = end) {
