@@ -318,6 +318,12 @@ void agent_outbox(struct agent *a, size_t unsent, int64_t now)
 	a->unsent = unsent;
 }
 
+void agent_nudge(struct agent *a, int64_t now)
+{
+	if (!a->asking)
+		a->next_ms = now;
+}
+
 void agent_set_mode(struct agent *a, enum agent_mode mode, int64_t now)
 {
 	if (a->mode == mode || a->mode == AGENT_STOP || (a->mode == AGENT_FINISH && mode < AGENT_FINISH))

@@ -185,6 +185,8 @@ void agent_acked(struct agent *a, const char *lease, int64_t now);
 void agent_outbox(struct agent *a, size_t unsent, int64_t now);
 /* Give this back at the next ask; for leases of before a restart. */
 void agent_give_back(struct agent *a, const char *lease, const char *why);
+/* There is a new way to the coordinator: do not wait for the back-off to end. */
+void agent_nudge(struct agent *a, int64_t now);
 /* PAUSE, RUN, FINISH, STOP. What leaves does not come back: after FINISH only STOP counts. */
 void agent_set_mode(struct agent *a, enum agent_mode mode, int64_t now);
 
