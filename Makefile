@@ -35,7 +35,7 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
-IO := $(addprefix common/,loop.c httpd.c fetch.c tus.c)
+IO := $(addprefix common/,loop.c httpd.c httpd_conn.c httpd_guard.c httpd_answer.c fetch.c tus.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -65,6 +65,10 @@ programs: $(addprefix $(BIN)/,$(PROGRAMS) $(EXAMPLES))
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+
+# What a result names as the policy it ran under: the filter's text.
+POLICY = $(shell cat sandbox/policy.h sandbox/filter.c 2>/dev/null | sha256sum | cut -d' ' -f1)
+$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"$(POLICY)"'
 
 define archive
 $(call lib,$(1)): $(call obj,$(2))
@@ -96,7 +100,7 @@ $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $< -lm
+	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
 $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
