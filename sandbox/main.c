@@ -100,7 +100,7 @@ static int run_and_tell(const struct spec *s)
 		perror("talkoot-sandbox: --report");
 	collect_release(&e.out);
 	given_release(&g);
-	return v.exit;
+	return v.code;
 }
 
 int main(int argc, char **argv)

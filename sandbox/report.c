@@ -65,20 +65,40 @@ static enum box_reason reason_of(const struct ending *e, const struct box_limits
 	return BOX_REASON_EXITED;
 }
 
+/* The signal that ended it, as far as anybody can say. */
+static int signal_of(const struct ending *e)
+{
+	if (e->asked)
+		return e->asked;
+	if (!e->known)
+		return SIGKILL;
+	return WIFSIGNALED(e->status) ? WTERMSIG(e->status) : 0;
+}
+
+static int code_of(const struct verdict *v)
+{
+	switch (v->reason) {
+	case BOX_REASON_SETUP:
+		return BOX_EXIT_SETUP;
+	case BOX_REASON_EXITED:
+		return v->exit;
+	case BOX_REASON_SIGNALED:
+	case BOX_REASON_POLICY:
+		return 128 + v->signal;
+	default:
+		return BOX_EXIT_LIMIT;
+	}
+}
+
 struct verdict report_judge(const struct ending *e, const struct box_limits *l)
 {
-	struct verdict v = { reason_of(e, l), BOX_EXIT_LIMIT, 0 };
-	bool by_signal = e->known && WIFSIGNALED(e->status);
+	struct verdict v = { reason_of(e, l), 0, 0, 0 };
 
-	if (v.reason == BOX_REASON_SETUP) {
-		v.exit = BOX_EXIT_SETUP;
-	} else if (v.reason == BOX_REASON_EXITED) {
-		v.exit = WEXITSTATUS(e->status);
-	} else {
-		v.signal = e->asked ? e->asked : by_signal ? WTERMSIG(e->status) : e->known ? 0 : SIGKILL;
-		if (v.reason == BOX_REASON_SIGNALED || v.reason == BOX_REASON_POLICY)
-			v.exit = 128 + v.signal;
+	if (!e->failed) {
+		v.signal = signal_of(e);
+		v.exit = e->known && WIFEXITED(e->status) ? WEXITSTATUS(e->status) : 0;
 	}
+	v.code = code_of(&v);
 	return v;
 }
 

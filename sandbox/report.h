@@ -26,8 +26,9 @@ struct ending {
 
 struct verdict {
 	enum box_reason reason;
-	int exit;   /* what talkoot-sandbox itself exits with */
-	int signal; /* or 0 */
+	int code;   /* what talkoot-sandbox itself exits with */
+	int exit;   /* the program's own code, or 0 when it did not come to one */
+	int signal; /* the one that ended it, or 0 */
 };
 
 /* Pure: same ending, same verdict. */

@@ -30,7 +30,8 @@ static void is(const struct ending *e, enum box_reason reason, int code, int sig
 	struct verdict v = report_judge(e, &limits);
 
 	assert_int_equal(v.reason, reason);
-	assert_int_equal(v.exit, code);
+	assert_int_equal(v.code, code);
+	assert_int_equal(v.exit, reason == BOX_REASON_EXITED ? code : 0);
 	assert_int_equal(v.signal, sig);
 }
 
