@@ -41,11 +41,10 @@ static int try_landlock(struct why *w)
 static int try_filter(struct why *w)
 {
 	struct filter_plan plan = { BOX_FILES, true, getpid() };
-	int listener;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return why_sys(w, "no_new_privs");
-	return filter_load(&plan, &listener, w);
+	return filter_load(&plan, w);
 }
 
 static int try_rlimits(struct why *w)
@@ -107,7 +106,8 @@ static void try_all(struct why why[BOX_N_LAYERS])
 	g.was_root = geteuid() == 0;
 	limit_cgroup_make(&c, 67108864);
 	if (c.dir < 0)
-		why_set(&why[BOX_LAYER_CGROUP], "not granted; memory is watched from outside instead");
+		why_set(&why[BOX_LAYER_CGROUP],
+			"not granted; memory is watched from outside instead");
 	limit_cgroup_remove(&c);
 	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS]))
 		return;

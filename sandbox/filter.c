@@ -3,10 +3,10 @@
  * filter.c: policy.h as a seccomp filter. The only file that knows libseccomp.
  *
  * policy.h is included as rows of a table; a row is taken when it is meant for the plan. The
- * default is EPERM, a foreign architecture (i386, x32) is killed. Calls marked COUNT go to the
- * launcher by user notification: it lets them on or answers EAGAIN. Letting on is safe although the
- * program could change memory meanwhile, for the arguments were tested in registers
- * and the kernel's own limit on tasks stands behind.
+ * default is EPERM, a foreign architecture (i386, x32) is killed.
+ *
+ * No call is decided by user notification: a signal interrupts the wait for the answer, and a fork
+ * that fails with EINTR is something no shell has heard of.
  */
 #include "sandbox/filter.h"
 
@@ -28,9 +28,6 @@
 #endif
 #ifndef MAP_TYPE
 #define MAP_TYPE 0x0f
-#endif
-#ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
-#define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1u
 #endif
 
 #define CLONE_THREADLY (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
@@ -54,15 +51,20 @@ struct row {
 
 const char filter_policy[] = POLICY_DIGEST;
 
-#define IS(argument, value) { argument, SCMP_CMP_EQ, (uint64_t)(value), 0 }
-#define MASK(argument, bits, value) { argument, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(value) }
+#define IS(argument, value)                                                                        \
+	{                                                                                          \
+		argument, SCMP_CMP_EQ, (uint64_t)(value), 0                                        \
+	}
+#define MASK(argument, bits, value)                                                                \
+	{                                                                                          \
+		argument, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(value)                  \
+	}
 #define COUNT_OF(...) (sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp))
 #define ALLOW(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ALLOW, 0, { { 0, 0, 0, 0 } } },
 #define WHEN(who, call, reason, ...)                                                               \
 	{ SCMP_SYS(call), who, SCMP_ACT_ALLOW, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
-#define COUNT(who, call, reason, ...)                                                              \
-	{ SCMP_SYS(call), who, SCMP_ACT_NOTIFY, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
-#define NOSYS(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
+#define NOSYS(who, call, reason)                                                                   \
+	{ SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
 
 static const struct row table[] = {
 #include "sandbox/policy.h"
@@ -73,7 +75,8 @@ static bool meant(const struct row *r, const struct filter_plan *plan)
 	enum who as = plan->profile == BOX_COMPUTE ? COMPUTE : FILES;
 
 	/* libseccomp gives calls that this architecture lacks a negative number */
-	return r->nr >= 0 && ((r->who & as) || ((r->who & ROOTED) && as == COMPUTE && plan->rooted));
+	return r->nr >= 0 &&
+	       ((r->who & as) || ((r->who & ROOTED) && as == COMPUTE && plan->rooted));
 }
 
 static int add(scmp_filter_ctx ctx, const struct row *r, pid_t self)
@@ -91,7 +94,8 @@ static int add(scmp_filter_ctx ctx, const struct row *r, pid_t self)
 bool filter_lists(const struct filter_plan *plan, int nr)
 {
 	for (size_t i = 0; i < LEN(table); i++) {
-		if (table[i].nr == nr && table[i].action != SCMP_ACT_ERRNO(ENOSYS) && meant(&table[i], plan))
+		if (table[i].nr == nr && table[i].action != SCMP_ACT_ERRNO(ENOSYS) &&
+			meant(&table[i], plan))
 			return true;
 	}
 	return false;
@@ -114,46 +118,22 @@ static int fill(scmp_filter_ctx ctx, const struct filter_plan *plan, struct why 
 			continue;
 		rc = add(ctx, &table[i], plan->self);
 		if (rc)
-			return why_set(w, "seccomp: rule %zu of the policy (call %d): %s", i, table[i].nr,
-				strerror(-rc));
+			return why_set(w, "seccomp: rule %zu of the policy (call %d): %s", i,
+				table[i].nr, strerror(-rc));
 	}
 	return 0;
 }
 
-int filter_load(const struct filter_plan *plan, int *listener, struct why *w)
+int filter_load(const struct filter_plan *plan, struct why *w)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int rc;
 
 	if (!ctx)
 		return why_set(w, "seccomp: no memory");
-	if (fill(ctx, plan, w)) {
-		seccomp_release(ctx);
-		return -1;
-	}
-	rc = seccomp_load(ctx);
-	if (rc == 0)
-		*listener = seccomp_notify_fd(ctx);
+	rc = fill(ctx, plan, w);
+	if (rc == 0 && (rc = seccomp_load(ctx)))
+		failed(rc, "loading the filter", w);
 	seccomp_release(ctx);
-	if (rc)
-		return failed(rc, "loading the filter", w);
-	return 0;
-}
-
-int filter_answer(int listener, bool (*grant)(void *arg), void *arg)
-{
-	struct seccomp_notif ask = { 0 };
-	struct seccomp_notif_resp answer = { 0 };
-	bool yes;
-
-	/* The kernel wants `ask` zeroed. ENOENT: who asked is gone. */
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask))
-		return errno == ENOENT || errno == EINTR ? 0 : -1;
-	yes = grant(arg);
-	answer.id = ask.id;
-	answer.flags = yes ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
-	answer.error = yes ? 0 : -EAGAIN;
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno != ENOENT)
-		return -1;
-	return yes ? 0 : 1;
+	return rc ? -1 : 0;
 }

@@ -61,7 +61,8 @@ static int find_mount(char *path, size_t room)
 			version = 1;
 		snprintf(probe, sizeof(probe), "%s/cgroup.controllers", m.mnt_dir);
 		if (strcmp(m.mnt_type, "cgroup2") == 0 &&
-			read_at(AT_FDCWD, probe, probe, sizeof(probe)) == 0 && strstr(probe, "memory"))
+			read_at(AT_FDCWD, probe, probe, sizeof(probe)) == 0 &&
+			strstr(probe, "memory"))
 			version = 2;
 		if (version)
 			snprintf(path, room, "%s", m.mnt_dir);
@@ -109,7 +110,8 @@ static int open_parent(int version)
 	snprintf(path, sizeof(path), "%s%s", mount, own);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && version == 2 &&
-		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) || !strstr(text, "memory"))) {
+		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) ||
+			!strstr(text, "memory"))) {
 		close(fd);
 		return -1;
 	}
@@ -137,7 +139,8 @@ static int set_up(struct limit_cgroup *c, int64_t bytes)
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		const struct setting *s = &settings[i];
 
-		if (s->version == c->version && write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
+		if (s->version == c->version &&
+			write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
 			return -1;
 	}
 	c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
@@ -183,8 +186,8 @@ bool limit_cgroup_starved(const struct limit_cgroup *c)
 	char text[512];
 	const char *at;
 
-	if (c->dir < 0 ||
-		read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events", text, sizeof(text)))
+	if (c->dir < 0 || read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events",
+				  text, sizeof(text)))
 		return false;
 	at = strstr(text, "oom_kill ");
 	return at && strtol(at + strlen("oom_kill "), NULL, 10) > 0;

@@ -3,7 +3,6 @@
  * watch.c: see watch.h. One loop over everything that can happen:
  *
  *	the init's notes          it is ready, it failed, it ended
- *	the filter's listener     may there be one more task?
  *	the program's two streams counted and passed on
  *	SIGTERM, SIGINT, SIGHUP   end the box and report
  *	every 20 ms               look what it uses; is its time up?
@@ -14,7 +13,6 @@
  */
 #include "sandbox/watch.h"
 
-#include "sandbox/filter.h"
 #include "sandbox/pour.h"
 #include "sandbox/reap.h"
 #include "sandbox/space.h"
@@ -31,9 +29,10 @@
 
 #define LOOK_US 20000    /* how far a box may run past a limit before it is seen */
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
-#define STUCK_US 5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
+#define STUCK_US                                                                                   \
+	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
-enum { AT_SOCK, AT_LISTENER, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
+enum { AT_SOCK, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
 
 struct watch {
 	const struct spec *spec;
@@ -41,7 +40,7 @@ struct watch {
 	struct limit_cgroup *cgroup;
 	struct ending *end;
 	pid_t init;
-	int sock, listener, signals, work; /* -1: none */
+	int sock, signals, work; /* -1: none */
 	struct pour out, err;
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
@@ -72,8 +71,8 @@ struct ends {
 static int make_ends(struct ends *x, struct why *w)
 {
 	memset(x, -1, sizeof(*x));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sock) || pipe2(x->out, O_CLOEXEC) ||
-		pipe2(x->err, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sock) ||
+		pipe2(x->out, O_CLOEXEC) || pipe2(x->err, O_CLOEXEC))
 		return why_sys(w, "making pipes");
 	return 0;
 }
@@ -82,7 +81,8 @@ static void missing(struct why *w, unsigned granted, const struct why *why)
 {
 	for (int l = 0; l < BOX_N_LAYERS; l++) {
 		if ((BOX_NAMESPACES & ~granted) & (1u << l)) {
-			why_set(w, "layer %s is required and missing: %.200s", report_layers[l], why[l].text);
+			why_set(w, "layer %s is required and missing: %.200s", report_layers[l],
+				why[l].text);
 			return;
 		}
 	}
@@ -110,10 +110,11 @@ static pid_t fork_box(enum box_profile profile, unsigned *layers, struct why *w)
 	return space_fork(*layers, w);
 }
 
-static _Noreturn void be_init(const struct watch *k, struct ends *x, unsigned layers, pid_t launcher)
+static _Noreturn void be_init(
+	const struct watch *k, struct ends *x, unsigned layers, pid_t launcher)
 {
-	struct reap_plan p = { k->spec, k->given, layers, k->given->in, x->out[1], x->err[1], x->sock[1],
-		launcher };
+	struct reap_plan p = { k->spec, k->given, layers, k->given->in, x->out[1], x->err[1],
+		x->sock[1], launcher };
 
 	close(x->sock[0]); /* else its end would never show that the launcher is gone */
 	reap_run(&p);
@@ -177,7 +178,8 @@ static void fail(struct watch *k, const struct why *w)
 	stop(k);
 }
 
-/* --- what can happen --------------------------------------------------------------------------- */
+/* --- what can happen ---------------------------------------------------------------------------
+ */
 
 static void on_ended(struct watch *k, const struct note *n)
 {
@@ -204,33 +206,11 @@ static void on_note(struct watch *k)
 	if (n.kind == NOTE_READY) {
 		k->end->layers |= n.layers | BOX_ALWAYS;
 		k->work = fd;
-	} else if (n.kind == NOTE_LISTENER) {
-		k->listener = fd;
 	} else if (n.kind == NOTE_ENDED) {
 		on_ended(k, &n);
 	} else {
 		fail(k, &n.why);
 	}
-}
-
-/* One more task is one more than there are now. */
-static bool grant(void *arg)
-{
-	struct watch *k = arg;
-	struct limit_use u;
-
-	limit_look(&u, k->init, INT64_MAX);
-	return u.tasks < limit_tasks(&k->spec->limits);
-}
-
-static void on_listener(struct watch *k, short revents)
-{
-	int refused = (revents & POLLIN) ? filter_answer(k->listener, grant, k) : -1;
-
-	if (refused == 1)
-		stop_for(k, BOX_REASON_PROCESSES);
-	if (refused < 0) /* POLLHUP: nobody is left who could ask */
-		shut(&k->listener);
 }
 
 static void on_signal(struct watch *k)
@@ -311,7 +291,6 @@ static void turn(struct watch *k)
 {
 	struct pollfd fds[N_AT] = {
 		[AT_SOCK] = { k->sock, POLLIN, 0 },
-		[AT_LISTENER] = { k->listener, POLLIN, 0 },
 		[AT_SIGNALS] = { k->signals, POLLIN, 0 },
 		[AT_OUT] = pour_want(&k->out),
 		[AT_ERR] = pour_want(&k->err),
@@ -323,8 +302,6 @@ static void turn(struct watch *k)
 		memset(fds, 0, sizeof(fds));
 	if (fds[AT_SOCK].revents)
 		on_note(k);
-	if (fds[AT_LISTENER].revents)
-		on_listener(k, fds[AT_LISTENER].revents);
 	if (fds[AT_SIGNALS].revents)
 		on_signal(k);
 	if (fds[AT_OUT].revents)
@@ -334,7 +311,8 @@ static void turn(struct watch *k)
 	on_time(k);
 }
 
-/* --- the whole --------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------
+ */
 
 /* Signals that mean: end it. The box's own children must not inherit our ignoring SIGPIPE (start.c
  * resets all). */
@@ -375,12 +353,13 @@ static void settle(struct watch *k)
 	shut(&out);
 }
 
-void watch_run(struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
+void watch_run(
+	struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
 {
 	static struct watch k; /* large */
 
 	k = (struct watch){ .spec = s, .given = g, .cgroup = cgroup, .end = e, .init = -1 };
-	k.sock = k.listener = k.signals = k.work = -1;
+	k.sock = k.signals = k.work = -1;
 	k.out.from = k.err.from = -1;
 	k.output_left = s->limits.max_output_mib * 1048576;
 	e->limit = BOX_REASON_EXITED;
@@ -393,6 +372,5 @@ void watch_run(struct ending *e, const struct spec *s, const struct given *g, st
 		settle(&k);
 	}
 	shut(&k.signals);
-	shut(&k.listener);
 	shut(&k.work);
 }
