@@ -8,9 +8,11 @@
  */
 #include "sandbox/limit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REMOVE_TRIES 200 /* of 1 ms: the last task's exit may still be under way */
+#define PREFIX "talkoot-" /* and the launcher's pid */
+#define REMOVE_TRIES 200  /* of 1 ms: the last task's exit may still be under way */
 
 /* One file's text, at most room - 1 bytes. */
 static int read_at(int dir, const char *name, char *text, size_t room)
@@ -147,6 +150,24 @@ static int set_up(struct limit_cgroup *c, int64_t bytes)
 	return c->procs < 0 ? -1 : 0;
 }
 
+/* A launcher that was killed could not remove its own. rmdir takes only empty ones. */
+static void sweep(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int pid;
+
+	while (d && (e = readdir(d))) {
+		if (sscanf(e->d_name, PREFIX "%d", &pid) == 1 && kill(pid, 0) && errno == ESRCH)
+			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
+
 void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
 {
 	char mount[512];
@@ -155,8 +176,9 @@ void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
 	c->version = find_mount(mount, sizeof(mount));
 	if (c->version == 0 || (c->parent = open_parent(c->version)) < 0)
 		return;
-	snprintf(c->name, sizeof(c->name), "talkoot-%d", getpid());
-	/* one that a killed launcher of this number left behind has counted its own dead */
+	sweep(c->parent);
+	snprintf(c->name, sizeof(c->name), PREFIX "%d", getpid());
+	/* of our own number: it has counted its own dead */
 	(void)unlinkat(c->parent, c->name, AT_REMOVEDIR);
 	if (mkdirat(c->parent, c->name, 0755)) {
 		close(c->parent);

@@ -356,11 +356,13 @@ static void settle(struct watch *k)
 void watch_run(
 	struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
 {
-	static struct watch k; /* large */
+	static struct watch k; /* large; all zero, for this runs once */
 
-	k = (struct watch){ .spec = s, .given = g, .cgroup = cgroup, .end = e, .init = -1 };
-	k.sock = k.signals = k.work = -1;
-	k.out.from = k.err.from = -1;
+	k.spec = s;
+	k.given = g;
+	k.cgroup = cgroup;
+	k.end = e;
+	k.init = k.sock = k.signals = k.work = k.out.from = k.err.from = -1;
 	k.output_left = s->limits.max_output_mib * 1048576;
 	e->limit = BOX_REASON_EXITED;
 	k.signals = take_signals(&e->why);
