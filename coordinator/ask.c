@@ -369,7 +369,7 @@ void handle_ask(struct call *call, struct msg *m, const char *address)
 	struct hold *h = xcalloc(1, sizeof(*h));
 	wait = jint(m->body, "wait_ms", 0);
 	*h = (struct hold){ .call = call, .ask = *m, .worker = at, .until_ms = now + wait };
-	h->now = wait == 0 || jint(m->body, "want", 0) == 0 || any_ended(c, at, m->body) || c->n_holds >= HOLDS_MAX;
+	h->now = wait == 0 || any_ended(c, at, m->body) || c->n_holds >= HOLDS_MAX;
 	add_hold(c, h);
 	if (!try_answer(c, h, now)) {
 		renew(c, at, h->ask.body, NULL, now);
