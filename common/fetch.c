@@ -5,6 +5,9 @@
  * libcurl tells us which sockets to watch and when to wake it; we tell it what happened. Finished
  * transfers are called back outside of libcurl, so a callback may start and cancel others.
  *
+ * When a kept connection turns out to be dead before a byte of the answer came, libcurl sends the
+ * request once more on a new one: so a request may arrive twice, and must bear it (ours do).
+ *
  * Whom we talk to is decided by the pinned key alone: no authority, no name in a certificate. The
  * pin is part of what makes libcurl reuse a connection.
  */

@@ -127,10 +127,21 @@ static void alphabet(void *arg, struct req *r)
 	req_answer_range(r, "text/plain", "abcdefghijklmnopqrstuvwxyz", 26, "tag");
 }
 
+static void measure(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct world *w = arg;
+	size_t held = evbuffer_get_length(out);
+
+	(void)info;
+	if (held > w->peak)
+		w->peak = held;
+}
+
 static void big(void *arg, struct req *r)
 {
 	struct world *w = arg;
 
+	evbuffer_add_cb(bufferevent_get_output(r->conn->bev), measure, w);
 	req_answer_fd(r, "application/octet-stream", dup(w->big), BIG, "big");
 }
 
@@ -728,8 +739,10 @@ static void an_answer_that_nobody_takes_is_cut(void **state)
 	struct conn *c = TAILQ_FIRST(&w->h->conns);
 	assert_int_equal(c->state, CONN_ANSWERING);
 	assert_true(c->deadline > clock_mono_ms() + 20000);
-	c->deadline = 0; /* half a minute later */
-	pass_ms(w, 1500);
+	for (int i = 0; i < 1000 && w->h->n_conns > 0; i++) {
+		c->deadline = 0; /* half a minute later; the kernel's buffers may still take some */
+		pass_ms(w, 5);
+	}
 	assert_int_equal(w->h->n_conns, 0);
 	assert_int_equal(httpd_in_flight(w->h), 0);
 	close(fd);
@@ -903,16 +916,9 @@ static void a_file_that_became_shorter_breaks_off(void **state)
 static int count(void *arg, const void *bytes, size_t n, struct err *e)
 {
 	struct world *w = arg;
-	struct conn *c;
 
 	(void)e, (void)bytes;
 	w->got += (int64_t)n;
-	TAILQ_FOREACH(c, &w->h->conns, all) {
-		size_t held = evbuffer_get_length(bufferevent_get_output(c->bev));
-
-		if (held > w->peak)
-			w->peak = held;
-	}
 	return 0;
 }
 
@@ -929,7 +935,7 @@ static void a_large_file_streams_in_small_memory_over_tls(void **state)
 		fail_msg("%s", e.msg);
 	assert_int_equal(w->got, BIG);
 	assert_int_equal(a.length, BIG);
-	assert_true(w->peak > 0 && w->peak <= 130 * KIB);
+	assert_in_range(w->peak, 1000, 130 * KIB);
 	answer_release(&a);
 }
 
