@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <jansson.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -1035,6 +1037,69 @@ static void at_the_cap_without_idle_ones_the_new_one_goes(void **state)
 	raw_close(&fresh);
 }
 
+static void one_address_cannot_take_all(void **state)
+{
+	struct world *w = *state;
+	struct ifaddrs *all, *i;
+	int fd[5];
+	char byte;
+
+	w->spec.conns_per_address_max = 3;
+	snprintf(w->spec.listen.host, sizeof(w->spec.listen.host), "0.0.0.0");
+	serve(w);
+	assert_int_equal(getifaddrs(&all), 0);
+	for (i = all; i; i = i->ifa_next) /* loopback is exempt */
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+			!(i->ifa_flags & IFF_LOOPBACK))
+			break;
+	for (int k = 0; i && k < 5; k++) {
+		struct sockaddr_in a;
+
+		memcpy(&a, i->ifa_addr, sizeof(a));
+		a.sin_port = htons(httpd_port(w->h));
+		fd[k] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fd[k], (struct sockaddr *)&a, sizeof(a)), 0);
+	}
+	freeifaddrs(all);
+	if (!i)
+		skip();
+	EVENTUALLY(w, w->h->n_conns == 3);
+	pass_ms(w, 20);
+	assert_int_equal(recv(fd[0], &byte, 1, MSG_DONTWAIT), -1); /* still open */
+	assert_int_equal(recv(fd[4], &byte, 1, MSG_DONTWAIT), 0);
+	for (int k = 0; k < 5; k++)
+		close(fd[k]);
+	EVENTUALLY(w, w->h->n_conns == 0);
+}
+
+static void ipv6_is_served_too(void **state)
+{
+	struct world *w = *state;
+	struct fetch_spec spec = { .method = "GET", .to = &w->link, .path = "/alphabet", .plain = true };
+	struct answer a;
+	struct err e;
+
+	snprintf(w->spec.listen.host, sizeof(w->spec.listen.host), "::1");
+	if (httpd_new(&w->h, w->l, &w->spec, &e))
+		skip(); /* no IPv6 here */
+	snprintf(w->link.host, sizeof(w->link.host), "::1");
+	w->link.port = httpd_port(w->h);
+	assert_int_equal(fetch_wait(w->f, &spec, &a, &e), 0);
+	assert_int_equal(a.body.len, 26);
+	answer_release(&a);
+}
+
+static void a_taken_port_is_an_error_that_names_it(void **state)
+{
+	struct world *w = *state;
+	struct httpd *second = NULL;
+	struct err e;
+
+	w->spec.listen.port = httpd_port(w->h);
+	assert_int_equal(httpd_new(&second, w->l, &w->spec, &e), -1);
+	assert_non_null(strstr(e.msg, "listening on 127.0.0.1:"));
+}
+
 static void without_descriptors_the_server_waits_and_does_not_spin(void **state)
 {
 	struct world *w = *state;
@@ -1201,6 +1266,9 @@ int main(void)
 		T(a_thousand_idle_connections_hinder_nobody),
 		OWN(at_the_cap_the_longest_idle_one_goes),
 		OWN(at_the_cap_without_idle_ones_the_new_one_goes),
+		OWN(one_address_cannot_take_all),
+		OWN(ipv6_is_served_too),
+		T(a_taken_port_is_an_error_that_names_it),
 		T(without_descriptors_the_server_waits_and_does_not_spin),
 		T(a_client_that_has_finished_sending_gets_its_answer),
 		T(noise_does_no_harm),
