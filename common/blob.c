@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 #define PARTIAL_AGE_S 86400
-#define SEEN_MAX 4096 /* verified blobs remembered: 56 bytes each; beyond it one is forgotten */
+#define SEEN_SETS 512 /* verified blobs remembered, 72 bytes each: in sets of eight by their digest */
+#define SEEN_WAYS 8
 
 /* A blob that this process has verified, as it was then. */
 struct seen {
@@ -33,8 +34,7 @@ struct seen {
 struct blobs {
 	char *dir;
 	int64_t quota, bytes;
-	struct seen *seen;
-	size_t n_seen;
+	struct seen *seen; /* SEEN_SETS × SEEN_WAYS; an empty one has size -1 */
 };
 
 struct blob_in {
@@ -63,6 +63,12 @@ int64_t blobs_bytes(const struct blobs *s)
 }
 
 /* --- what is there ---------------------------------------------------------------------------- */
+
+/* Another process's bytes may go that we never counted. */
+static void forget_bytes(struct blobs *s, int64_t n)
+{
+	s->bytes = n < s->bytes ? s->bytes - n : 0;
+}
 
 typedef int each_fn(struct blobs *s, const char *path, const struct stat *st, void *arg);
 
@@ -131,6 +137,9 @@ int blobs_open(struct blobs **out, const char *dir, int64_t quota_bytes, struct 
 
 	s->dir = xstrdup(dir);
 	s->quota = quota_bytes;
+	s->seen = xcalloc(SEEN_SETS * SEEN_WAYS, sizeof(*s->seen));
+	for (size_t i = 0; i < SEEN_SETS * SEEN_WAYS; i++)
+		s->seen[i].size = -1;
 	if (make_dirs(whole, 0700, e) || make_dirs(partial, 0700, e)) {
 		blobs_close(s);
 		return err_wrap(e, "the blob store");
@@ -160,11 +169,18 @@ int64_t blob_size(struct blobs *s, const struct digest *d)
 
 /* --- out -------------------------------------------------------------------------------------- */
 
-static struct seen *find_seen(struct blobs *s, const struct digest *d)
+static struct seen *seen_set(const struct blobs *s, const struct digest *d)
 {
-	for (size_t i = 0; i < s->n_seen; i++)
-		if (digest_equal(&s->seen[i].d, d))
-			return &s->seen[i];
+	return &s->seen[(size_t)(d->b[0] << 8 | d->b[1]) % SEEN_SETS * SEEN_WAYS];
+}
+
+static struct seen *find_seen(const struct blobs *s, const struct digest *d)
+{
+	struct seen *set = seen_set(s, d);
+
+	for (size_t i = 0; i < SEEN_WAYS; i++)
+		if (set[i].size >= 0 && digest_equal(&set[i].d, d))
+			return &set[i];
 	return NULL;
 }
 
@@ -176,12 +192,13 @@ static bool still_same(const struct seen *seen, const struct stat *st)
 
 static void remember(struct blobs *s, const struct digest *d, const struct stat *st)
 {
-	struct seen *at = find_seen(s, d);
+	struct seen *at = find_seen(s, d), *set = seen_set(s, d);
 
-	if (!s->seen)
-		s->seen = xcalloc(SEEN_MAX, sizeof(*s->seen));
+	for (size_t i = 0; !at && i < SEEN_WAYS; i++)
+		if (set[i].size < 0)
+			at = &set[i];
 	if (!at)
-		at = s->n_seen < SEEN_MAX ? &s->seen[s->n_seen++] : &s->seen[d->b[0] * 256 % SEEN_MAX + d->b[1] % 16];
+		at = &set[d->b[2] % SEEN_WAYS];
 	*at = (struct seen){ *d, st->st_ino, st->st_size, st->st_mtim };
 }
 
@@ -220,7 +237,7 @@ int blob_open(struct blobs *s, const struct digest *d, int *fd, int64_t *size, s
 	if (!still_same(find_seen(s, d), &st)) {
 		if (verify_fd(file, d, e)) {
 			if (e->code == ERR_DIGEST && !unlink(path)) {
-				s->bytes -= st.st_size;
+				forget_bytes(s, st.st_size);
 				e->code = ERR_UNKNOWN_BLOB;
 			}
 			return err_wrap(e, "blob %s", text);
@@ -242,7 +259,7 @@ int blob_read(struct blobs *s, const struct digest *d, char **out, size_t *n, si
 	*out = NULL;
 	if (blob_open(s, d, &fd, &size, e))
 		return -1;
-	if (size > (int64_t)max)
+	if ((uint64_t)size > max)
 		return err_set(e, ERR_TOO_BIG, "a blob of %lld bytes; at most %zu are taken here",
 			(long long)size, max);
 	return fd_read_all(out, n, fd, max, e);
@@ -257,7 +274,7 @@ int blob_remove(struct blobs *s, const struct digest *d, struct err *e)
 		return 0;
 	if (unlink(path))
 		return err_sys(e, "removing blob");
-	s->bytes -= size;
+	forget_bytes(s, size);
 	return 0;
 }
 
@@ -295,7 +312,7 @@ static int resume(struct blob_in *in, struct err *e)
 	if (got < 0)
 		return err_sys(e, "reading %s", in->path);
 	if (in->size >= 0 && in->offset > in->size) {
-		in->store->bytes -= in->offset;
+		forget_bytes(in->store, in->offset);
 		in->offset = 0;
 		hasher_end(in->hash);
 		pieces_end(in->pieces);
@@ -310,6 +327,26 @@ static int fits(const struct blobs *s, int64_t more, struct err *e)
 	if (s->quota && s->bytes + more > s->quota)
 		return err_set(e, ERR_FULL, "the blob store's quota of %lld MiB is used up",
 			(long long)(s->quota / MIB));
+	return 0;
+}
+
+/* Open and lock in->path. Between the two its last writer may have named it a blob, and then the
+ * bytes we hold are the blob's: so the name must still be this file's. */
+static int own_partial(struct blob_in *in, struct err *e)
+{
+	struct stat mine, there;
+
+	in->fd = open(in->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (in->fd < 0 && errno == EACCES && !chmod(in->path, 0600)) /* a crash came between 0444 and its name */
+		in->fd = open(in->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (in->fd < 0)
+		return err_sys(e, "creating %s", in->path);
+	if (flock(in->fd, LOCK_EX | LOCK_NB))
+		return err_set(e, ERR_CONFLICT, "somebody else is writing %s", in->path);
+	if (fstat(in->fd, &mine))
+		return err_sys(e, "looking at %s", in->path);
+	if (lstat(in->path, &there) || there.st_ino != mine.st_ino || there.st_dev != mine.st_dev)
+		return err_set(e, ERR_CONFLICT, "somebody else has just finished %s", in->path);
 	return 0;
 }
 
@@ -330,14 +367,14 @@ int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag, const 
 	in->expects = expect != NULL;
 	if (expect)
 		in->expect = *expect;
-	in->fd = open(in->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (in->fd < 0)
-		err_sys(e, "creating %s", in->path);
-	else if (flock(in->fd, LOCK_EX | LOCK_NB))
-		err_set(e, ERR_CONFLICT, "somebody else is writing %s", in->path);
-	else if (!resume(in, e) && !(size > 0 && fits(s, size - in->offset, e))) {
-		*out = in;
-		return 0;
+	in->fd = -1;
+	if (!own_partial(in, e)) {
+		if (!resume(in, e) && !(size > 0 && fits(s, size - in->offset, e))) {
+			*out = in;
+			return 0;
+		}
+		if (in->offset == 0)
+			unlink(in->path);
 	}
 	in_free(in);
 	return -1;
@@ -383,21 +420,28 @@ static int name_it(struct blob_in *in, const struct digest *d, struct err *e)
 {
 	auto_free char *path = blob_path(in->store, d);
 	auto_free char *dir = xstrdup(path);
-	bool had = blob_size(in->store, d) >= 0;
+	int64_t had = blob_size(in->store, d);
 	struct stat st;
 
 	*strrchr(dir, '/') = '\0';
-	if (mkdir(dir, 0700) && errno != EEXIST)
-		return err_sys(e, "making %s", dir);
-	if (fchmod(in->fd, 0444) || fsync(in->fd))
+	int made = mkdir(dir, 0700);
+	if ((made && errno != EEXIST && err_sys(e, "making %s", dir)) || (!made && sync_dir(dir, e)))
+		return -1;
+	if (fchmod(in->fd, 0444) || fsync(in->fd) || fstat(in->fd, &st))
 		return err_sys(e, "syncing %s", in->path);
+	if (st.st_size != in->offset)
+		return err_set(e, ERR_SYSTEM, "%s has %lld bytes, not the %lld that were hashed", in->path,
+			(long long)st.st_size, (long long)in->offset);
 	if (rename(in->path, path))
 		return err_sys(e, "naming blob");
-	if (had)
-		in->store->bytes -= in->offset;
-	if (!fstat(in->fd, &st))
-		remember(in->store, d, &st);
-	return sync_dir(path, e);
+	if (had >= 0)
+		forget_bytes(in->store, had);
+	if (sync_dir(path, e)) {
+		unlink(path);
+		return -1;
+	}
+	remember(in->store, d, &st);
+	return 0;
 }
 
 int blob_in_finish(struct blob_in *in, struct blob *b, struct err *e)
@@ -437,7 +481,7 @@ void blob_in_leave(struct blob_in *in)
 void blob_in_drop(struct blob_in *in)
 {
 	unlink(in->path);
-	in->store->bytes -= in->offset;
+	forget_bytes(in->store, in->offset);
 	in_free(in);
 }
 

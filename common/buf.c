@@ -153,6 +153,8 @@ int make_dirs(const char *path, unsigned mode, struct err *e)
 {
 	auto_free char *p = xstrdup(path);
 
+	if (!*p)
+		return err_set(e, ERR_SYSTEM, "a folder without a name");
 	for (char *at = p + 1;; at++) {
 		if (*at != '/' && *at != '\0')
 			continue;

@@ -125,6 +125,12 @@ static char *trim(char *s)
 	return s;
 }
 
+/* Words up to the next option are a thing of command lines, whatever the table says. */
+static bool elsewhere(const struct knob *k)
+{
+	return !k->command_line_only && k->kind != KNOB_WORDS;
+}
+
 static int file_line(const struct conf *c, bool *seen, char *line, int number, struct err *e)
 {
 	auto_free char *source = xprintf("%s line %d: ", c->config, number);
@@ -138,7 +144,7 @@ static int file_line(const struct conf *c, bool *seen, char *line, int number, s
 	*equals = '\0';
 	char *key = trim(line);
 	const struct knob *k = find(c, key, strlen(key));
-	if (!k || k->command_line_only)
+	if (!k || !elsewhere(k))
 		return err_set(e, ERR_USAGE, "%sunknown key \"%s\"", source, key);
 	size_t at = (size_t)(k - c->knobs);
 	if (k->kind == KNOB_TEXTS && !seen[at])
@@ -150,7 +156,8 @@ static int file_line(const struct conf *c, bool *seen, char *line, int number, s
 static int read_file(const struct conf *c, size_t n_knobs, struct err *e)
 {
 	auto_free bool *seen = xcalloc(n_knobs, sizeof(bool));
-	char *text; /* kept: knobs borrow from it */
+	static struct texts kept; /* for good: knobs borrow from what was read */
+	char *text;
 	size_t n;
 	int number = 0;
 
@@ -158,6 +165,9 @@ static int read_file(const struct conf *c, size_t n_knobs, struct err *e)
 		e->code = ERR_USAGE;
 		return err_wrap(e, "--config");
 	}
+	texts_add(&kept, text);
+	if (strlen(text) != n)
+		return err_set(e, ERR_USAGE, "%s: a NUL byte in it", c->config);
 	for (char *line = text; line;) {
 		char *end = strchr(line, '\n');
 
@@ -180,7 +190,7 @@ static int read_environment(const struct conf *c, struct err *e)
 		for (char *at = name; *at; at++)
 			*at = *at == '-' ? '_' : (char)toupper((unsigned char)*at);
 		const char *value = getenv(name);
-		if (!value || k->command_line_only)
+		if (!value || !elsewhere(k))
 			continue;
 		if (k->kind == KNOB_TEXTS)
 			texts_clear(k->where);

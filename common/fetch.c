@@ -363,6 +363,7 @@ static void read_answer(struct fetch *t)
 	a->length = length;
 	a->upload_offset = header_number(t, "Upload-Offset");
 	a->retry_after_s = header_number(t, "Retry-After");
+	a->next = header_number(t, "Talkoot-Next");
 	header_text(t, "Content-Type", a->type, sizeof(a->type));
 	header_text(t, "Location", a->location, sizeof(a->location));
 	if (status >= 400)
@@ -373,7 +374,7 @@ static void no_answer(struct fetch *t, CURLcode code)
 {
 	struct answer *a = &t->a;
 
-	a->upload_offset = a->retry_after_s = a->length = -1;
+	a->upload_offset = a->retry_after_s = a->length = a->next = -1;
 	if (t->cut)
 		return; /* a->e is set */
 	if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
@@ -438,7 +439,7 @@ int fetch_wait(struct fetcher *f, const struct fetch_spec *spec, struct answer *
 	struct waiting w = { .loop = f->loop, .out = a };
 	struct fetch *t = fetch_start(f, spec, on_waited, &w);
 
-	*a = (struct answer){ .upload_offset = -1, .retry_after_s = -1, .length = -1 };
+	*a = (struct answer){ .upload_offset = -1, .retry_after_s = -1, .length = -1, .next = -1 };
 	loop_run(f->loop);
 	if (!w.done) { /* somebody else stopped the loop: a signal */
 		fetch_cancel(t);

@@ -43,6 +43,7 @@ struct answer {
 	int64_t upload_offset; /* -1: no such header */
 	int64_t retry_after_s; /* -1: no such header */
 	int64_t length;        /* Content-Length; -1: no such header */
+	int64_t next;          /* Talkoot-Next; -1: no such header */
 };
 
 /* `a` is borrowed for the call. The fetch is gone after it. */

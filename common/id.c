@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 bool id_parse(struct id *id, const char *text)
 {
@@ -69,9 +70,10 @@ static int endpoint_part(struct endpoint *p, const char *text, size_t n, struct 
 		colon[-1] = '\0';
 		host++;
 	}
-	if (!host_ok(host, bracketed) || strlen(host) > LINK_HOST_MAX)
+	size_t len = strlen(host);
+	if (!host_ok(host, bracketed) || len > LINK_HOST_MAX)
 		return err_set(e, ERR_MALFORMED, "\"%s\" is not a host name or address", host);
-	snprintf(p->host, sizeof(p->host), "%s", host);
+	memcpy(p->host, host, len + 1);
 	p->port = (uint16_t)port;
 	return 0;
 }
@@ -91,9 +93,12 @@ void endpoint_text(char out[LINK_HOST_MAX + 9], const struct endpoint *p)
 
 bool endpoint_is_loopback(const struct endpoint *p)
 {
+	struct in6_addr v6;
 	struct in_addr v4;
 
-	return !strcmp(p->host, "localhost") || !strcmp(p->host, "::1") ||
+	if (inet_pton(AF_INET6, p->host, &v6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&v6) || (IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127);
+	return !strcasecmp(p->host, "localhost") ||
 		(inet_pton(AF_INET, p->host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 

@@ -56,32 +56,17 @@ void results_release(struct results *r)
 	*r = (struct results){ 0 };
 }
 
-/* --- in --------------------------------------------------------------------------------------- */
+/* --- what holds in and out ---------------------------------------------------------------------- */
 
 static const char *const reasons[] = { "exited", "signaled", "cpu", "wall", "memory", "disk", "output",
 	"processes", "policy", "setup" };
 
-static int read_item(struct result *r, const json_t *j, size_t pos, struct err *e)
+static bool is_reason(const char *reason)
 {
-	const json_t *err_output = json_object_get(j, "stderr");
-	char field[40];
-
-	*r = (struct result){ .index = jint(j, "index", 0), .exit = jint(j, "exit", 0),
-		.signal = jint(j, "signal", 0), .cpu_ms = jint(j, "cpu_ms", 0),
-		.wall_ms = jint(j, "wall_ms", 0), .rss_kib = jint(j, "rss_kib", 0) };
-	snprintf(r->lease, sizeof(r->lease), "%s", jtext(j, "lease"));
-	snprintf(r->reason, sizeof(r->reason), "%s", jtext(j, "reason"));
-	digest_from_text(&r->outcome, jtext(j, "outcome"));
-	if (err_output) {
-		r->has_stderr = true;
-		digest_from_text(&r->stderr_digest, jtext(err_output, "digest"));
-		r->stderr_size = jint(err_output, "size", 0);
-	}
 	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-		if (!strcmp(reasons[i], r->reason))
-			return 0;
-	snprintf(field, sizeof(field), "results[%zu].reason", pos);
-	return err_field(e, field, "\"%s\" is not a reason", r->reason);
+		if (!strcmp(reasons[i], reason))
+			return true;
+	return false;
 }
 
 /* "stdout" or "files/…", each part of it plain: what may become a file name at the submitter's. */
@@ -107,6 +92,88 @@ static bool output_name_ok(const char *name)
 	}
 }
 
+/* Whether one output's name stands as a folder in the name of another. */
+static bool both_file_and_folder(const struct result *r)
+{
+	for (size_t i = 0; i < r->n_outputs; i++)
+		for (size_t k = 0; k < r->n_outputs; k++) {
+			size_t n = strlen(r->outputs[i].name);
+
+			if (!strncmp(r->outputs[i].name, r->outputs[k].name, n) && r->outputs[k].name[n] == '/')
+				return true;
+		}
+	return false;
+}
+
+/* The outputs of results[pos]: plain names, each once, stdout among them. */
+static int check_outputs(const struct result *r, const char *field, struct err *e)
+{
+	bool has_stdout = false;
+
+	if (r->n_outputs > RESULT_FILES_MAX + 1)
+		return err_field(e, field, "more than %d files of one task", RESULT_FILES_MAX);
+	for (size_t k = 0; k < r->n_outputs; k++) {
+		if (!output_name_ok(r->outputs[k].name))
+			return err_field(e, field, "output \"%s\" is not stdout or files/PATH of plain names",
+				r->outputs[k].name);
+		for (size_t i = 0; i < k; i++)
+			if (!strcmp(r->outputs[i].name, r->outputs[k].name))
+				return err_field(e, field, "output %s is there twice", r->outputs[k].name);
+		has_stdout |= !strcmp(r->outputs[k].name, "stdout");
+	}
+	if (!has_stdout)
+		return err_field(e, field, "has no subject %lld/stdout", (long long)r->index);
+	if (both_file_and_folder(r))
+		return err_field(e, field, "one name is both a file and a folder");
+	return 0;
+}
+
+/* What must hold for results[pos] whether we read or write it. */
+static int check_item(const struct results *r, size_t pos, struct err *e)
+{
+	const struct result *item = &r->items[pos];
+	char field[48];
+
+	snprintf(field, sizeof(field), "results[%zu].reason", pos);
+	if (!is_reason(item->reason))
+		return err_field(e, field, "\"%s\" is not a reason", item->reason);
+	snprintf(field, sizeof(field), "results[%zu]", pos);
+	for (size_t k = 0; k < pos; k++)
+		if (r->items[k].index == item->index || !strcmp(r->items[k].lease, item->lease))
+			return err_field(e, field, "has the index or lease of another one here");
+	return check_outputs(item, field, e);
+}
+
+static int check_outcome(const struct result *item, size_t pos, struct err *e)
+{
+	struct digest outcome = outcome_of(item);
+	char field[48];
+
+	if (digest_equal(&outcome, &item->outcome))
+		return 0;
+	snprintf(field, sizeof(field), "results[%zu]", pos);
+	return err_field(e, field, "its outcome is not the digest of its exit, signal and outputs");
+}
+
+/* --- in --------------------------------------------------------------------------------------- */
+
+static void read_item(struct result *r, const json_t *j)
+{
+	const json_t *err_output = json_object_get(j, "stderr");
+
+	*r = (struct result){ .index = jint(j, "index", 0), .exit = jint(j, "exit", 0),
+		.signal = jint(j, "signal", 0), .cpu_ms = jint(j, "cpu_ms", 0),
+		.wall_ms = jint(j, "wall_ms", 0), .rss_kib = jint(j, "rss_kib", 0) };
+	snprintf(r->lease, sizeof(r->lease), "%s", jtext(j, "lease"));
+	snprintf(r->reason, sizeof(r->reason), "%s", jtext(j, "reason"));
+	digest_from_text(&r->outcome, jtext(j, "outcome"));
+	if (err_output) {
+		r->has_stderr = true;
+		digest_from_text(&r->stderr_digest, jtext(err_output, "digest"));
+		r->stderr_size = jint(err_output, "size", 0);
+	}
+}
+
 /* Give subject `j` ("INDEX/NAME") to its item. */
 static int read_subject(struct results *out, const json_t *j, size_t pos, struct err *e)
 {
@@ -129,39 +196,12 @@ static int read_subject(struct results *out, const json_t *j, size_t pos, struct
 
 		if (r->index != n)
 			continue;
-		for (size_t k = 0; k < r->n_outputs; k++)
-			if (!strcmp(r->outputs[k].name, slash + 1))
-				return err_field(e, field, "%s is there twice", full);
 		if (r->n_outputs > RESULT_FILES_MAX)
 			return err_field(e, field, "more than %d files of one task", RESULT_FILES_MAX);
 		result_add_output(r, slash + 1, &d, &root, jint(notes, "size", 0));
 		return 0;
 	}
 	return err_field(e, field, "%s belongs to no result here", full);
-}
-
-static int check_items(const struct results *r, struct err *e)
-{
-	char field[48];
-
-	for (size_t i = 0; i < r->n; i++) {
-		struct result *item = &r->items[i];
-		bool has_stdout = false;
-
-		snprintf(field, sizeof(field), "results[%zu]", i);
-		for (size_t k = 0; k < i; k++)
-			if (r->items[k].index == item->index || !strcmp(r->items[k].lease, item->lease))
-				return err_field(e, field, "has the index or lease of another one here");
-		for (size_t k = 0; k < item->n_outputs; k++)
-			has_stdout |= !strcmp(item->outputs[k].name, "stdout");
-		if (!has_stdout)
-			return err_field(e, field, "has no subject %lld/stdout", (long long)item->index);
-		struct digest outcome = outcome_of(item);
-		if (!digest_equal(&outcome, &item->outcome))
-			return err_field(e, field,
-				"its outcome is not the digest of its exit, signal and outputs");
-	}
-	return 0;
 }
 
 int results_read(struct results *out, const struct msg *m, struct err *e)
@@ -180,13 +220,14 @@ int results_read(struct results *out, const struct msg *m, struct err *e)
 	snprintf(out->platform_class, sizeof(out->platform_class), "%s", jtext(m->body, "platform_class"));
 	snprintf(out->agent, sizeof(out->agent), "%s", jtext(m->body, "agent"));
 	json_array_foreach(items, i, j)
-		if (read_item(&out->items[i], j, i, e))
-			goto bad;
+		read_item(&out->items[i], j);
 	json_array_foreach(json_object_get(m->statement, "subject"), i, j)
 		if (read_subject(out, j, i, e))
 			goto bad;
-	if (!check_items(out, e))
-		return 0;
+	for (i = 0; i < out->n; i++)
+		if (check_item(out, i, e) || check_outcome(&out->items[i], i, e))
+			goto bad;
+	return 0;
 bad:
 	results_release(out);
 	return -1;
@@ -225,17 +266,23 @@ static json_t *item_of(const struct result *r)
 int results_seal(char **line, struct results *r, const struct id *grid, const struct key *k,
 	int64_t now_ms, struct err *e)
 {
+	char job[ID_TEXT + 1], policy[DIGEST_TEXT + 1];
+
+	*line = NULL;
+	for (size_t i = 0; i < r->n; i++)
+		if (check_item(r, i, e))
+			return -1;
 	json_t *predicate = msg_new(MSG_RESULT, grid, key_id(k), now_ms);
 	json_t *subject = json_array(), *items = json_array();
-	char job[ID_TEXT + 1], policy[DIGEST_TEXT + 1];
+	int bad = 0;
 
 	id_text(job, &r->job);
 	digest_text(policy, &r->policy);
 	for (size_t i = 0; i < r->n; i++) {
 		r->items[i].outcome = outcome_of(&r->items[i]);
-		json_array_append_new(items, item_of(&r->items[i]));
+		bad |= json_array_append_new(items, item_of(&r->items[i]));
 		for (size_t o = 0; o < r->items[i].n_outputs; o++)
-			json_array_append_new(subject, subject_of(&r->items[i], &r->items[i].outputs[o]));
+			bad |= json_array_append_new(subject, subject_of(&r->items[i], &r->items[i].outputs[o]));
 	}
 	json_object_set_new(predicate, "job", json_string(job));
 	json_object_set_new(predicate, "policy", json_string(policy));
@@ -243,5 +290,9 @@ int results_seal(char **line, struct results *r, const struct id *grid, const st
 	json_object_set_new(predicate, "platform_class", json_string(r->platform_class));
 	json_object_set_new(predicate, "agent", json_string(r->agent));
 	json_object_set_new(predicate, "results", items);
-	return msg_seal(line, predicate, subject, k, e);
+	if (!bad)
+		return msg_seal(line, predicate, subject, k, e);
+	json_decref(predicate);
+	json_decref(subject);
+	return err_field(e, "results", "a text in it is not UTF-8");
 }

@@ -3,7 +3,7 @@
  * shape.c: strict JSON and the walk over a table of fields.
  *
  * jansson refuses duplicate keys (JSON_REJECT_DUPLICATES), invalid UTF-8 and NUL by itself, and
- * has a depth limit of its own (2048) which guards its stack; ours is checked after it.
+ * has a depth limit of its own (2048) which guards its stack; ours is checked before it.
  */
 #include "common/shape.h"
 #include "common/digest.h"
@@ -17,15 +17,13 @@ void shape_decref(json_t **j)
 	json_decref(*j);
 }
 
-/* 0 when `j` is strict: no reals, bounded integers, bounded depth. */
-static int strict(const json_t *j, int depth, struct err *e)
+/* 0 when `j` is strict: no reals, bounded integers. Its depth is bounded already. */
+static int strict(const json_t *j, struct err *e)
 {
 	const char *key;
 	json_t *member;
 	size_t i;
 
-	if (depth > SHAPE_DEPTH_MAX)
-		return err_set(e, ERR_MALFORMED, "JSON nests deeper than %d levels", SHAPE_DEPTH_MAX);
 	switch (json_typeof(j)) {
 	case JSON_REAL:
 		return err_set(e, ERR_MALFORMED, "JSON has a number that is no integer");
@@ -35,13 +33,13 @@ static int strict(const json_t *j, int depth, struct err *e)
 		return 0;
 	case JSON_ARRAY:
 		json_array_foreach(j, i, member)
-			if (strict(member, depth + 1, e))
+			if (strict(member, e))
 				return -1;
 		return 0;
 	case JSON_OBJECT:
 		/* jansson's macro wants it non-const and does not write */
 		json_object_foreach((json_t *)(uintptr_t)j, key, member)
-			if (strict(member, depth + 1, e))
+			if (strict(member, e))
 				return -1;
 		return 0;
 	default:
@@ -88,7 +86,7 @@ json_t *shape_load(const char *text, size_t n, struct err *e)
 	}
 	if (!json_is_object(j))
 		err_set(e, ERR_MALFORMED, "the JSON is not an object");
-	else if (!strict(j, 1, e))
+	else if (!strict(j, e))
 		return j;
 	json_decref(j);
 	return NULL;

@@ -14,6 +14,10 @@
 #define PLAIN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define WORD_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
 
+/* Linux takes 128 KiB an argument and about 2 MiB together; 64 KiB of placeholders could ask for 1 GiB. */
+#define ARG_BYTES_MAX 131071
+#define ARGV_BYTES_MAX (1024 * 1024)
+
 /* A name that may become a file's: [A-Za-z0-9._-]{1,100}, no dot first. */
 static bool plain_name(const char *s)
 {
@@ -191,9 +195,19 @@ static int read_assurance(struct job *job, const json_t *m, struct err *e)
 		return later(e, "compare", "a comparison other than exact");
 	if (strcmp(jtext(m, "platform_class"), "any") != 0)
 		return later(e, "platform_class", "a platform class other than any");
+	return 0;
+}
+
+/* What a submitter may ask for by version 1 and nobody does yet: refused, not ignored. */
+static int read_later(const json_t *m, struct err *e)
+{
 	if (json_array_size(json_object_get(m, "bits")))
 		return later(e, "bits", "optional bits");
-	return 0;
+	if (json_object_get(m, "deadline"))
+		return later(e, "deadline", "a deadline");
+	if (json_object_get(m, "expires"))
+		return later(e, "expires", "a job that expires");
+	return json_object_get(m, "price") ? later(e, "price", "a price") : 0;
 }
 
 static void read_limits(struct job *job, const json_t *m)
@@ -227,7 +241,7 @@ int job_read(struct job *job, const struct msg *m, struct err *e)
 			JOB_MANIFEST_MAX);
 	else if (!read_profile(job, m->body, e) && !read_programs(job, m->body, e) &&
 		!read_tasks(job, m->body, e) && !read_files(job, m->body, e) &&
-		!read_assurance(job, m->body, e))
+		!read_assurance(job, m->body, e) && !read_later(m->body, e))
 		return 0;
 	job_release(job);
 	return -1;
@@ -376,10 +390,10 @@ static const char *lookup(const struct job_task *t, const char *word, size_t n, 
 }
 
 /* Copy `arg` with each {word} replaced; a word that means nothing here stays as it is (submit has refused
- * it already). Braces around anything else stay too. */
-static char *replace(const struct job_task *t, const char *arg)
+ * it already). Braces around anything else stay too. NULL: longer than `max`. */
+static char *replace(const struct job_task *t, const char *arg, size_t max)
 {
-	struct buf b = { 0 };
+	auto_buf struct buf b = { 0 };
 	char number[24];
 
 	while (*arg) {
@@ -392,8 +406,29 @@ static char *replace(const struct job_task *t, const char *arg)
 		} else {
 			buf_add(&b, arg++, 1);
 		}
+		if (b.len > max)
+			return NULL;
 	}
 	return buf_take(&b);
+}
+
+static int make_argv(struct job_task *t, const struct job *job, struct err *e)
+{
+	size_t left = ARGV_BYTES_MAX;
+	char field[40];
+
+	t->argv = xcalloc(job->n_args + 2, sizeof(*t->argv));
+	t->argv[0] = xstrdup(job->n_programs ? job->programs[0].name : "program");
+	for (size_t i = 0; i < job->n_args; i++) {
+		t->argv[i + 1] = replace(t, job->args[i], left < ARG_BYTES_MAX ? left : ARG_BYTES_MAX);
+		if (!t->argv[i + 1]) {
+			snprintf(field, sizeof(field), "args[%zu]", i);
+			return err_field(e, field, "with its placeholders replaced it is too long (%d bytes an argument, %d together)",
+				ARG_BYTES_MAX, ARGV_BYTES_MAX);
+		}
+		left -= strlen(t->argv[i + 1]);
+	}
+	return 0;
 }
 
 int job_task(struct job_task *t, const struct job *job, int64_t index, const char *list, size_t n,
@@ -416,10 +451,10 @@ int job_task(struct job_task *t, const struct job *job, int64_t index, const cha
 	} else if (job->tasks == TASKS_PRODUCT) {
 		product_params(t, job, index);
 	}
-	t->argv = xcalloc(job->n_args + 2, sizeof(*t->argv));
-	t->argv[0] = xstrdup(job->n_programs ? job->programs[0].name : "program");
-	for (size_t i = 0; i < job->n_args; i++)
-		t->argv[i + 1] = replace(t, job->args[i]);
+	if (make_argv(t, job, e)) {
+		job_task_release(t);
+		return -1;
+	}
 	return 0;
 }
 
@@ -441,39 +476,57 @@ void job_task_release(struct job_task *t)
 
 /* --- outputs and blobs ------------------------------------------------------------------------- */
 
-/* Glob match: `*` and `?` stop at '/', `**` does not. Patterns are at most 200 bytes (its shape), paths at
- * most 512; what many stars could cost is bounded by `budget` steps. */
-static bool glob(const char *p, const char *s, int *budget)
-{
-	for (;; p++, s++) {
-		if (--*budget < 0)
-			return false;
-		if (*p == '*') {
-			bool deep = p[1] == '*';
+/* Glob match: `*` and `?` stop at '/', `**` does not. `at[i]` says whether the pattern's first i bytes can
+ * have matched what was read of the path: all ways at once, so many stars cost no more than few. Patterns
+ * are at most 200 bytes (the shape's bound). */
+#define GLOB_MAX 200
 
-			p += deep ? 2 : 1;
-			for (;; s++) {
-				if (glob(p, s, budget))
-					return true;
-				if (!*s || (*s == '/' && !deep) || *budget < 0)
-					return false;
-			}
-		}
-		if (*p == '\0' || *s == '\0')
-			return *p == *s;
-		if (*p != *s && !(*p == '?' && *s != '/'))
-			return false;
+/* A star may stand for nothing: what reaches it reaches the byte behind it. */
+static void skip_stars(bool at[GLOB_MAX + 1], const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (at[i] && p[i] == '*')
+			at[i + 1] = true;
+}
+
+/* Read c of the path. Backwards, so that at[i] is still the old one when at[i + 1] is made of it. */
+static bool glob_step(bool at[GLOB_MAX + 1], const char *p, size_t n, char c)
+{
+	bool any = false;
+
+	for (size_t i = n + 1; i-- > 0;) {
+		bool star = i < n && p[i] == '*';
+		bool deep = star && (p[i + 1] == '*' || (i > 0 && p[i - 1] == '*'));
+		bool stays = at[i] && star && (deep || c != '/');
+		bool comes = i > 0 && at[i - 1] && p[i - 1] != '*' && (p[i - 1] == '?' ? c != '/' : p[i - 1] == c);
+
+		at[i] = stays || comes;
+		any |= at[i];
 	}
+	return any;
+}
+
+static bool glob(const char *p, const char *path)
+{
+	bool at[GLOB_MAX + 1] = { true };
+	size_t n = strlen(p);
+
+	if (n > GLOB_MAX)
+		return false;
+	skip_stars(at, p, n);
+	for (; *path; path++) {
+		if (!glob_step(at, p, n, *path))
+			return false;
+		skip_stars(at, p, n);
+	}
+	return at[n];
 }
 
 bool job_declares(const struct job *job, const char *path)
 {
-	for (size_t i = 0; i < job->n_outputs; i++) {
-		int budget = 100000; /* steps: a pattern of many stars ends as "no match" */
-
-		if (glob(job->outputs[i], path, &budget))
+	for (size_t i = 0; i < job->n_outputs; i++)
+		if (glob(job->outputs[i], path))
 			return true;
-	}
 	return false;
 }
 
@@ -508,6 +561,9 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 
 		if (!stop)
 			stop = end;
+		if (index >= job->count) /* or a list of 89 million {} would be parsed to the end */
+			return err_field(e, "tasks.list.count", "is %lld, but the list has more lines",
+				(long long)job->count);
 		snprintf(what, sizeof(what), "tasks.list[%lld].stdin", (long long)index);
 		int bad = read_list_line(&t, at, (size_t)(stop - at), index, e) ||
 			(t.has_stdin_blob && fn(arg, &t.stdin_blob, what));

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * accept.c: a job comes in, or is cancelled.
+ *
+ * A job is taken only when everything it needs is here: its submitter may submit, every blob it
+ * names is held, each program is what it says, and somebody could run it. From then on its blobs are
+ * public: workers fetch them by digest.
+ */
+#include "common/log.h"
+#include "coordinator/coord.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ELF_HEAD 4096
+
+bool may_submit(struct coord *c, const struct id *key, struct err *e)
+{
+	char id[ID_TEXT + 1];
+
+	if (c->o.submit_open || store_may_submit(c->store, key))
+		return true;
+	id_text(id, key);
+	err_set(e, ERR_REFUSED,
+		"key %s may not submit here; whoever runs this grid may allow it: talkoot-coordinator --data %s allow"
+		" submitter %s",
+		id, c->o.dir, id);
+	return false;
+}
+
+/* --- blobs ------------------------------------------------------------------------------------------ */
+int blob_head(struct coord *c, const struct digest *d, char *out, size_t room, size_t *n, struct err *e)
+{
+	auto_free char *inside = store_blob_bytes(c->store, d, n);
+	int64_t size;
+
+	if (inside) {
+		*n = *n < room ? *n : room;
+		memcpy(out, inside, *n);
+		return 0;
+	}
+	auto_close int fd = -1;
+	if (blob_open(c->blobs, d, &fd, &size, e))
+		return -1;
+	ssize_t got = pread(fd, out, room, 0);
+	if (got < 0)
+		return err_sys(e, "reading a blob");
+	*n = (size_t)got;
+	return 0;
+}
+
+int blob_whole(struct coord *c, const struct digest *d, char **out, size_t *n, size_t max, struct err *e)
+{
+	*out = store_blob_bytes(c->store, d, n);
+	return *out ? 0 : blob_read(c->blobs, d, out, n, max, e);
+}
+
+struct checking {
+	struct coord *c;
+	const struct id *author;
+	struct err *e;
+};
+
+static int is_here(void *arg, const struct blob *b, const char *what)
+{
+	struct checking *k = arg;
+	char text[DIGEST_TEXT + 1];
+	int64_t size;
+
+	digest_text(text, &b->digest);
+	if (!store_holds(k->c->store, k->author, &b->digest, &size)) {
+		err_set(k->e, ERR_MISSING_BLOB, "%s: %s is not here yet; upload it first", what, text);
+		snprintf(k->e->field, sizeof(k->e->field), "%s", what);
+		return -1;
+	}
+	if (size != b->size)
+		return err_field(k->e, what, "%s has %lld bytes, not %lld", text, (long long)size, (long long)b->size);
+	return 0;
+}
+
+static int publish(void *arg, const struct blob *b, const char *what)
+{
+	struct checking *k = arg;
+
+	(void)what;
+	store_add_blob(k->c->store, &b->digest, b->size, true, NULL);
+	return 0;
+}
+
+/* --- a job ------------------------------------------------------------------------------------------- */
+static int check_program(struct coord *c, const struct job_program *p, struct err *e)
+{
+	char head[ELF_HEAD], platform[40] = "";
+	size_t n;
+
+	if (blob_head(c, &p->blob.digest, head, sizeof(head), &n, e))
+		return -1;
+	switch (elf_look(head, n, platform)) {
+	case ELF_STATIC:
+		if (strcmp(platform, p->platform) == 0)
+			return 0;
+		return err_set(e, ERR_PROGRAM, "%s is for %s, not for %s", p->name, platform, p->platform);
+	case ELF_DYNAMIC:
+		return err_set(e, ERR_PROGRAM, "%s is dynamically linked; without an image only static programs run",
+			p->name);
+	case ELF_SCRIPT:
+		return err_set(e, ERR_PROGRAM, "%s is a script; without an image only static programs run", p->name);
+	default:
+		return err_set(e, ERR_PROGRAM, "%s is no program for %s", p->name, p->platform);
+	}
+}
+
+static int check_list(struct checking *k, const struct job *job, int (*fn)(void *, const struct blob *, const char *),
+	struct err *e)
+{
+	auto_free char *list = NULL;
+	size_t n;
+
+	if (job->tasks != TASKS_LIST)
+		return 0;
+	if (blob_whole(k->c, &job->list.digest, &list, &n, JOB_LIST_MAX, e))
+		return -1;
+	return job_each_list_blob(job, list, n, fn, k, e);
+}
+
+static int check_demands(struct coord *c, const struct job *job, struct err *e)
+{
+	struct needs needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
+		.n_platforms = job->n_programs };
+	bool any = false;
+
+	for (size_t i = 0; i < job->n_programs; i++)
+		memcpy(needs.platforms[i], job->programs[i].platform, sizeof(needs.platforms[i]));
+	for (size_t i = 0; i < c->sched.n_workers && !any; i++)
+		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
+	if (!any || sched_anyone_can(&c->sched, &needs))
+		return 0;
+	return err_set(e, ERR_TOO_DEMANDING,
+		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, the platform and the"
+		" profile that the job asks for",
+		(long long)job->memory_mib, (long long)job->disk_mib, (long long)job->threads);
+}
+
+static int check_job(struct coord *c, const struct job *job, struct err *e)
+{
+	struct checking k = { c, &job->submitter, e };
+
+	if (!may_submit(c, &job->submitter, e))
+		return -1;
+	if (c->sched.active >= JOBS_ACTIVE_MAX)
+		return err_set(e, ERR_RATE, "%d jobs are active, which is the most", JOBS_ACTIVE_MAX);
+	if (job_each_blob(job, is_here, &k) || check_list(&k, job, is_here, e))
+		return -1;
+	for (size_t i = 0; i < job->n_programs; i++)
+		if (check_program(c, &job->programs[i], e))
+			return -1;
+	return check_demands(c, job, e);
+}
+
+static char *take_job(struct coord *c, const struct msg *m, struct job *job)
+{
+	struct checking k = { c, &job->submitter, NULL };
+	char *ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));
+	int64_t envelope = store_add_fact(c->store, m, "job", ack, 0, coord_now(c));
+	int64_t row = store_add_job(c->store, job, envelope, coord_now(c));
+	char id[DIGEST_HEX + 1];
+	struct err e;
+
+	job_each_blob(job, publish, &k);
+	check_list(&k, job, publish, &e);
+	uint32_t at = sched_add_job(&c->sched, job, row);
+	array_room(&c->manifests, &c->manifests_room, at, sizeof(struct job *));
+	c->manifests[at] = job;
+	digest_hex(id, &job->id);
+	log_info("job %.16s \"%s\": %lld tasks", id, job->name, (long long)job->count);
+	return ack;
+}
+
+void handle_job(struct call *call, struct msg *m)
+{
+	struct coord *c = call->c;
+	struct job *job = xcalloc(1, sizeof(*job));
+	struct job_row row;
+	struct err e;
+
+	if (job_read(job, m, &e)) {
+		free(job);
+		reply_error(call, &e);
+		return;
+	}
+	/* Ed25519 is deterministic, so another envelope of the same payload comes from another signer */
+	if (store_job(c->store, &job->id, &row))
+		err_set(&e, ERR_CONFLICT, "this job is here already, in another envelope");
+	else if (!check_job(c, job, &e)) {
+		reply_json(call, 200, take_job(c, m, job));
+		return;
+	}
+	reply_error(call, &e);
+	job_release(job);
+	free(job);
+}
+
+/* --- the end of a job ------------------------------------------------------------------------------------ */
+int cancel_job(struct coord *c, const struct digest *id, const char *why, struct err *e)
+{
+	struct job_row row;
+
+	if (!store_job(c->store, id, &row))
+		return err_set(e, ERR_UNKNOWN_JOB, "no such job");
+	uint32_t at = sched_job(&c->sched, id);
+	if (strcmp(row.state, "active") != 0 || at == NOBODY)
+		return 0; /* over already: nothing left to cancel */
+	store_cancel_job(c->store, row.n, why);
+	end_leases_of(c, at, NOBODY);
+	sched_cancel(&c->sched, at, NULL, 0);
+	c->more = true;
+	c->want_turn(c->want_turn_arg);
+	char hex[DIGEST_HEX + 1];
+	digest_hex(hex, id);
+	log_info("job %.16s is cancelled: %s", hex, why);
+	return 0;
+}
+
+void handle_cancel(struct call *call, struct msg *m)
+{
+	struct coord *c = call->c;
+	struct digest id;
+	struct job_row row;
+	struct err e;
+
+	digest_from_hex(&id, jtext(m->body, "job"));
+	if (!store_job(c->store, &id, &row))
+		err_set(&e, ERR_UNKNOWN_JOB, "no such job");
+	else if (!id_equal(&row.submitter, &m->author) && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
+		err_set(&e, ERR_REFUSED, "only its submitter or an admin may cancel a job");
+	else if (!cancel_job(c, &id, "by its submitter", &e)) {
+		char *ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));
+
+		store_add_fact(c->store, m, "cancel", ack, 0, coord_now(c));
+		reply_json(call, 200, ack);
+		return;
+	}
+	reply_error(call, &e);
+}

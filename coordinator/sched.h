@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sched.h: who does what: jobs, their tasks, workers and leases, in memory.
+ *
+ *	            lease                result, more needed
+ *	  open  ------------->  leased  ----------------------> open (again, for another worker)
+ *	   ^                      |  \
+ *	   +--- given back, ------+   +-- result, decided --> final (valid, failed)
+ *	        expired                    any state, cancelled --> final (cancelled)
+ *
+ * What must always hold: a task has at most one live lease; a lease goes only to a worker that is
+ * independent of all whose results for the task are in; a final task never changes. Time is handed
+ * in (the coordinator's, ms), chance too; nothing here knows a clock, a socket or a database, and
+ * what happens here is true only once the caller has committed it.
+ */
+#ifndef COORDINATOR_SCHED_H
+#define COORDINATOR_SCHED_H
+
+#include "coordinator/map.h"
+#include "coordinator/quorum.h"
+#include "jobs/job.h"
+
+#define LEASE_TERM_MS 60000
+#define LEASES_PER_ASK 64
+#define LEASES_PER_WORKER 256 /* what one `ask` can list as held */
+#define LEASE_ID_BYTES 16
+#define WINDOW_MIN 1024       /* tasks that the next one is drawn from: order reveals nothing */
+#define WINDOW_PER_LEASE 16
+#define EXPIRED_MAX 16        /* workers that may let one task's lease run out */
+#define WORKERS_MAX 200000    /* known; an ask of one more is refused */
+#define JOBS_ACTIVE_MAX 4096
+#define ONLINE_MS 90000       /* a worker heard of within this is online */
+#define NOBODY UINT32_MAX
+
+enum task_state { TASK_PENDING, TASK_RUNNING, TASK_CHECKING, TASK_VALID, TASK_FAILED, TASK_CANCELLED, N_TASK_STATES };
+#define TASK_IS_FINAL(s) ((s) >= TASK_VALID)
+
+/* 12 bytes: a job of a million tasks costs 12 MB while it is open. */
+struct task {
+	uint32_t results; /* the first of its results; NOBODY: none */
+	uint32_t place;   /* leased: its lease; in the window: where */
+	uint8_t state;    /* enum task_state */
+	bool leased, in_window;
+};
+
+struct needs {
+	enum job_profile profile;
+	int64_t memory_mib, disk_mib, threads;
+	char platforms[JOB_PROGRAMS_MAX][40];
+	size_t n_platforms;
+};
+
+struct sjob {
+	struct digest id;
+	int64_t row; /* the store's */
+	uint32_t submitter;
+	int64_t count, max_failures, priority;
+	bool ending; /* cancelled: what is not final is being cancelled */
+	bool gone;   /* its slot is free */
+	struct rule rule;
+	struct needs needs;
+	struct task *tasks;
+	uint32_t *window;
+	size_t n_window, window_room;
+	int64_t fresh; /* the first task that was never looked at */
+	int64_t leased;
+	int64_t tally[N_TASK_STATES];
+};
+
+struct hold;
+
+struct worker {
+	struct id id;
+	int64_t row;
+	struct voter voter;
+	bool banned, admitted, has_asked, ever_leased;
+	enum { RUN, PAUSE, FINISH } state;
+	unsigned profiles; /* bits 1 << enum job_profile */
+	int64_t slots, cpus, memory_mib, disk_mib;
+	char platform[40], platform_class[40], agent[64], address[270];
+	int64_t seen_ms, first_ms;
+	int64_t leased;
+	double pace;       /* results a second, fading */
+	int64_t paced_ms;
+	struct hold *hold; /* its ask that waits, or NULL: the coordinator's */
+};
+
+struct lease {
+	unsigned char id[LEASE_ID_BYTES];
+	uint32_t worker, job; /* worker NOBODY: this slot is free */
+	int64_t index, until_ms;
+	struct voter voter;   /* the worker as it was when the lease was issued */
+	bool copy;            /* results were in already; never told */
+	uint32_t before, after; /* by until_ms */
+};
+
+struct past {
+	struct vote vote;
+	uint32_t next;
+};
+
+/* Chance, handed in: the kernel's in the program, a seed's in a test. */
+struct chance {
+	uint64_t (*next)(void *state);
+	void *state;
+};
+
+struct sched {
+	struct chance chance;
+	enum independence by;
+	struct sjob *jobs;
+	size_t n_jobs, jobs_room, active;
+	struct worker *workers;
+	size_t n_workers, workers_room;
+	struct lease *leases;
+	size_t n_leases, leases_room, live;
+	uint32_t free_lease, first_lease, last_lease;
+	struct past *past;
+	size_t n_past, past_room;
+	uint32_t free_past;
+	int64_t *submitter_leased;
+	size_t n_submitters, submitters_room;
+	struct map job_by_id, worker_by_id, lease_by_id, submitter_by_id;
+	bool stirred; /* something became leasable since the caller last cleared this */
+};
+
+void sched_init(struct sched *s, enum independence by, struct chance chance);
+void sched_release(struct sched *s);
+
+/* --- jobs and workers ------------------------------------------------------------------------ */
+uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row);
+uint32_t sched_job(const struct sched *s, const struct digest *id); /* or NOBODY */
+/* Forget a job all of whose tasks are final. */
+void sched_drop_job(struct sched *s, uint32_t job);
+bool sched_job_over(const struct sjob *j);
+uint32_t sched_worker(const struct sched *s, const struct id *id); /* or NOBODY */
+/* A new one; the caller knows that it is not there. NOBODY beyond WORKERS_MAX. */
+uint32_t sched_add_worker(struct sched *s, const struct id *id);
+bool worker_online(const struct worker *w, int64_t now);
+/* Whether the worker has what the job needs, banned or not. */
+bool worker_can(const struct worker *w, const struct needs *n);
+/* How many leases it may hold now. */
+int64_t worker_cap(const struct worker *w);
+/* Of the known, not banned workers that can run it: all, or those online and mutually independent
+ * (counting stops at `enough`). */
+bool sched_anyone_can(const struct sched *s, const struct needs *n);
+int sched_independent(const struct sched *s, const struct needs *n, int64_t now, int enough);
+/* Why nothing of the job moves, in words, or "". */
+void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
+
+/* --- leases ------------------------------------------------------------------------------------ */
+/* Up to `want` leases for the worker; out gets their slots, sorted by job. */
+size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, uint32_t *out,
+	void (*draw_id)(unsigned char id[LEASE_ID_BYTES]));
+uint32_t sched_find_lease(const struct sched *s, const unsigned char id[LEASE_ID_BYTES]); /* or NOBODY */
+void sched_renew(struct sched *s, uint32_t lease, int64_t now);
+/* The lease that is over by `now`, or NOBODY. */
+uint32_t sched_overdue(const struct sched *s, int64_t now);
+/* When the next lease is over; INT64_MAX: none. */
+int64_t sched_next_expiry(const struct sched *s);
+
+/* End a live lease. A verdict other than NEED_MORE made the task final. */
+struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind, bool success,
+	const struct digest *outcome, int64_t ref, int64_t now);
+struct verdict sched_expire(struct sched *s, uint32_t lease);
+void sched_give_back(struct sched *s, uint32_t lease);
+
+/* --- endings ----------------------------------------------------------------------------------- */
+/* Make up to max of its tasks that are not final and not leased `cancelled`; out gets them. */
+size_t sched_cancel(struct sched *s, uint32_t job, int64_t *out, size_t max);
+/* The votes of the worker for what is not final never came. */
+void sched_unvote(struct sched *s, uint32_t worker);
+
+/* --- what the store remembers, at start ---------------------------------------------------------- */
+void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task_state state);
+void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v);
+void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now);
+
+/* --- for sched.c and pick.c ---------------------------------------------------------------------- */
+uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index, int64_t now,
+	const unsigned char id[LEASE_ID_BYTES]);
+void window_add(struct sjob *j, int64_t index);
+void window_drop(struct sjob *j, int64_t index);
+/* Whether the worker is independent of all whose results for the task are in. */
+bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * uploads.h: the server side of resumable uploads (tus 1.0.0 core), each against a signed ticket.
+ */
+#ifndef COORDINATOR_UPLOADS_H
+#define COORDINATOR_UPLOADS_H
+
+#include "coordinator/coord.h"
+
+struct uploads *uploads_new(struct coord *c);
+void uploads_free(struct uploads *u);
+
+/* POST /v1/uploads: `line` is the ticket's envelope. */
+void upload_create(struct call *call, const char *line, size_t n, const char *length);
+/* HEAD /v1/uploads/ID */
+void upload_tell(struct call *call, const char *id);
+/* PATCH /v1/uploads/ID: bytes for `offset` (the header's text, NULL: none). */
+void upload_add(struct call *call, const char *id, const char *offset, const char *bytes, size_t n);
+
+#endif

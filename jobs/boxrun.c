@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * boxrun.c: a temporary folder, one talkoot-sandbox, and its report read.
+ *
+ *	TMP/bin/NAME  the program: its base name is argv[0]      TMP/out     what it writes
+ *	TMP/stdin     a task's line                              TMP/stdout stderr report
+ */
+#include "jobs/boxrun.h"
+
+#include "jobs/resdir.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+
+#define REPORT_MAX 65536
+#define DEPTH_MAX 3 /* folders below out, as resdir_name_ok() */
+#define NOT_STARTED 125
+
+extern char **environ;
+
+struct argv {
+	char *at[2 * JOB_FILES_MAX + JOB_ARGS_MAX + 64];
+	size_t n;
+};
+
+static void arg(struct argv *a, char *text)
+{
+	a->at[a->n++] = text;
+}
+
+static void option(struct argv *a, const char *name, char *value)
+{
+	arg(a, xstrdup(name));
+	arg(a, value);
+}
+
+static void option_int(struct argv *a, const char *name, int64_t value)
+{
+	option(a, name, xprintf("%lld", (long long)value));
+}
+
+static void argv_release(struct argv *a)
+{
+	for (size_t i = 0; i < a->n; i++)
+		free(a->at[i]);
+}
+
+/* talkoot-sandbox beside this program; else PATH is searched for it. Yours. */
+static char *sandbox_path(void)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n > 0) {
+		self[n] = '\0';
+		char *slash = strrchr(self, '/');
+		if (slash) {
+			*slash = '\0';
+			char *beside = xprintf("%s/talkoot-sandbox", self);
+			if (!access(beside, X_OK))
+				return beside;
+			free(beside);
+		}
+	}
+	return xstrdup("talkoot-sandbox");
+}
+
+static int copy_file(const char *to, const char *from, mode_t mode, struct err *e)
+{
+	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
+	auto_close int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	char part[65536];
+	ssize_t n;
+
+	if (in < 0)
+		return err_sys(e, "opening %s", from);
+	if (out < 0)
+		return err_sys(e, "creating %s", to);
+	while ((n = read(in, part, sizeof(part))) > 0)
+		if (fd_write_all(out, part, (size_t)n, e))
+			return err_wrap(e, "%s", to);
+	return n < 0 ? err_sys(e, "reading %s", from) : 0;
+}
+
+/* --- before ---------------------------------------------------------------------------------- */
+/* The program, under its own name. Its path is yours. */
+static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
+{
+	const struct job_program *p = job_program(b->job, platform_here());
+
+	if (!p) {
+		err_set(e, ERR_PROGRAM, "the job has no program for %s", platform_here());
+		return NULL;
+	}
+	auto_free char *from = b->find(b->arg, &p->blob, e);
+	auto_free char *dir = xprintf("%s/bin", tmp);
+	auto_free char *path = xprintf("%s/%s", dir, p->name);
+	if (!from || make_dirs(dir, 0755, e) || copy_file(path, from, 0755, e))
+		return NULL;
+	return TAKE(path);
+}
+
+static char *put_stdin(struct boxrun *b, const char *tmp, struct err *e)
+{
+	if (b->task->has_stdin_blob)
+		return b->find(b->arg, &b->task->stdin_blob, e);
+	if (!b->task->stdin_text)
+		return xstrdup("/dev/null");
+	auto_free char *path = xprintf("%s/stdin", tmp);
+	if (file_write_atomic(path, b->task->stdin_text, strlen(b->task->stdin_text), 0644, e))
+		return NULL;
+	return TAKE(path);
+}
+
+static int put_files(struct boxrun *b, struct argv *a, struct err *e)
+{
+	for (size_t i = 0; i < b->job->n_files; i++) {
+		auto_free char *path = b->find(b->arg, &b->job->files[i].blob, e);
+
+		if (!path)
+			return -1;
+		option(a, "--in", xprintf("%s=%s", b->job->files[i].name, path));
+	}
+	return 0;
+}
+
+static int build(struct boxrun *b, struct argv *a, const char *tmp, struct err *e)
+{
+	bool files = b->job->profile == PROFILE_FILES;
+
+	arg(a, sandbox_path());
+	option(a, "--profile", xstrdup(files ? "files" : "compute"));
+	option(a, "--stdout", xprintf("%s/stdout", tmp));
+	option(a, "--stderr", xprintf("%s/stderr", tmp));
+	option(a, "--report", xprintf("%s/report", tmp));
+	option_int(a, "--cpu", b->job->cpu_s);
+	option_int(a, "--wall", b->job->wall_s);
+	option_int(a, "--memory", b->job->memory_mib);
+	option_int(a, "--disk", b->job->disk_mib);
+	option_int(a, "--max-output", b->job->output_mib);
+	option_int(a, "--processes", b->job->processes);
+	option_int(a, "--threads", b->job->threads);
+	option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
+	if (files) {
+		auto_free char *out = xprintf("%s/out", tmp);
+
+		if (make_dirs(out, 0777, e) || chmod(out, 0777))
+			return err_sys(e, "making %s", out);
+		option(a, "--out", xstrdup(out));
+	}
+	char *in = put_stdin(b, tmp, e);
+	if (!in)
+		return -1;
+	option(a, "--stdin", in);
+	char *program = put_files(b, a, e) ? NULL : put_program(b, tmp, e);
+	if (!program)
+		return -1;
+	arg(a, xstrdup("--"));
+	arg(a, program);
+	for (char **word = b->task->argv + 1; *word; word++)
+		arg(a, xstrdup(*word));
+	return 0;
+}
+
+/* --- after ----------------------------------------------------------------------------------- */
+static int add_output(struct boxrun *b, const char *path, const char *name, struct err *e)
+{
+	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct digest d, root;
+	int64_t size;
+
+	if (fd < 0)
+		return err_sys(e, "opening %s", path);
+	if (digest_fd(fd, &d, &root, &size, e))
+		return -1;
+	result_add_output(&b->result, name, &d, &root, size);
+	return 0;
+}
+
+/* Every declared plain file below out/`under`. */
+static int add_files(struct boxrun *b, const char *out, const char *under, int depth, struct err *e)
+{
+	auto_free char *dir = xprintf("%s/%s", out, under);
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	int bad = 0;
+
+	while (d && !bad && (entry = readdir(d))) {
+		auto_free char *inner = xprintf("%s%s%s", under, *under ? "/" : "", entry->d_name);
+		auto_free char *path = xprintf("%s/%s", out, inner);
+		auto_free char *name = xprintf("files/%s", inner);
+		struct stat st;
+
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") || lstat(path, &st))
+			continue;
+		if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+			bad = add_files(b, out, inner, depth + 1, e);
+		else if (S_ISREG(st.st_mode) && resdir_name_ok(name) && job_declares(b->job, inner))
+			bad = add_output(b, path, name, e);
+	}
+	if (d)
+		closedir(d);
+	return bad;
+}
+
+/* The box's own object has reals in it, so shape_load() is not for it. */
+static int read_report(struct boxrun *b, const char *tmp, struct err *e)
+{
+	auto_free char *path = xprintf("%s/report", tmp);
+	auto_free char *text = NULL;
+	size_t n;
+
+	if (file_read(&text, &n, path, REPORT_MAX, e))
+		return -1;
+	auto_json json_t *j = json_loadb(text, n, 0, NULL);
+	const json_t *reason = json_object_get(j, "reason");
+	if (!json_is_string(reason))
+		return err_set(e, ERR_MALFORMED, "the box's report is not what it should be");
+	b->result.exit = jint(j, "exit", 0);
+	b->result.signal = jint(j, "signal", 0);
+	b->result.cpu_ms = (int64_t)(json_number_value(json_object_get(j, "cpu_s")) * 1000);
+	b->result.wall_ms = (int64_t)(json_number_value(json_object_get(j, "wall_s")) * 1000);
+	snprintf(b->result.reason, sizeof(b->result.reason), "%s", json_string_value(reason));
+	return 0;
+}
+
+static void read_stderr(struct boxrun *b, const char *tmp)
+{
+	auto_free char *path = xprintf("%s/stderr", tmp);
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
+	struct err e;
+
+	if (fd >= 0 && lseek(fd, end > RESULT_STDERR_MAX ? end - RESULT_STDERR_MAX : 0, SEEK_SET) >= 0 &&
+		!fd_read_all(&b->stderr_text, &b->stderr_n, fd, RESULT_STDERR_MAX, &e))
+		return;
+	b->stderr_text = xstrdup("");
+	b->stderr_n = 0;
+}
+
+static int collect(struct boxrun *b, const char *tmp, struct err *e)
+{
+	auto_free char *out = xprintf("%s/out", tmp), *stdout_path = xprintf("%s/stdout", tmp);
+
+	read_stderr(b, tmp);
+	if (read_report(b, tmp, e) || add_output(b, stdout_path, "stdout", e) ||
+		(b->job->profile == PROFILE_FILES && add_files(b, out, "", 0, e)))
+		return -1;
+	b->result.outcome = outcome_of(&b->result);
+	return 0;
+}
+
+static int spawn(struct argv *a, int *status, struct err *e)
+{
+	pid_t pid;
+	int no;
+
+	a->at[a->n] = NULL;
+	no = posix_spawnp(&pid, a->at[0], NULL, NULL, a->at, environ);
+	if (no) {
+		errno = no;
+		return err_sys(e, "starting %s", a->at[0]);
+	}
+	while (waitpid(pid, status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "waiting for %s", a->at[0]);
+	if (WIFEXITED(*status) && WEXITSTATUS(*status) == NOT_STARTED)
+		return err_set(e, ERR_PROGRAM, "the box refused to start the program (see above)");
+	return 0;
+}
+
+int boxrun(struct boxrun *b, struct err *e)
+{
+	const char *base = getenv("TMPDIR");
+	auto_free char *tmp = xprintf("%s/talkoot-box.XXXXXX", base && *base ? base : "/tmp");
+	struct argv a = { .n = 0 };
+	struct err ignored;
+	int status = 0;
+
+	b->result = (struct result){ .index = b->task->index };
+	b->stderr_text = NULL;
+	if (!mkdtemp(tmp))
+		return err_sys(e, "making a temporary folder in %s", base && *base ? base : "/tmp");
+	int bad = build(b, &a, tmp, e) || spawn(&a, &status, e) || collect(b, tmp, e);
+	argv_release(&a);
+	remove_tree(tmp, &ignored);
+	if (bad)
+		boxrun_release(b);
+	return bad ? -1 : 0;
+}
+
+void boxrun_release(struct boxrun *b)
+{
+	struct results all = { .items = xmalloc(sizeof(b->result)), .n = 1 };
+
+	all.items[0] = b->result;
+	results_release(&all);
+	free(TAKE(b->stderr_text));
+	b->result = (struct result){ 0 };
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * boxrun.h: run one task here, in talkoot-sandbox, for `submit --try` and `verify --rerun`.
+ */
+#ifndef JOBS_BOXRUN_H
+#define JOBS_BOXRUN_H
+
+#include "common/result.h"
+#include "jobs/job.h"
+
+struct boxrun {
+	const struct job *job;
+	const struct job_task *task;
+	/* The path of a file that holds the blob: yours to free after; NULL with `e` when there is none. */
+	char *(*find)(void *arg, const struct blob *b, struct err *e);
+	void *arg;
+	/* out: */
+	struct result result; /* what a worker would sign, with its outcome */
+	char *stderr_text;    /* its end; yours, NUL-terminated */
+	size_t stderr_n;
+};
+
+/* -1: it could not be run at all (the box is missing, or refuses). A task that fails is 0, and its result says
+ * so. */
+int boxrun(struct boxrun *b, struct err *e);
+void boxrun_release(struct boxrun *b);
+
+#endif

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cmd_verify.c: `talkoot verify DIR`: say whether a results folder proves itself, and what it rests on.
+ *
+ * It works with everything switched off: no grid, no configuration, no key of ours, nothing in the environment.
+ */
+#include "jobs/boxrun.h"
+#include "jobs/cmd.h"
+#include "jobs/resdir.h"
+#include "jobs/verify.h"
+
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct told {
+	json_t *faults;
+	bool json;
+};
+
+static void tell(void *arg, const char *what, const char *why)
+{
+	struct told *t = arg;
+
+	if (!t->json)
+		complain("%s: %s", what, why);
+	json_array_append_new(t->faults, json_pack("{s:s, s:s}", "what", what, "why", why));
+}
+
+/* --- reruns ---------------------------------------------------------------------------------- */
+static char *find_input(void *arg, const struct blob *b, struct err *e)
+{
+	const struct verify *v = arg;
+	char *path = resdir_input_path(v->dir, &b->digest);
+
+	if (!resdir_file_is(path, &b->digest, e))
+		return path;
+	err_wrap(e, "%s", path);
+	free(path);
+	return NULL;
+}
+
+static void rerun(struct verify *v, int64_t index, const struct digest *expected)
+{
+	struct evidence *ev = &v->evidence;
+	struct boxrun b = { .job = &ev->job, .find = find_input, .arg = v };
+	struct job_task task;
+	char what[32];
+	struct err e;
+
+	snprintf(what, sizeof(what), "task %lld", (long long)index);
+	if (job_task(&task, &ev->job, index, ev->list, ev->list_n, &e)) {
+		verify_fault(v, what, "%s", e.msg);
+		return;
+	}
+	b.task = &task;
+	if (boxrun(&b, &e)) {
+		verify_fault(v, what, "could not be run here: %s", e.msg);
+	} else {
+		if (!digest_equal(&b.result.outcome, expected))
+			verify_fault(v, what, "gives something else here (exit %lld, signal %lld, %s)",
+				(long long)b.result.exit, (long long)b.result.signal, b.result.reason);
+		boxrun_release(&b);
+	}
+	job_task_release(&task);
+}
+
+/* Run n tasks, drawn without repetition from those with an outcome. How many there were. */
+static int64_t rerun_some(struct verify *v, int64_t n)
+{
+	struct evidence *ev = &v->evidence;
+	auto_free int64_t *of = xcalloc((size_t)ev->job.count, sizeof(*of));
+	uint64_t seed = random_seed();
+	int64_t have = 0;
+
+	for (int64_t i = 0; i < ev->job.count; i++)
+		if (evidence_result(ev, i))
+			of[have++] = i;
+	n = n < have ? n : have;
+	for (int64_t i = 0; i < n; i++) {
+		int64_t k = i + (int64_t)rng_below(&seed, (uint64_t)(have - i)), index = of[k];
+
+		of[k] = of[i];
+		rerun(v, index, &ev->tasks[index]->outcome);
+	}
+	return n;
+}
+
+/* --- what it rests on ------------------------------------------------------------------------ */
+static int64_t in_state(const struct evidence *ev, const char *state)
+{
+	int64_t n = 0;
+
+	for (int64_t i = 0; i < ev->job.count; i++)
+		n += ev->tasks[i] && !strcmp(ev->tasks[i]->state, state);
+	return n;
+}
+
+/* The keys that signed verdicts: usually one. */
+static json_t *coordinators(const struct evidence *ev)
+{
+	json_t *ids = json_array();
+	const struct id *last = NULL;
+	char hex[ID_TEXT + 1];
+
+	for (int64_t i = 0; i < ev->job.count && json_array_size(ids) < GRID_KEYS_MAX; i++) {
+		if (!ev->tasks[i] || (last && id_equal(last, &ev->tasks[i]->by)))
+			continue;
+		last = &ev->tasks[i]->by;
+		id_text(hex, last);
+		json_array_append_new(ids, json_string(hex));
+	}
+	return ids;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return id_compare(a, b);
+}
+
+static int64_t count_workers(const struct evidence *ev)
+{
+	auto_free struct id *ids = xcalloc(ev->n_atts, sizeof(*ids));
+	int64_t n = 0;
+
+	for (size_t i = 0; i < ev->n_atts; i++)
+		ids[i] = ev->atts[i].results.author;
+	if (ev->n_atts)
+		qsort(ids, ev->n_atts, sizeof(*ids), by_id);
+	for (size_t i = 0; i < ev->n_atts; i++)
+		n += i == 0 || !id_equal(&ids[i], &ids[i - 1]);
+	return n;
+}
+
+static json_t *summary(const struct verify *v)
+{
+	const struct evidence *ev = &v->evidence;
+	char grid[ID_TEXT + 1], job[DIGEST_HEX + 1], submitter[ID_TEXT + 1];
+	json_t *j = json_pack("{s:b, s:b}", "ok", !v->faults, "grid_checked", v->grid != NULL);
+
+	if (ev->has_grid) {
+		id_text(grid, &ev->grid.id);
+		json_object_set_new(j, "grid", json_string(grid));
+	}
+	if (!ev->has_job)
+		return j;
+	digest_hex(job, &ev->job.id);
+	id_text(submitter, &ev->job.submitter);
+	json_object_set_new(j, "job", json_string(job));
+	json_object_set_new(j, "name", json_string(ev->job.name));
+	json_object_set_new(j, "submitter", json_string(submitter));
+	json_object_set_new(j, "coordinators", coordinators(ev));
+	json_object_set_new(j, "assurance", json_string(ev->job.assurance));
+	json_object_set_new(j, "count", json_integer(ev->job.count));
+	json_object_set_new(j, "valid", json_integer(in_state(ev, "valid")));
+	json_object_set_new(j, "failed", json_integer(in_state(ev, "failed")));
+	json_object_set_new(j, "cancelled", json_integer(in_state(ev, "cancelled")));
+	json_object_set_new(j, "workers", json_integer(count_workers(ev)));
+	return j;
+}
+
+static void print_summary(const json_t *j, int64_t reran)
+{
+	const char *name = jtext(j, "name");
+	auto_free char *safe = text_safe(name, strlen(name));
+	json_t *id;
+	size_t i;
+
+	printf("grid %s%s\n", jtext(j, "grid"), jbool(j, "grid_checked", false) ? "" : " (not checked)");
+	printf("job %s%s%s\n", jtext(j, "job"), *safe ? " " : "", safe);
+	printf("submitter %s\n", jtext(j, "submitter"));
+	json_array_foreach(json_object_get(j, "coordinators"), i, id)
+		printf("coordinator %s\n", json_string_value(id));
+	printf("%lld task%s by %s, signed by %lld worker%s: %lld valid, %lld failed",
+		(long long)jint(j, "count", 0), jint(j, "count", 0) == 1 ? "" : "s", jtext(j, "assurance"),
+		(long long)jint(j, "workers", 0), jint(j, "workers", 0) == 1 ? "" : "s",
+		(long long)jint(j, "valid", 0), (long long)jint(j, "failed", 0));
+	if (jint(j, "cancelled", 0))
+		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
+	if (reran)
+		printf("; %lld run again here", (long long)reran);
+	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
+}
+
+/* --grid takes an id, a prefix of one, or a whole link. */
+static int expected_id(const char **id, const char *text, const char *option, struct err *e)
+{
+	static char hex[ID_TEXT + 1];
+	struct link l;
+
+	if (!text)
+		return 0;
+	if (!strncmp(text, "talkoot://", 10)) {
+		if (link_parse(&l, text, e)) {
+			e->code = ERR_USAGE;
+			return err_wrap(e, "%s", option);
+		}
+		id_text(hex, &l.grid);
+		text = hex;
+	}
+	if (!id_is_prefix(text))
+		return err_set(e, ERR_USAGE, "%s: %.80s is not an id, nor 8 or more hex digits of one",
+			option, text);
+	*id = text;
+	return 0;
+}
+
+int cmd_verify(int argc, char **argv)
+{
+	const char *grid = NULL, *job = NULL;
+	int64_t reruns = 0;
+	bool json = false;
+	const struct knob knobs[] = {
+		{ .name = "grid", .kind = KNOB_TEXT, .where = &grid, .argument = "ID",
+			.help = "the grid that it must be of (its id, or 8 or more digits of it)" },
+		{ .name = "job", .kind = KNOB_TEXT, .where = &job, .argument = "ID",
+			.help = "the job that it must be of" },
+		{ .name = "rerun", .kind = KNOB_INT, .where = &reruns, .argument = "N", .max = 1048576,
+			.help = "run N tasks, drawn at random, here and compare (0)" },
+		{ .name = "json", .kind = KNOB_FLAG, .where = &json, .help = "print one JSON document" },
+		{ .name = NULL },
+	};
+	const struct cmd_about about = { "verify", "talkoot verify DIR [--grid ID] [--job ID] [--rerun N]",
+		"Check a results folder against its own evidence, with everything switched off: every signature,\n"
+		"role and digest, every line, and that no task is missing. Exit 1 names what is at fault.",
+		CMD_PLAIN, 1, 1, false };
+	struct told told = { .faults = json_array() };
+	struct verify v = { .fault = tell, .fault_arg = &told };
+	static struct cmd cmd;
+	struct err e;
+
+	int exit_code = cmd_read(&cmd, &about, knobs, argc, argv);
+	if (exit_code >= 0)
+		goto out;
+	if (expected_id(&v.grid, grid, "--grid", &e) || expected_id(&v.job, job, "--job", &e)) {
+		exit_code = cmd_fail(&e);
+		goto out;
+	}
+	v.dir = cmd.conf.words.at[0];
+	told.json = json;
+	if (!verify_dir(&v) && reruns)
+		reruns = rerun_some(&v, reruns);
+	json_t *said = summary(&v);
+	exit_code = v.faults ? 1 : 0;
+	if (json) {
+		json_object_set(said, "faults", told.faults);
+		cmd_print_json(said);
+	} else {
+		if (v.evidence.has_job)
+			print_summary(said, v.faults ? 0 : reruns);
+		json_decref(said);
+	}
+	verify_release(&v);
+out:
+	json_decref(told.faults);
+	return exit_code;
+}

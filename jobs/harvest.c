@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * harvest.c: messages first, then outputs, and results.ndjson last of all.
+ *
+ * Verdicts are fetched before attestations, so that every envelope that a verdict names is either in the
+ * answer or of a job that is still going on (an envelope is shown when all of its tasks are final).
+ */
+#include "jobs/harvest.h"
+
+#include "jobs/download.h"
+#include "jobs/evidence.h"
+#include "jobs/resdir.h"
+
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct harvest {
+	struct client *c;
+	const char *id, *dir;
+	struct evidence ev;
+	struct buf verdicts, attestations, lines;
+	struct downloads outputs, inputs;
+	struct harvest_tally *tally;
+};
+
+static int write_text(const struct harvest *h, const char *name, const char *text, size_t n, struct err *e)
+{
+	auto_free char *path = resdir_path(h->dir, name);
+
+	return file_write_atomic(path, text ? text : "", n, 0644, e);
+}
+
+static int write_line(const struct harvest *h, const char *name, const char *line, struct err *e)
+{
+	auto_free char *text = xprintf("%s\n", line);
+
+	return write_text(h, name, text, strlen(text), e);
+}
+
+/* --- the evidence ---------------------------------------------------------------------------- */
+/* The folder may hold this job's results already, but not another's. */
+static int check_folder(const struct harvest *h, const char *manifest, struct err *e)
+{
+	auto_free char *path = resdir_path(h->dir, RESDIR_JOB);
+	auto_free char *line = NULL;
+	size_t n;
+
+	if (make_dirs(h->dir, 0777, e))
+		return -1;
+	if (access(path, F_OK))
+		return 0;
+	if (resdir_one_line(h->dir, RESDIR_JOB, &line, &n, e) || strcmp(line, manifest) != 0)
+		return err_set(e, ERR_CONFLICT, "%s holds another job's results", h->dir);
+	return 0;
+}
+
+static int fetch_manifest(struct harvest *h, struct err *e)
+{
+	auto_free char *path = xprintf("/v1/jobs/%s/manifest", h->id);
+	struct fetch_spec spec = { .method = "GET", .to = &h->c->to, .path = path };
+	char hex[DIGEST_HEX + 1];
+	struct answer a;
+
+	int bad = fetch_wait(h->c->fetcher, &spec, &a, e) ||
+		evidence_grid(&h->ev, h->c->grid_line, strlen(h->c->grid_line), e) ||
+		evidence_job(&h->ev, a.body.data ? a.body.data : "", a.body.len, e);
+	if (!bad) {
+		digest_hex(hex, &h->ev.job.id);
+		if (strcmp(hex, h->id) != 0)
+			bad = err_set(e, ERR_DIGEST, "the manifest that came is of job %s", hex);
+	}
+	bad = bad || check_folder(h, a.body.data, e) || write_line(h, RESDIR_GRID, h->c->grid_line, e) ||
+		write_line(h, RESDIR_JOB, a.body.data, e);
+	answer_release(&a);
+	return bad ? err_wrap(e, "job %.12s", h->id) : 0;
+}
+
+static int fetch_list(struct harvest *h, struct err *e)
+{
+	auto_free char *path = resdir_path(h->dir, RESDIR_TASKS);
+	auto_free char *partial = resdir_path(h->dir, RESDIR_PARTIAL);
+	auto_free char *text = NULL;
+	struct downloads one = { 0 };
+	size_t n;
+
+	if (h->ev.job.tasks != TASKS_LIST)
+		return 0;
+	downloads_add(&one, &h->ev.job.list.digest, h->ev.job.list.size, xstrdup(path));
+	int bad = downloads_run(&one, h->c, partial, e);
+	if (!bad && one.missing)
+		bad = err_set(e, ERR_UNKNOWN_BLOB, "the grid does not have the list of tasks");
+	downloads_release(&one);
+	if (bad || file_read(&text, &n, path, (size_t)JOB_LIST_MAX, e) ||
+		evidence_list(&h->ev, text, n, e))
+		return err_wrap(e, RESDIR_TASKS);
+	return 0;
+}
+
+static void keep(struct buf *b, const char *line, size_t n)
+{
+	buf_add(b, line, n);
+	buf_add(b, "\n", 1);
+}
+
+static int take_verdict(void *arg, const char *line, size_t n, struct err *e)
+{
+	struct harvest *h = arg;
+
+	keep(&h->verdicts, line, n);
+	return evidence_verdict(&h->ev, line, n, e);
+}
+
+static int take_attestation(void *arg, const char *line, size_t n, struct err *e)
+{
+	struct harvest *h = arg;
+
+	keep(&h->attestations, line, n);
+	return evidence_attest(&h->ev, line, n, e);
+}
+
+static int fetch_messages(struct harvest *h, struct err *e)
+{
+	auto_free char *verdicts = xprintf("/v1/jobs/%s/verdicts", h->id);
+	auto_free char *attestations = xprintf("/v1/jobs/%s/attestations", h->id);
+
+	return client_get_lines(h->c, verdicts, take_verdict, h, e) ||
+			client_get_lines(h->c, attestations, take_attestation, h, e) ||
+			write_text(h, RESDIR_VERDICTS, h->verdicts.data, h->verdicts.len, e) ||
+			write_text(h, RESDIR_ATTESTATIONS, h->attestations.data, h->attestations.len, e)
+		? -1
+		: 0;
+}
+
+/* --- outputs --------------------------------------------------------------------------------- */
+static int want_output(struct harvest *h, int64_t index, const char *name, const struct digest *d,
+	int64_t size, struct err *e)
+{
+	if (!resdir_name_ok(name) && strcmp(name, "stderr") != 0) {
+		auto_free char *safe = text_safe(name, strlen(name));
+
+		return err_set(e, ERR_REFUSED, "task %lld: an output is called %.200s, which is not allowed",
+			(long long)index, safe);
+	}
+	downloads_add(&h->outputs, d, size, resdir_task_path(h->dir, index, name));
+	return 0;
+}
+
+static int want_task(struct harvest *h, int64_t index, struct err *e)
+{
+	const struct result *r = evidence_result(&h->ev, index);
+	struct digest empty = digest_of("", 0);
+
+	for (size_t i = 0; r && i < r->n_outputs; i++)
+		if (want_output(h, index, r->outputs[i].name, &r->outputs[i].digest, r->outputs[i].size, e))
+			return -1;
+	if (r && r->has_stderr)
+		return want_output(h, index, "stderr", &r->stderr_digest, r->stderr_size, e);
+	return r ? want_output(h, index, "stderr", &empty, 0, e) : 0;
+}
+
+/* The lines of what is final, and the outputs to fetch for them. */
+static int judge(struct harvest *h, struct err *e)
+{
+	for (int64_t i = 0; i < h->ev.job.count; i++) {
+		char *line;
+
+		if (evidence_line(&h->ev, i, &line, e)) {
+			if (e->code == ERR_NOT_FOUND)
+				continue; /* not final, or not shown yet */
+			return err_wrap(e, "task %lld", (long long)i);
+		}
+		keep(&h->lines, line, strlen(line));
+		free(line);
+		if (want_task(h, i, e))
+			return -1;
+		h->tally->final++;
+	}
+	return 0;
+}
+
+static int want_input(void *arg, const struct blob *b, const char *what)
+{
+	struct harvest *h = arg;
+
+	(void)what;
+	downloads_add(&h->inputs, &b->digest, b->size, resdir_input_path(h->dir, &b->digest));
+	return 0;
+}
+
+static int same_path(const void *a, const void *b)
+{
+	const struct download *x = a, *y = b;
+
+	return strcmp(x->path, y->path);
+}
+
+/* Many tasks may have the same input: fetch it once. */
+static void once_each(struct downloads *d)
+{
+	size_t kept = 0;
+
+	if (d->n)
+		qsort(d->at, d->n, sizeof(*d->at), same_path);
+	for (size_t i = 0; i < d->n; i++) {
+		if (kept && !strcmp(d->at[kept - 1].path, d->at[i].path))
+			free(d->at[i].path);
+		else
+			d->at[kept++] = d->at[i];
+	}
+	d->n = kept;
+}
+
+/* Programs and inputs, for reruns. What is gone is no reason to fail. */
+static int fetch_inputs(struct harvest *h, struct err *e)
+{
+	auto_free char *partial = resdir_path(h->dir, RESDIR_PARTIAL);
+
+	if (job_each_blob(&h->ev.job, want_input, h) ||
+		(h->ev.list &&
+			job_each_list_blob(&h->ev.job, h->ev.list, h->ev.list_n, want_input, h, e)))
+		return -1;
+	once_each(&h->inputs);
+	if (downloads_run(&h->inputs, h->c, partial, e))
+		return -1;
+	if (h->inputs.missing)
+		log_warn("%zu inputs are gone from the grid: `verify --rerun` will lack them",
+			h->inputs.missing);
+	return 0;
+}
+
+static int fetch_outputs(struct harvest *h, struct err *e)
+{
+	auto_free char *partial = resdir_path(h->dir, RESDIR_PARTIAL);
+
+	if (downloads_run(&h->outputs, h->c, partial, e))
+		return -1;
+	for (size_t i = 0; h->outputs.missing && i < h->outputs.n; i++)
+		if (h->outputs.at[i].missing)
+			complain("%s: the grid does not have it", h->outputs.at[i].path);
+	return h->outputs.missing
+		? err_set(e, ERR_UNKNOWN_BLOB, "%zu outputs are missing", h->outputs.missing)
+		: 0;
+}
+
+int harvest(struct client *c, const char *job_id, const char *dir, struct harvest_tally *tally, struct err *e)
+{
+	struct harvest h = { .c = c, .id = job_id, .dir = dir, .tally = tally };
+
+	*tally = (struct harvest_tally){ 0 };
+	int bad = fetch_manifest(&h, e) || fetch_list(&h, e) || fetch_messages(&h, e) || judge(&h, e) ||
+		fetch_outputs(&h, e) || write_text(&h, RESDIR_RESULTS, h.lines.data, h.lines.len, e) ||
+		fetch_inputs(&h, e);
+	tally->count = h.ev.job.count;
+	downloads_release(&h.outputs);
+	downloads_release(&h.inputs);
+	buf_release(&h.verdicts);
+	buf_release(&h.attestations);
+	buf_release(&h.lines);
+	evidence_release(&h.ev);
+	return bad ? -1 : 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * main.c: `talkoot COMMAND …`: a table of commands.
+ */
+#include "jobs/cmd.h"
+
+#include "common/log.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct {
+	const char *name;
+	cmd_fn *run;
+	const char *help;
+} commands[] = {
+	{ "submit", cmd_submit, "submit a job: -- PROGRAM [ARG…]" },
+	{ "jobs", cmd_jobs, "list jobs" },
+	{ "status", cmd_status, "how a job, or one task, stands" },
+	{ "wait", cmd_wait, "wait until a job is over" },
+	{ "results", cmd_results, "fetch results and their evidence" },
+	{ "verify", cmd_verify, "check fetched results, offline" },
+	{ "cancel", cmd_cancel, "cancel a job" },
+	{ "retry", cmd_retry, "(not there yet)" },
+	{ "workers", cmd_workers, "who works here" },
+	{ "grid", cmd_grid, "what this grid is" },
+	{ "blob", cmd_blob, "put or get bytes by digest" },
+	{ "keygen", cmd_keygen, "make a key" },
+	{ "id", cmd_id, "print the id of your key" },
+};
+
+static int help(void)
+{
+	puts("usage: talkoot COMMAND [OPTIONS]\n\nSubmit work to a volunteer computing grid, fetch results, and check "
+	     "them.\n");
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		printf("  %-10s %s\n", commands[i].name, commands[i].help);
+	puts("\n`talkoot COMMAND --help` lists a command's options. The grid comes from --grid LINK, TALKOOT_GRID, or\n"
+	     "`grid = LINK` in ~/.config/talkoot/config.");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	log_open("talkoot", LOG_WARN);
+	signal(SIGPIPE, SIG_IGN);
+	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")))
+		return help();
+	if (name && !strcmp(name, "--version"))
+		return printf("talkoot %s\n", TALKOOT_VERSION) < 0;
+	for (size_t i = 0; name && i < ARRAY_LEN(commands); i++)
+		if (!strcmp(name, commands[i].name))
+			return commands[i].run(argc - 2, argv + 2);
+	if (name)
+		complain("%s: there is no such command (see talkoot --help)", name);
+	else
+		complain("which command? see talkoot --help");
+	return 2;
+}

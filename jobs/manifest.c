@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * manifest.c: a manifest from options or from a file, and its signing.
+ */
+#include "jobs/manifest.h"
+
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/codec.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LOOK_BYTES 4096
+#define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
+
+const struct manifest_options manifest_defaults = {
+	.compare = "exact",
+	.deterministic = "on",
+	.name = "",
+	.cpu_s = JOB_CPU_S,
+	.wall_s = JOB_WALL_S,
+	.memory_mib = JOB_MEMORY_MIB,
+	.disk_mib = JOB_DISK_MIB,
+	.output_mib = JOB_OUTPUT_MIB,
+	.processes = JOB_PROCESSES,
+	.threads = JOB_THREADS,
+};
+
+static int not_yet(struct err *e, const char *what, const char *comes)
+{
+	return err_set(e, ERR_USAGE, "%s: not there yet: %s", what, comes);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* --- programs -------------------------------------------------------------------------------- */
+/* Whether it can run in the box, and on which platform. Says what to do when not. */
+static int look_at(const char *path, char platform[40], struct err *e)
+{
+	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char head[LOOK_BYTES];
+	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
+
+	if (n < 0) {
+		err_sys(e, "program %s", path);
+		e->code = ERR_USAGE;
+		return -1;
+	}
+	switch (elf_look(head, (size_t)n, platform)) {
+	case ELF_STATIC:
+		break;
+	case ELF_DYNAMIC:
+		return err_set(e, ERR_USAGE,
+			"%s is dynamically linked, but a task sees no libraries: link it with -static "
+			"(images, which bring libraries along, are not there yet)",
+			path);
+	case ELF_SCRIPT:
+		return err_set(e, ERR_USAGE,
+			"%s is a script, but a task sees no interpreter: submit a static program "
+			"(images, which bring interpreters along, are not there yet)",
+			path);
+	case ELF_FOREIGN:
+		return err_set(e, ERR_USAGE, "%s is built for a machine that is not known here%s%s", path,
+			*platform ? ": " : "", platform);
+	case ELF_NOT:
+		return err_set(e, ERR_USAGE, "%s is not a program (a static ELF executable)", path);
+	}
+	if (strcmp(platform, platform_here()) != 0)
+		return err_set(e, ERR_USAGE, "%s is built for %s, but this machine and its grid run %s",
+			path, platform, platform_here());
+	return 0;
+}
+
+static json_t *program_json(struct uploads *up, const char *path, struct err *e)
+{
+	char platform[40];
+
+	if (look_at(path, platform, e))
+		return NULL;
+	json_t *blob = uploads_file(up, path, e);
+	return blob ? json_pack("{s:s, s:s, s:o}", "platform", platform, "name", base_name(path), "blob", blob)
+		    : NULL;
+}
+
+/* --- from options ---------------------------------------------------------------------------- */
+static int check_later(const struct manifest_options *o, struct err *e)
+{
+	static const char *const classes[] = { "audit", "trusted", "checker" };
+
+	if (o->image)
+		return not_yet(e, "--image", "images and dynamic programs come with a later version");
+	if (o->profile && !strcmp(o->profile, "image"))
+		return not_yet(e, "--profile image", "images come with a later version");
+	if (!strncmp(o->compare, "numeric", 7))
+		return not_yet(e, "--compare numeric", "results are compared bit for bit (exact)");
+	if (strcmp(o->compare, "exact") != 0)
+		return err_set(e, ERR_USAGE, "--compare: \"%.60s\" is not exact", o->compare);
+	for (size_t i = 0; o->assurance && i < ARRAY_LEN(classes); i++)
+		if (!strncmp(o->assurance, classes[i], strlen(classes[i])))
+			return not_yet(e, "--assurance", "cheaper classes come with a later version; "
+							 "quorum:N is there");
+	return 0;
+}
+
+static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct err *e)
+{
+	*quorum = o->quorum ? o->quorum : 2;
+	if (!o->assurance)
+		return 0;
+	if (o->quorum)
+		return err_set(e, ERR_USAGE, "--quorum and --assurance: say one of them");
+	if (strncmp(o->assurance, "quorum:", 7) != 0 ||
+		!int_parse(quorum, o->assurance + 7, 1, JOB_QUORUM_MAX))
+		return err_set(e, ERR_USAGE, "--assurance: \"%.60s\" is not quorum:N, N from 1 to %d",
+			o->assurance, JOB_QUORUM_MAX);
+	return 0;
+}
+
+/* `files` wherever files are asked for, unless that contradicts what was said. */
+static const char *read_profile(const struct manifest_options *o, struct err *e)
+{
+	bool files = o->files.n || o->outputs.n;
+
+	if (files && o->profile && !strcmp(o->profile, "compute")) {
+		err_set(e, ERR_USAGE, "--profile compute has no files at all: leave out %s, or say --profile files",
+			o->files.n ? "--file" : "--outputs");
+		return NULL;
+	}
+	return o->profile ? o->profile : files ? "files" : "compute";
+}
+
+static json_t *read_files(struct uploads *up, const struct texts *files, struct err *e)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < files->n; i++) {
+		const char *equals = strchr(files->at[i], '=');
+		auto_free char *name = xmemdup(files->at[i], equals ? (size_t)(equals - files->at[i]) : 0);
+		json_t *blob = NULL;
+
+		if (!*name || !equals[1])
+			err_set(e, ERR_USAGE, "\"%.100s\" is not NAME=PATH", files->at[i]);
+		else
+			blob = uploads_file(up, equals + 1, e);
+		if (!blob) {
+			err_wrap(e, "--file");
+			json_decref(all);
+			return NULL;
+		}
+		json_array_append_new(all, json_pack("{s:s, s:o}", "name", name, "blob", blob));
+	}
+	return all;
+}
+
+static json_t *texts_json(const char *const *at, size_t n)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(all, json_string(at[i]));
+	return all;
+}
+
+static int set_args(struct manifest *m, const struct task_set *t, const struct texts *program, struct err *e)
+{
+	for (size_t i = 1; i < program->n; i++) {
+		auto_json json_t *text = json_string(program->at[i]);
+
+		if (!text)
+			return err_set(e, ERR_USAGE, "argument %zu is not UTF-8 text", i);
+		if (task_set_check_arg(t, program->at[i], e))
+			return -1;
+	}
+	json_object_set_new(m->fields, "args", texts_json(program->at + 1, program->n - 1));
+	return 0;
+}
+
+static void set_plain(json_t *j, const struct manifest_options *o, int64_t quorum, const char *profile)
+{
+	json_object_set_new(j, "profile", json_string(profile));
+	json_object_set_new(j, "outputs", texts_json(o->outputs.at, o->outputs.n));
+	json_object_set_new(j, "limits",
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "cpu_s", (json_int_t)o->cpu_s, "wall_s",
+			(json_int_t)o->wall_s, "memory_mib", (json_int_t)o->memory_mib, "disk_mib",
+			(json_int_t)o->disk_mib, "max_output_mib", (json_int_t)o->output_mib, "processes",
+			(json_int_t)o->processes));
+	json_object_set_new(j, "threads", json_integer(o->threads));
+	json_object_set_new(j, "deterministic", json_boolean(!strcmp(o->deterministic, "on")));
+	json_object_set_new(j, "platform_class", json_string("any"));
+	json_object_set_new(j, "priority", json_integer(o->priority));
+	json_object_set_new(j, "assurance", json_sprintf("quorum:%lld", (long long)quorum));
+	json_object_set_new(j, "max_results", json_integer(o->max_results ? o->max_results : quorum + 4));
+	json_object_set_new(j, "compare", json_string(o->compare));
+	if (o->max_failures)
+		json_object_set_new(j, "max_failures", json_integer(o->max_failures));
+}
+
+static int fill(struct manifest *m, const struct manifest_options *o, const struct texts *program,
+	struct err *e)
+{
+	struct task_set t;
+	int64_t quorum;
+
+	if (check_later(o, e) || read_quorum(&quorum, o, e))
+		return -1;
+	const char *profile = read_profile(o, e);
+	json_t *name = json_string(o->name);
+	if (!name)
+		return err_set(e, ERR_USAGE, "--name is not UTF-8 text");
+	json_object_set_new(m->fields, "name", name);
+	json_t *first = profile ? program_json(&m->uploads, program->at[0], e) : NULL;
+	if (!first)
+		return -1;
+	json_object_set_new(m->fields, "programs", json_pack("[o]", first));
+	json_t *files = read_files(&m->uploads, &o->files, e);
+	if (!files)
+		return -1;
+	json_object_set_new(m->fields, "files", files);
+	if (task_set_make(&t, &m->uploads, &o->tasks, e))
+		return -1;
+	json_object_set(m->fields, "tasks", t.tasks);
+	int bad = set_args(m, &t, program, e);
+	task_set_release(&t);
+	if (!bad)
+		set_plain(m->fields, o, quorum, profile);
+	return bad;
+}
+
+int manifest_make(struct manifest *m, const struct manifest_options *o, const struct texts *program,
+	struct err *e)
+{
+	*m = (struct manifest){ .fields = json_object() };
+	if (!fill(m, o, program, e))
+		return 0;
+	manifest_release(m);
+	return -1;
+}
+
+/* --- from a file ----------------------------------------------------------------------------- */
+/* Replace a blob that names local bytes by its descriptor. */
+static int settle_blob(struct manifest *m, json_t *owner, struct err *e)
+{
+	json_t *blob = json_object_get(owner, "blob"), *settled;
+	const char *path = jtext(blob, "path");
+	const json_t *text = json_object_get(blob, "text");
+	struct blob told, real;
+
+	if (*path)
+		settled = uploads_file(&m->uploads, path, e);
+	else if (json_is_string(text))
+		settled = uploads_text(&m->uploads,
+			xmemdup(json_string_value(text), json_string_length(text)),
+			json_string_length(text));
+	else
+		return 0;
+	if (!settled)
+		return -1;
+	blob_from_json(&told, blob);
+	blob_from_json(&real, settled);
+	bool same = !json_object_get(blob, "digest") || digest_equal(&told.digest, &real.digest);
+	if (!same)
+		err_set(e, ERR_USAGE, "%s is not what the manifest was made with", *path ? path : "a text");
+	json_object_set_new(owner, "blob", settled); /* `path` and `text` are gone now */
+	return same ? 0 : -1;
+}
+
+static int settle_program(struct manifest *m, json_t *program, struct err *e)
+{
+	const char *path = jtext(json_object_get(program, "blob"), "path");
+	char platform[40];
+
+	if (*path) {
+		if (look_at(path, platform, e))
+			return -1;
+		auto_json json_t *told = json_pack("{s:s, s:s}", "platform", platform, "name",
+			base_name(path));
+		json_object_update_missing(program, told);
+	}
+	return settle_blob(m, program, e);
+}
+
+static int settle_uploads(struct manifest *m, struct err *e)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(m->fields, "programs"), i, item)
+		if (settle_program(m, item, e))
+			return -1;
+	json_array_foreach(json_object_get(m->fields, "files"), i, item)
+		if (settle_blob(m, item, e))
+			return -1;
+	json_array_foreach(json_object_get(m->fields, "uploads"), i, item) {
+		json_t *blob = uploads_file(&m->uploads, json_is_string(item) ? json_string_value(item) : "", e);
+		if (!blob)
+			return -1;
+		json_decref(blob);
+	}
+	json_object_del(m->fields, "uploads");
+	json_t *list = json_object_get(json_object_get(m->fields, "tasks"), "list");
+	return list ? settle_blob(m, list, e) : 0;
+}
+
+static void add_defaults(json_t *j)
+{
+	int64_t quorum = 2;
+	auto_json json_t *d = json_object();
+	const char *assurance = jtext(j, "assurance");
+
+	if (!strncmp(assurance, "quorum:", 7))
+		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
+	bool files = json_array_size(json_object_get(j, "files")) ||
+		json_array_size(json_object_get(j, "outputs"));
+	set_plain(d, &manifest_defaults, quorum, files ? "files" : "compute");
+	json_object_set_new(d, "name", json_string(""));
+	json_object_set_new(d, "args", json_array());
+	json_object_set_new(d, "files", json_array());
+	json_object_set_new(d, "tasks", json_pack("{s:{s:i}}", "range", "count", 1));
+	json_object_update_missing(j, d);
+	if (json_is_object(json_object_get(j, "limits")))
+		json_object_update_missing(json_object_get(j, "limits"), json_object_get(d, "limits"));
+}
+
+int manifest_load(struct manifest *m, const char *path, struct err *e)
+{
+	static const char *const header[] = { "v", "type", "grid", "author", "time", "crit", "seq", "epoch",
+		"nonce" };
+	auto_free char *text = NULL;
+	size_t n;
+
+	*m = (struct manifest){ 0 };
+	if (file_read(&text, &n, path, FILE_MAX, e)) {
+		e->code = ERR_USAGE;
+		return err_wrap(e, "manifest");
+	}
+	m->fields = shape_load(text, n, e);
+	if (!m->fields) {
+		e->code = ERR_USAGE;
+		return err_wrap(e, "%s is no manifest (a program goes behind `--`)", path);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(header); i++)
+		json_object_del(m->fields, header[i]);
+	if (!settle_uploads(m, e)) {
+		add_defaults(m->fields);
+		return 0;
+	}
+	manifest_release(m);
+	return err_wrap(e, "%s", path);
+}
+
+void manifest_release(struct manifest *m)
+{
+	json_decref(m->fields);
+	uploads_release(&m->uploads);
+	*m = (struct manifest){ 0 };
+}
+
+/* --- out ------------------------------------------------------------------------------------- */
+int manifest_seal(const struct manifest *m, char **line, const struct id *grid, const struct key *k,
+	int64_t now_ms, struct err *e)
+{
+	json_t *j = msg_new(MSG_JOB, grid, key_id(k), now_ms);
+	unsigned char nonce[16];
+	char hex[33];
+
+	random_bytes(nonce, sizeof(nonce));
+	hex_encode(hex, nonce, sizeof(nonce));
+	json_object_set_new(j, "nonce", json_string(hex));
+	json_object_update(j, m->fields);
+	return msg_seal(line, j, NULL, k, e);
+}
+
+int manifest_check(const struct manifest *m, struct job *job, struct err *e)
+{
+	struct key *k = key_new();
+	char *line = NULL;
+	struct msg msg;
+	int bad = manifest_seal(m, &line, key_id(k), k, clock_now_ms(), e);
+
+	if (!bad)
+		bad = msg_open(&msg, line, strlen(line), NULL, e);
+	if (!bad) {
+		bad = job_read(job, &msg, e);
+		msg_release(&msg);
+	}
+	if (bad)
+		e->code = ERR_USAGE; /* all of it came from the person */
+	free(line);
+	key_free(k);
+	return bad ? -1 : 0;
+}
+
+static const struct upload *find_upload(const struct manifest *m, const struct digest *d)
+{
+	for (size_t i = 0; i < m->uploads.n; i++)
+		if (digest_equal(&m->uploads.at[i].blob.digest, d))
+			return &m->uploads.at[i];
+	return NULL;
+}
+
+const char *manifest_path(const struct manifest *m, const struct digest *d)
+{
+	const struct upload *u = find_upload(m, d);
+
+	return u ? u->path : NULL;
+}
+
+/* Say in a blob where its bytes are here. */
+static void show_blob(const struct manifest *m, json_t *owner)
+{
+	json_t *blob = json_object_get(owner, "blob");
+	const struct upload *u;
+	struct blob b;
+
+	blob_from_json(&b, blob);
+	u = find_upload(m, &b.digest);
+	if (u && u->path)
+		json_object_set_new(blob, "path", json_string(u->path));
+	else if (u)
+		json_object_set_new(blob, "text", json_stringn(u->text, (size_t)u->blob.size));
+}
+
+json_t *manifest_show(const struct manifest *m)
+{
+	json_t *j = json_deep_copy(m->fields), *uploads = json_array(), *item;
+	json_t *list = json_object_get(json_object_get(j, "tasks"), "list");
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "programs"), i, item)
+		show_blob(m, item);
+	json_array_foreach(json_object_get(j, "files"), i, item)
+		show_blob(m, item);
+	if (list)
+		show_blob(m, list);
+	for (i = 0; list && i < m->uploads.n; i++) /* what a list's lines name, among others */
+		if (m->uploads.at[i].path)
+			json_array_append_new(uploads, json_string(m->uploads.at[i].path));
+	json_object_set_new(j, "uploads", uploads);
+	return j;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * manifest.h: what is to be submitted: the manifest's own fields as JSON, and what to upload for it.
+ *
+ * `submit` makes it from options, or reads it from a file. In a file a blob may say `"path"` (a local file) or
+ * `"text"` instead of, or beside, its digest, and the top may have `"uploads":[PATH…]` for files that only the
+ * list of tasks names; what is left out gets its default; header fields and nonce are always made anew.
+ * That is also what `--dry-run` prints.
+ */
+#ifndef JOBS_MANIFEST_H
+#define JOBS_MANIFEST_H
+
+#include "common/key.h"
+#include "jobs/job.h"
+#include "jobs/tasks.h"
+
+struct manifest_options {
+	struct task_options tasks;
+	struct texts files, outputs; /* NAME=PATH; globs */
+	const char *profile, *image, *assurance, *compare, *deterministic, *name;
+	int64_t quorum, max_results, max_failures, priority; /* quorum, max_*: 0 is not given */
+	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
+};
+
+struct manifest {
+	json_t *fields; /* without header and nonce */
+	struct uploads uploads;
+};
+
+extern const struct manifest_options manifest_defaults;
+
+/* From options, and the program with its arguments. ERR_USAGE for what does not fit together. */
+int manifest_make(struct manifest *m, const struct manifest_options *o, const struct texts *program,
+	struct err *e);
+/* From a file. */
+int manifest_load(struct manifest *m, const char *path, struct err *e);
+void manifest_release(struct manifest *m);
+
+/* Sign it for a grid. The envelope line is yours. */
+int manifest_seal(const struct manifest *m, char **line, const struct id *grid, const struct key *k,
+	int64_t now_ms, struct err *e);
+/* Read it back as every receiver will (under a throw-away key). Wrong fields are ERR_USAGE. */
+int manifest_check(const struct manifest *m, struct job *job, struct err *e);
+/* What --dry-run prints. */
+json_t *manifest_show(const struct manifest *m) MUST_USE;
+/* The local file of a blob, or NULL. */
+const char *manifest_path(const struct manifest *m, const struct digest *d);
+
+#endif

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resdir.c: paths in a results folder, and its files read strictly.
+ */
+#include "jobs/resdir.h"
+
+#include "common/buf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PART_MAX 100
+#define PARTS_MAX 4
+#define FILE_MAX ((size_t)4 << 30) /* attestations of a million tasks: about 2 GiB */
+
+bool resdir_name_ok(const char *name)
+{
+	static const char plain[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+	int parts = 0;
+
+	if (!strcmp(name, "stdout"))
+		return true;
+	if (strncmp(name, "files/", 6) != 0)
+		return false;
+	for (name += 6;; name++) {
+		size_t n = strspn(name, plain);
+
+		if (n < 1 || n > PART_MAX || *name == '.' || ++parts > PARTS_MAX)
+			return false;
+		name += n;
+		if (*name != '/')
+			return *name == '\0';
+	}
+}
+
+char *resdir_path(const char *dir, const char *name)
+{
+	return xprintf("%s/%s", dir, name);
+}
+
+char *resdir_task_path(const char *dir, int64_t index, const char *name)
+{
+	return xprintf("%s/%lld/%s", dir, (long long)index, name);
+}
+
+char *resdir_input_path(const char *dir, const struct digest *d)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, d);
+	return xprintf("%s/%s/%s", dir, RESDIR_INPUTS, hex);
+}
+
+int resdir_file_is(const char *path, const struct digest *d, struct err *e)
+{
+	/* O_NONBLOCK: a pipe of that name must not hold us up */
+	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct digest got;
+	struct stat st;
+
+	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+		return err_set(e, ERR_NOT_FOUND, "is missing");
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, "cannot be opened");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_DIGEST, "is not a plain file");
+	if (digest_fd(fd, &got, NULL, NULL, e))
+		return -1;
+	if (!digest_equal(&got, d))
+		return err_set(e, ERR_DIGEST, "does not have the digest that was agreed on");
+	return 0;
+}
+
+int resdir_lines(const char *dir, const char *name, resdir_line_fn *fn, void *arg, struct err *e)
+{
+	auto_free char *path = resdir_path(dir, name);
+	auto_free char *text = NULL;
+	size_t n, number = 0;
+
+	if (file_read(&text, &n, path, FILE_MAX, e))
+		return -1;
+	for (const char *at = text, *end = text + n; at < end;) {
+		const char *eol = memchr(at, '\n', (size_t)(end - at));
+
+		number++;
+		if (!eol)
+			return err_set(e, ERR_MALFORMED, "line %zu does not end", number);
+		fn(arg, at, (size_t)(eol - at), number);
+		at = eol + 1;
+	}
+	return 0;
+}
+
+int resdir_one_line(const char *dir, const char *name, char **line, size_t *n, struct err *e)
+{
+	auto_free char *path = resdir_path(dir, name);
+
+	if (file_read(line, n, path, FILE_MAX, e))
+		return -1;
+	char *eol = memchr(*line, '\n', *n);
+	if (!eol || eol != *line + *n - 1) {
+		free(TAKE(*line));
+		return err_set(e, ERR_MALFORMED, "must be one line");
+	}
+	*eol = '\0';
+	--*n;
+	return 0;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * resdir.h: the folder that `results` writes and `verify` reads.
+ *
+ *	DIR/results.ndjson        a line a task, in index order
+ *	DIR/grid.json job.json    the signed descriptor and manifest: one line each
+ *	DIR/tasks.ndjson          the list blob, where the job has one
+ *	DIR/verdicts.ndjson attestations.ndjson
+ *	DIR/INDEX/stdout stderr files/NAME
+ *	DIR/inputs/HEX            programs and inputs, for `verify --rerun`
+ *	DIR/.partial/             on its way in; never under a final name
+ *
+ * Names in messages come from strangers: only what resdir_name_ok() takes becomes a path.
+ */
+#ifndef JOBS_RESDIR_H
+#define JOBS_RESDIR_H
+
+#include "common/digest.h"
+
+#define RESDIR_GRID "grid.json"
+#define RESDIR_JOB "job.json"
+#define RESDIR_TASKS "tasks.ndjson"
+#define RESDIR_VERDICTS "verdicts.ndjson"
+#define RESDIR_ATTESTATIONS "attestations.ndjson"
+#define RESDIR_RESULTS "results.ndjson"
+#define RESDIR_INPUTS "inputs"
+#define RESDIR_PARTIAL ".partial"
+
+/* "stdout", or "files/" and 1 to 4 parts of [A-Za-z0-9._-]{1,100}, none beginning with a dot. */
+bool resdir_name_ok(const char *name);
+
+char *resdir_path(const char *dir, const char *name) MUST_USE;
+char *resdir_task_path(const char *dir, int64_t index, const char *name) MUST_USE;
+char *resdir_input_path(const char *dir, const struct digest *d) MUST_USE;
+
+/* Whether the file at `path` is a plain file with exactly these bytes. When not, `e` says why:
+ * ERR_NOT_FOUND when there is none. */
+int resdir_file_is(const char *path, const struct digest *d, struct err *e);
+
+/* Call fn for each line (without its newline), numbered from 1. The text must end in a newline. fn's -1 does
+ * not end the walk. -1 when the last line does not end, or the file cannot be read. */
+typedef void resdir_line_fn(void *arg, const char *line, size_t n, size_t number);
+int resdir_lines(const char *dir, const char *name, resdir_line_fn *fn, void *arg, struct err *e);
+/* A file of one line; the line is yours, without the newline. */
+int resdir_one_line(const char *dir, const char *name, char **line, size_t *n, struct err *e);
+
+#endif

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""talkoot's own door, without any grid: usage, exit codes, what --dry-run prints, what is refused and how."""
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+
+from grid import compile_static, main, program, run
+
+NOWHERE = "talkoot://127.0.0.1:1/" + "ab" * 32
+COMMANDS = "submit jobs status wait results verify cancel workers grid blob keygen id".split()
+
+
+class Home:
+    """An empty home with a static program in it."""
+
+    def __enter__(self):
+        self.dir = tempfile.mkdtemp(prefix="talkoot-cli-")
+        self.env = {"PATH": os.environ["PATH"], "HOME": self.dir}
+        self.exe = compile_static("int main(void) { return 0; }", self.path("prog"))
+        return self
+
+    def __exit__(self, *why):
+        shutil.rmtree(self.dir, ignore_errors=True)
+
+    def path(self, *names):
+        return os.path.join(self.dir, *names)
+
+    def write(self, name, data):
+        with open(self.path(name), "wb") as f:
+            f.write(data if isinstance(data, bytes) else data.encode())
+        return self.path(name)
+
+    def cli(self, *args, code=0, **env):
+        return run([program("talkoot")] + list(args), dict(self.env, **env), code, cwd=self.dir)
+
+    def refused(self, says, *args, code=2, **env):
+        """Exit `code`, nothing on stdout, one line on stderr that begins with the program and says `says`."""
+        out = self.cli(*args, code=code, **env)
+        assert out == "", out
+        assert run.stderr.startswith("talkoot: ") and run.stderr.count("\n") == 1, run.stderr
+        assert says in run.stderr, "%r does not say %r" % (run.stderr, says)
+
+    def dry(self, *args):
+        return json.loads(self.cli("submit", "--dry-run", *args))
+
+    def no_submit(self, says, *args):
+        self.refused(says, "submit", "--dry-run", *args)
+
+
+def test_help_and_version_are_on_stdout():
+    with Home() as h:
+        assert all(c in h.cli("--help") for c in COMMANDS)
+        assert h.cli("--version").startswith("talkoot ")
+        for c in COMMANDS:
+            assert h.cli(c, "--help").startswith("usage: talkoot " + c), c
+            assert run.stderr == ""
+        text = h.cli("submit", "--help")
+        for word in "3600 7200 512 256 64 32 --each --table --max-failures --try".split():
+            assert word in text, word
+
+
+def test_wrong_usage_is_exit_2_and_named():
+    with Home() as h:
+        h.refused("command", code=2)
+        h.refused("nonsense", "nonsense")
+        h.refused("--nonsense", "jobs", "--nonsense")
+        h.refused("--range", "submit", "--range", "0", "--", h.exe)
+        h.refused("usage", "status")
+        h.refused("usage", "status", "a", "b")
+        h.refused("usage", "verify")
+        h.refused("--output", "results", "abcdef0123")
+        h.refused("no grid", "jobs")
+        h.refused("--grid", "jobs", "--grid", "http://example.org")
+        h.refused("put or get", "blob", "push", "x")
+        h.refused("sha256", "blob", "get", "abc", "-o", "x")
+        h.refused("--grid", "verify", ".", "--grid", "xyz")
+        h.refused("not there yet", "retry", "abcdef0123")
+
+
+def test_an_unreachable_grid_is_exit_3():
+    with Home() as h:
+        for args in (["jobs"], ["status", "abcdef0123"], ["wait", "abcdef0123"], ["cancel", "ab" * 32], ["workers"],
+                     ["grid"], ["results", "abcdef0123", "-o", "out"], ["submit", "--", h.exe],
+                     ["blob", "put", h.exe], ["blob", "get", "sha256:" + "0" * 64, "-o", "x"]):
+            h.refused("127.0.0.1:1", *args, code=3, TALKOOT_GRID=NOWHERE)
+
+
+def test_where_the_grid_is_said():
+    with Home() as h:
+        os.makedirs(h.path(".config", "talkoot"))
+        h.write(".config/talkoot/config", "# mine\ngrid = %s\n" % NOWHERE.replace(":1/", ":2/"))
+        h.refused("127.0.0.1:2", "jobs", code=3)
+        h.refused("127.0.0.1:1", "jobs", code=3, TALKOOT_GRID=NOWHERE)
+        h.refused("127.0.0.1:3", "jobs", "--grid", NOWHERE.replace(":1/", ":3/"), code=3, TALKOOT_GRID=NOWHERE)
+        h.write(".config/talkoot/config", "grit = x\n")
+        h.refused("grit", "jobs")
+
+
+def test_identities():
+    with Home() as h:
+        first = h.cli("id").strip()
+        assert len(first) == 64 and h.cli("id").strip() == first
+        path = h.path(".local", "share", "talkoot", "identity.key")
+        assert os.stat(path).st_mode & 0o777 == 0o600
+        assert os.stat(os.path.dirname(path)).st_mode & 0o777 == 0o700
+        h.refused("there already", "keygen", code=1)
+        other = h.cli("keygen", "sub/other.key").strip()
+        assert other != first and h.cli("id", "--identity", "sub/other.key").strip() == other
+        assert h.cli("id", TALKOOT_IDENTITY="sub/other.key").strip() == other
+        os.chmod(path, 0o644)
+        h.refused("identity.key", "id", code=4)
+
+
+def test_dry_run_prints_what_submit_takes_back():
+    with Home() as h:
+        a, b = h.write("a.txt", "one"), h.write("b.txt", "two")
+        m = h.dry("--range", "5", "--name", "n", "--quorum", "3", "--cpu", "7", "--", h.exe, "{index}", "{}")
+        assert m["tasks"] == {"range": {"count": 5}} and m["name"] == "n" and m["assurance"] == "quorum:3"
+        assert m["max_results"] == 7 and m["limits"]["cpu_s"] == 7 and m["limits"]["wall_s"] == 7200
+        assert m["profile"] == "compute" and m["args"] == ["{index}", "{}"] and m["compare"] == "exact"
+        assert m["programs"][0]["name"] == "prog" and m["deterministic"] is True
+        for args in (["--range", "5"], ["--each", a, b], ["--lines", a], ["--param", "k=1..3"],
+                     ["--file", "x=" + a, "--outputs", "*.txt"]):
+            text = h.cli("submit", "--dry-run", *args, "--", h.exe)
+            h.write("m.json", text)
+            assert h.cli("submit", "--dry-run", "m.json") == text, args
+        h.write("m.json", json.dumps({"v": 9, "author": "x", "programs": [{"blob": {"path": h.exe}}]}))
+        again = h.dry("m.json")
+        assert again["tasks"] == {"range": {"count": 1}} and again["limits"]["memory_mib"] == 512 and "v" not in again
+        h.write("b.txt", "changed")
+        h.write("m.json", h.cli("submit", "--dry-run", "--file", "x=" + b, "--", h.exe))
+        h.write("b.txt", "changed again")
+        h.no_submit("b.txt", "m.json")
+
+
+def test_sources_of_tasks():
+    with Home() as h:
+        assert h.dry("--", h.exe)["tasks"] == {"range": {"count": 1}}
+        product = h.dry("--param", "a=1,2", "--param", "b=0..1:0.5", "--", h.exe, "{a}", "{b}")["tasks"]["product"]
+        assert [p["values"] for p in product] == [["1", "2"], ["0.0", "0.5", "1.0"]]
+        table = h.write("t.csv", 'x,"long name"\r\n1,"a ""q"", b"\r\n2,"two\nlines"\r\n')
+        tasks = h.dry("--table", table, "--", h.exe, "{x}")["tasks"]["list"]
+        rows = [json.loads(line) for line in tasks["blob"]["text"].splitlines()]
+        assert tasks["count"] == 2 and rows[0]["params"] == {"x": "1", "long name": 'a "q", b'}
+        assert rows[1]["params"]["long name"] == "two\nlines"
+        lines = h.write("lines", "first\n\nlast")
+        tasks = h.dry("--lines", lines, "--", h.exe, "{line}")["tasks"]["list"]
+        assert [json.loads(x)["line"] for x in tasks["blob"]["text"].splitlines()] == ["first", "", "last"]
+        tasks = h.dry("--each", lines, table, "--", h.exe, "{name}")["tasks"]["list"]
+        assert [json.loads(x)["name"] for x in tasks["blob"]["text"].splitlines()] == ["lines", "t.csv"]
+
+
+def test_what_submit_refuses():
+    with Home() as h:
+        text = h.write("text", "a\n")
+        h.no_submit("--range and --lines", "--range", "2", "--lines", text, "--", h.exe)
+        h.no_submit("--each", "--each", "--", h.exe)
+        h.no_submit("{line}", "--range", "2", "--", h.exe, "{line}")
+        h.no_submit("{beta}", "--param", "alpha=1", "--", h.exe, "{beta}")
+        h.no_submit("missing", "--each", "missing", "--", h.exe)
+        h.no_submit("missing", "--", "missing")
+        h.no_submit("-static", "--", "/bin/ls")
+        h.no_submit("script", "--", h.write("script", "#!/bin/sh\n"))
+        h.no_submit("not a program", "--", text)
+        h.no_submit("compute", "--profile", "compute", "--file", "x=" + text, "--", h.exe)
+        h.no_submit("NAME=PATH", "--file", text, "--", h.exe)
+        h.no_submit("name", "--file", "../x=" + text, "--", h.exe)
+        h.no_submit("--quorum and --assurance", "--quorum", "2", "--assurance", "quorum:2", "--", h.exe)
+        h.no_submit("quorum:99", "--assurance", "quorum:99", "--", h.exe)
+        h.no_submit("max_results", "--quorum", "5", "--max-results", "2", "--", h.exe)
+        h.no_submit("--output", "-o", "out", "--", h.exe)
+        h.no_submit("line 2", "--table", h.write("t", "a,b\n1\n"), "--", h.exe)
+        h.no_submit("UTF-8", "--lines", h.write("l", b"\xff\n"), "--", h.exe)
+        h.no_submit("no manifest", text)
+        h.no_submit("which program", "--range", "2")
+        h.no_submit("which program", "--range", "2", "--")
+        foreign = bytearray(open(h.exe, "rb").read())
+        foreign[18:20] = b"\xb7\x00"  # e_machine: aarch64
+        h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))
+
+
+def test_what_comes_later_is_named():
+    with Home() as h:
+        for args in (["--image", "x"], ["--profile", "image"], ["--compare", "numeric:rtol=1e-6,atol=0"],
+                     ["--assurance", "audit"], ["--assurance", "trusted"], ["--assurance", "checker"]):
+            h.no_submit("not there yet", *args, "--", h.exe)
+            assert args[0] in run.stderr
+
+
+def test_verify_needs_nothing_and_says_json():
+    with Home() as h:
+        h.refused("grid.json", "verify", ".", code=1)
+        said = json.loads(h.cli("verify", ".", "--json", code=1))
+        assert said["ok"] is False and said["faults"][0]["what"] == "grid.json"
+        assert not os.path.exists(h.path(".local")) and not os.path.exists(h.path(".config"))
+
+
+def test_nothing_is_written_where_nobody_reads():
+    with Home() as h:
+        p = subprocess.run([program("talkoot"), "--help"], stdout=open("/dev/full", "w"), stderr=subprocess.PIPE)
+        assert p.returncode in (0, 1)
+
+
+if __name__ == "__main__":
+    main(globals())

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_quorum.c: what a set of votes proves, and whom they come from.
+ */
+#include "coordinator/map.h"
+#include "coordinator/quorum.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+#include <cmocka.h>
+
+static struct vote vote(uint32_t worker, const char *outcome, bool success)
+{
+	return (struct vote){ .kind = VOTE, .success = success, .from = { .worker = worker },
+		.outcome = digest_of(outcome, strlen(outcome)), .ref = worker };
+}
+
+static struct vote attempt(uint32_t worker)
+{
+	return (struct vote){ .kind = ATTEMPT, .from = { .worker = worker }, .ref = worker };
+}
+
+static struct vote on_net(struct vote v, network net)
+{
+	v.from.net = net;
+	return v;
+}
+
+static struct vote of_owner(struct vote v, uint64_t owner)
+{
+	v.from.owner = owner;
+	return v;
+}
+
+static const struct rule two = { 2, 6, 16, BY_NETWORK }, three = { 3, 7, 16, BY_NETWORK };
+
+#define JUDGE(rule, ...)                                                                           \
+	quorum_judge((struct vote[]){ __VA_ARGS__ },                                               \
+		sizeof((struct vote[]){ __VA_ARGS__ }) / sizeof(struct vote), rule)
+
+static void one_result_is_not_two(void **state)
+{
+	(void)state;
+	assert_int_equal(JUDGE(&two, vote(1, "a", true)).what, NEED_MORE);
+}
+
+static void two_that_agree_are_believed(void **state)
+{
+	(void)state;
+	struct verdict v = JUDGE(&two, vote(1, "a", true), vote(2, "a", true));
+
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_int_equal(v.n_counted, 2);
+	assert_int_equal(v.counted[0], 1);
+	assert_int_equal(v.counted[1], 2);
+}
+
+static void a_key_counts_once(void **state)
+{
+	(void)state;
+	assert_int_equal(JUDGE(&two, vote(1, "a", true), vote(1, "a", true)).what, NEED_MORE);
+}
+
+static void a_network_counts_once(void **state)
+{
+	(void)state;
+	network n = network_of("192.0.2.7"), m = network_of("192.0.2.99"), o = network_of("198.51.100.1");
+
+	assert_int_equal(n, m);
+	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), n), on_net(vote(2, "a", true), m)).what,
+		NEED_MORE);
+	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), n), on_net(vote(2, "a", true), m),
+		on_net(vote(3, "a", true), o)).what, AGREED_VALID);
+}
+
+static void unknown_networks_are_the_same(void **state)
+{
+	(void)state;
+	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), NETWORK_UNKNOWN),
+		on_net(vote(2, "a", true), NETWORK_UNKNOWN)).what, NEED_MORE);
+}
+
+static void an_owner_counts_once_where_owners_count(void **state)
+{
+	(void)state;
+	struct rule by_owner = two;
+
+	by_owner.by = BY_OWNER;
+	assert_int_equal(JUDGE(&by_owner, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9)).what,
+		NEED_MORE);
+	assert_int_equal(JUDGE(&two, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9)).what,
+		AGREED_VALID);
+	assert_int_equal(JUDGE(&by_owner, vote(1, "a", true), vote(2, "a", true)).what, AGREED_VALID);
+}
+
+static void two_liars_cannot_beat_three_honest(void **state)
+{
+	(void)state;
+	struct verdict v = JUDGE(&three, vote(1, "lie", true), vote(2, "lie", true), vote(3, "true", true),
+		vote(4, "true", true), vote(5, "true", true));
+	struct digest honest = digest_of("true", 4);
+
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_true(digest_equal(&v.outcome, &honest));
+	assert_int_equal(v.counted[0], 3);
+}
+
+static void an_agreed_bad_exit_fails_the_task_at_once(void **state)
+{
+	(void)state;
+	assert_int_equal(JUDGE(&two, vote(1, "exit 3", false), vote(2, "exit 3", false)).what, AGREED_FAILED);
+}
+
+static void attempts_do_not_vote_but_count(void **state)
+{
+	(void)state;
+	assert_int_equal(JUDGE(&two, attempt(1), attempt(2), vote(3, "a", true)).what, NEED_MORE);
+	assert_int_equal(JUDGE(&two, attempt(1), attempt(2), attempt(3), attempt(4), attempt(5),
+		attempt(6)).what, NO_AGREEMENT);
+}
+
+static void disagreement_goes_on_to_max_results(void **state)
+{
+	(void)state;
+	struct vote v[6];
+
+	for (uint32_t i = 0; i < 6; i++)
+		v[i] = vote(i, (const char[2]){ (char)('a' + i), 0 }, true);
+	assert_int_equal(quorum_judge(v, 5, &two).what, NEED_MORE);
+	assert_int_equal(quorum_judge(v, 6, &two).what, NO_AGREEMENT);
+	v[5] = vote(5, "a", true);
+	assert_int_equal(quorum_judge(v, 6, &two).what, AGREED_VALID);
+}
+
+static void a_task_that_keeps_expiring_fails(void **state)
+{
+	(void)state;
+	struct vote v[16] = { 0 };
+
+	for (uint32_t i = 0; i < 16; i++)
+		v[i] = (struct vote){ .kind = EXPIRED, .from = { .worker = i } };
+	assert_int_equal(quorum_judge(v, 15, &two).what, NEED_MORE);
+	assert_int_equal(quorum_judge(v, 16, &two).what, NO_RESULT);
+}
+
+static void private_addresses_are_exempt(void **state)
+{
+	(void)state;
+	static const char *const ours[] = { "127.0.0.1", "10.1.2.3", "172.31.0.1", "192.168.7.7",
+		"169.254.1.1", "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1" };
+
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		assert_int_equal(network_of(ours[i]), NETWORK_EXEMPT);
+	assert_int_not_equal(network_of("172.32.0.1"), NETWORK_EXEMPT);
+	assert_int_equal(network_of("::ffff:192.0.2.1"), network_of("192.0.2.200"));
+	assert_int_equal(network_of("2001:db8:1:2::1"), network_of("2001:db8:1:ffff::9"));
+	assert_int_not_equal(network_of("2001:db8:1::1"), network_of("2001:db8:2::1"));
+	assert_int_equal(network_of("nonsense"), NETWORK_UNKNOWN);
+}
+
+static void a_map_finds_what_was_put_and_only_that(void **state)
+{
+	(void)state;
+	struct map m = { .seed = 7 };
+	uint64_t rng = 1;
+	static unsigned char names[2000][32];
+
+	for (size_t i = 0; i < 2000; i++) {
+		for (size_t k = 0; k < 32; k++)
+			names[i][k] = (unsigned char)rng_next(&rng);
+		map_put(&m, names[i], (uint32_t)i);
+	}
+	for (size_t i = 0; i < 2000; i += 2)
+		map_drop(&m, names[i]);
+	for (size_t i = 0; i < 2000; i++)
+		assert_int_equal(map_get(&m, names[i]), i % 2 ? i : MAP_NONE);
+	assert_int_equal(m.n, 1000);
+	map_release(&m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_result_is_not_two),
+		cmocka_unit_test(two_that_agree_are_believed),
+		cmocka_unit_test(a_key_counts_once),
+		cmocka_unit_test(a_network_counts_once),
+		cmocka_unit_test(unknown_networks_are_the_same),
+		cmocka_unit_test(an_owner_counts_once_where_owners_count),
+		cmocka_unit_test(two_liars_cannot_beat_three_honest),
+		cmocka_unit_test(an_agreed_bad_exit_fails_the_task_at_once),
+		cmocka_unit_test(attempts_do_not_vote_but_count),
+		cmocka_unit_test(disagreement_goes_on_to_max_results),
+		cmocka_unit_test(a_task_that_keeps_expiring_fails),
+		cmocka_unit_test(private_addresses_are_exempt),
+		cmocka_unit_test(a_map_finds_what_was_put_and_only_that),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_verify.c: a folder of evidence made here with fresh keys is believed; with any byte changed, anything left
+ * out, or anything swapped in, it is not.
+ */
+#include "tests/unit/evidence_world.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct told {
+	char text[8192];
+};
+
+static void tell(void *arg, const char *what, const char *why)
+{
+	struct told *t = arg;
+	size_t n = strlen(t->text);
+
+	snprintf(t->text + n, sizeof(t->text) - n, "%s: %s\n", what, why);
+}
+
+static int look(const struct world *w, struct told *t)
+{
+	struct verify v = { .dir = w->dir, .fault = tell, .fault_arg = t };
+
+	t->text[0] = '\0';
+	int bad = verify_dir(&v);
+	assert_int_equal(bad, v.faults ? -1 : 0);
+	verify_release(&v);
+	return bad;
+}
+
+static void is_believed(const struct world *w)
+{
+	struct told t;
+
+	if (look(w, &t))
+		fail_msg("not believed: %s", t.text);
+}
+
+static void is_refused(const struct world *w, const char *says)
+{
+	struct told t;
+
+	assert_int_equal(look(w, &t), -1);
+	if (!strstr(t.text, says))
+		fail_msg("does not say \"%s\": %s", says, t.text);
+}
+
+/* --- claims ---------------------------------------------------------------------------------- */
+static struct world w;
+static struct key *root;
+
+static int set_up(void **s)
+{
+	(void)s;
+	root = key_new();
+	world_make(&w, root);
+	return 0;
+}
+
+static int tear_down(void **s)
+{
+	(void)s;
+	world_free(&w);
+	key_free(root);
+	return 0;
+}
+
+static void honest_evidence_is_believed(void **s)
+{
+	(void)s;
+	is_believed(&w);
+}
+
+static void the_line_says_what_the_contract_says(void **s)
+{
+	auto_free char *path = resdir_path(w.dir, RESDIR_RESULTS);
+	auto_free char *text = NULL;
+	struct err e;
+
+	(void)s;
+	must(file_read(&text, NULL, path, 100000, &e), &e);
+	assert_int_equal(strncmp(text, "{\"index\":0,\"state\":\"valid\",\"exit\":0,\"stdout\":\"sha256:", 53), 0);
+	assert_non_null(strstr(text, "\"files\":{\"sub/out.txt\":\"sha256:"));
+	assert_non_null(strstr(text,
+		"\"assurance\":\"quorum:2\",\"cpu_s\":1.250,\"wall_s\":1.310,\"name\":\"first\",\"line\":\"a\"}"));
+	assert_non_null(strstr(text, "\"state\":\"failed\",\"exit\":3,"));
+	assert_non_null(strstr(text, "\"why\":\"exit 3\"}"));
+}
+
+static void flip_all(const char *name)
+{
+	auto_free char *path = resdir_path(w.dir, name);
+	auto_close int fd = open(path, O_RDWR);
+	struct stat st;
+	struct told t;
+	char c;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	for (off_t at = 0; at < st.st_size; at++) {
+		assert_int_equal(pread(fd, &c, 1, at), 1);
+		char changed = (char)(c ^ (1 << (at % 8)));
+		assert_int_equal(pwrite(fd, &changed, 1, at), 1);
+		if (!look(&w, &t))
+			fail_msg("%s: byte %lld changed and nobody noticed", name, (long long)at);
+		assert_int_equal(pwrite(fd, &c, 1, at), 1);
+	}
+	is_believed(&w);
+}
+
+static void any_changed_byte_is_noticed(void **s)
+{
+	static const char *const files[] = { RESDIR_RESULTS, RESDIR_GRID, RESDIR_JOB, RESDIR_TASKS,
+		RESDIR_VERDICTS, RESDIR_ATTESTATIONS, "0/stdout", "0/files/sub/out.txt", "1/stderr" };
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++)
+		flip_all(files[i]);
+}
+
+static void any_missing_file_is_named(void **s)
+{
+	static const char *const files[] = { RESDIR_RESULTS, RESDIR_GRID, RESDIR_JOB, RESDIR_TASKS,
+		RESDIR_VERDICTS, RESDIR_ATTESTATIONS, "0/stdout", "0/stderr", "0/files/sub/out.txt",
+		"1/stdout", "1/stderr" };
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		auto_free char *path = resdir_path(w.dir, files[i]);
+		auto_free char *away = xprintf("%s/away", w.dir);
+
+		assert_int_equal(rename(path, away), 0);
+		is_refused(&w, files[i]);
+		assert_int_equal(rename(away, path), 0);
+	}
+	is_believed(&w);
+}
+
+static void files_that_no_result_names_are_named(void **s)
+{
+	static const char *const files[] = { "0/extra", "1/files/out.txt", "0/files/sub/more", "2/stdout",
+		"inputs/nonsense" };
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		auto_free char *path = resdir_path(w.dir, files[i]);
+		auto_free char *first = xmemdup(files[i], strcspn(files[i], "/"));
+		struct err e;
+
+		put(w.dir, files[i], "x");
+		is_refused(&w, first);
+		if (*first == '0')
+			assert_int_equal(unlink(path), 0);
+		else {
+			auto_free char *top = resdir_path(w.dir, *first == '1' ? "1/files" : first);
+			must(remove_tree(top, &e), &e);
+		}
+	}
+	put(w.dir, "notes.txt", "a person's own file does no harm");
+	is_believed(&w);
+}
+
+static void a_dropped_or_repeated_task_is_named(void **s)
+{
+	auto_free char *path = resdir_path(w.dir, RESDIR_RESULTS);
+	auto_free char *text = NULL, *keep = NULL;
+	struct err e;
+
+	(void)s;
+	must(file_read(&text, NULL, path, 100000, &e), &e);
+	keep = xstrdup(text);
+	char *second = strchr(text, '\n') + 1;
+	put(w.dir, RESDIR_RESULTS, second);
+	is_refused(&w, "task 0: is missing in results.ndjson");
+	auto_free char *twice = xprintf("%s%s", text, second);
+	put(w.dir, RESDIR_RESULTS, twice);
+	is_refused(&w, "results.ndjson line 3: does not belong here");
+	*second = '\0';
+	put(w.dir, RESDIR_RESULTS, text);
+	is_refused(&w, "task 1: is missing in results.ndjson");
+	put(w.dir, RESDIR_RESULTS, keep);
+	is_believed(&w);
+}
+
+static void a_missing_envelope_is_named(void **s)
+{
+	auto_free char *good = xprintf("%s\n%s\n%s\n", w.envelope[0], w.envelope[1], w.envelope[2]);
+
+	(void)s;
+	for (size_t out = 0; out < 3; out++) { /* counted, counted, dissenting */
+		auto_free char *less = xprintf("%s\n%s\n", w.envelope[out == 0], w.envelope[out == 2 ? 1 : 2]);
+
+		put(w.dir, RESDIR_ATTESTATIONS, less);
+		is_refused(&w, "task 0: the envelope sha256:");
+	}
+	put(w.dir, RESDIR_ATTESTATIONS, good);
+	is_believed(&w);
+}
+
+static void an_unfinished_job_is_incomplete(void **s)
+{
+	json_t *tasks = honest_tasks(&w);
+	struct err e;
+	auto_free char *one = resdir_path(w.dir, "1"), *path = resdir_path(w.dir, RESDIR_RESULTS);
+	auto_free char *text = NULL;
+
+	(void)s;
+	json_array_remove(tasks, 1);
+	write_verdict(&w, seal_verdict(&w, tasks, w.root));
+	must(file_read(&text, NULL, path, 100000, &e), &e);
+	strchr(text, '\n')[1] = '\0';
+	put(w.dir, RESDIR_RESULTS, text);
+	must(remove_tree(one, &e), &e);
+	is_refused(&w, "task 1: incomplete");
+	write_all(&w);
+	is_believed(&w);
+}
+
+static void another_jobs_evidence_is_refused(void **s)
+{
+	static const char *const files[] = { RESDIR_JOB, RESDIR_ATTESTATIONS, RESDIR_VERDICTS };
+	struct world other;
+
+	(void)s;
+	world_make(&other, root); /* the same grid, the same lists, another submitter */
+	is_believed(&other);
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		auto_free char *theirs = resdir_path(other.dir, files[i]);
+		auto_free char *text = NULL;
+		struct err e;
+
+		must(file_read(&text, NULL, theirs, 1000000, &e), &e);
+		put(w.dir, files[i], text);
+		is_refused(&w, i ? "is about another job" : RESDIR_ATTESTATIONS);
+		write_all(&w);
+	}
+	world_free(&other);
+	is_believed(&w);
+}
+
+static void another_grids_evidence_is_refused(void **s)
+{
+	struct key *their_root = key_new();
+	struct world other;
+
+	(void)s;
+	world_make(&other, their_root);
+	is_believed(&other);
+	auto_free char *grid = xprintf("%s\n", other.grid);
+	put(w.dir, RESDIR_GRID, grid);
+	is_refused(&w, "job.json: ");
+	write_all(&w);
+	world_free(&other);
+	key_free(their_root);
+}
+
+static void expected_ids_must_be_met(void **s)
+{
+	char grid[ID_TEXT + 1], job[ID_TEXT + 1];
+	struct verify v = { .dir = w.dir, .grid = grid, .job = job };
+
+	(void)s;
+	id_text(grid, key_id(root));
+	id_text(job, &w.job_id);
+	grid[10] = '\0'; /* a prefix will do */
+	assert_int_equal(verify_dir(&v), 0);
+	verify_release(&v);
+	job[20] = job[20] == 'a' ? 'b' : 'a';
+	assert_int_equal(verify_dir(&v), -1);
+	verify_release(&v);
+	job[20] = '\0';
+	grid[3] = grid[3] == 'a' ? 'b' : 'a';
+	assert_int_equal(verify_dir(&v), -1);
+	verify_release(&v);
+}
+
+/* --- verdicts that a dishonest coordinator might sign ---------------------------------------- */
+static void a_verdict_is_refused(json_t *tasks, const struct key *by, const char *says)
+{
+	write_verdict(&w, seal_verdict(&w, tasks, by));
+	is_refused(&w, says);
+	write_all(&w);
+}
+
+static void only_a_coordinator_judges(void **s)
+{
+	(void)s;
+	a_verdict_is_refused(honest_tasks(&w), w.worker[0], "was not a coordinator");
+}
+
+static json_t *with_first(json_t *first)
+{
+	json_t *tasks = honest_tasks(&w);
+
+	json_array_set_new(tasks, 0, first);
+	return tasks;
+}
+
+static void a_quorum_needs_distinct_agreeing_workers(void **s)
+{
+	(void)s;
+	a_verdict_is_refused(with_first(judge(&w, 0, "valid", 0, "hello\n", "a file",
+				     json_pack("[o]", position(&w, 0, 0)), json_array(), "quorum:2")),
+		root, "1 results are counted");
+	a_verdict_is_refused(with_first(judge(&w, 0, "valid", 0, "hello\n", "a file",
+				     json_pack("[o, o]", position(&w, 0, 0), position(&w, 0, 0)), json_array(),
+				     "quorum:2")),
+		root, "one worker is counted twice");
+	a_verdict_is_refused(with_first(judge(&w, 0, "valid", 0, "hello\n", "a file",
+				     json_pack("[o, o]", position(&w, 0, 0), position(&w, 2, 0)), json_array(),
+				     "quorum:2")),
+		root, "another outcome");
+	a_verdict_is_refused(with_first(judge(&w, 0, "valid", 0, "hello\n", "a file",
+				     json_pack("[o, o]", position(&w, 0, 0), position(&w, 1, 1)), json_array(),
+				     "quorum:2")),
+		root, "says nothing of it");
+}
+
+static void class_and_state_follow_from_the_manifest_and_the_results(void **s)
+{
+	json_t *counted = json_pack("[o, o]", position(&w, 0, 0), position(&w, 1, 0));
+
+	(void)s;
+	a_verdict_is_refused(with_first(judge(&w, 0, "valid", 0, "hello\n", "a file", json_incref(counted),
+				     json_array(), "quorum:1")),
+		root, "quorum:1");
+	a_verdict_is_refused(with_first(judge(&w, 0, "failed", 0, "hello\n", "a file", json_incref(counted),
+				     json_array(), "quorum:2")),
+		root, "says failed");
+	json_t *twice = honest_tasks(&w);
+	json_array_append(twice, json_array_get(twice, 0));
+	a_verdict_is_refused(twice, root, "a second time");
+	json_decref(counted);
+	is_believed(&w);
+}
+
+static void names_from_strangers_stay_in_their_folder(void **s)
+{
+	static const char *const bad[] = { "files/", "files/../x", "files/.x", "files/a/../b", "files//a",
+		"files/a/", "files/a/b/c/d/e", "files/a b", "/etc/passwd", "stderr", "files/a\n", "" };
+	static const char *const good[] = { "stdout", "files/a", "files/a/b/c/d", "files/A-1_.x" };
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_false(resdir_name_ok(bad[i]));
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_true(resdir_name_ok(good[i]));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(honest_evidence_is_believed),
+		cmocka_unit_test(the_line_says_what_the_contract_says),
+		cmocka_unit_test(any_changed_byte_is_noticed),
+		cmocka_unit_test(any_missing_file_is_named),
+		cmocka_unit_test(files_that_no_result_names_are_named),
+		cmocka_unit_test(a_dropped_or_repeated_task_is_named),
+		cmocka_unit_test(a_missing_envelope_is_named),
+		cmocka_unit_test(an_unfinished_job_is_incomplete),
+		cmocka_unit_test(another_jobs_evidence_is_refused),
+		cmocka_unit_test(another_grids_evidence_is_refused),
+		cmocka_unit_test(expected_ids_must_be_met),
+		cmocka_unit_test(only_a_coordinator_judges),
+		cmocka_unit_test(a_quorum_needs_distinct_agreeing_workers),
+		cmocka_unit_test(class_and_state_follow_from_the_manifest_and_the_results),
+		cmocka_unit_test(names_from_strangers_stay_in_their_folder),
+	};
+
+	return cmocka_run_group_tests_name("verify", tests, set_up, tear_down);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ability.c: what the box can do on this machine.
+ */
+#include "worker/ability.h"
+#include "common/buf.h"
+#include "common/log.h"
+
+#include <fcntl.h>
+#include <jansson.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ANSWER_MAX 65536
+#define WAIT_MS 10000
+
+extern char **environ;
+
+/* --- asking ------------------------------------------------------------------------------------------------ */
+
+static pid_t spawn(const char *sandbox, int out)
+{
+	char *path = xstrdup(sandbox), check[] = "--check";
+	char *argv[] = { path, check, NULL };
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attr;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	if (posix_spawn(&pid, sandbox, &actions, &attr, argv, environ))
+		pid = -1;
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&actions);
+	base_free(&path);
+	return pid;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What comes from fd until its end, for WAIT_MS at most. */
+static void read_some(struct buf *b, int fd)
+{
+	int64_t end = now_ms() + WAIT_MS;
+	char part[4096];
+
+	while (b->len < ANSWER_MAX && now_ms() < end) {
+		struct pollfd p = { .fd = fd, .events = POLLIN };
+		ssize_t n;
+
+		if (poll(&p, 1, (int)(end - now_ms())) <= 0)
+			return;
+		n = read(fd, part, sizeof(part));
+		if (n <= 0)
+			return;
+		buf_add(b, part, (size_t)n);
+	}
+}
+
+static void run(struct buf *b, const char *sandbox)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC))
+		return;
+	pid = spawn(sandbox, ends[1]);
+	close(ends[1]);
+	if (pid > 0) {
+		read_some(b, ends[0]);
+		kill(-pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+	}
+	close(ends[0]);
+}
+
+static void take(struct ability *a, const json_t *j)
+{
+	const json_t *layers = json_object_get(j, "layers");
+
+	a->answered = true;
+	a->compute = json_is_true(json_object_get(j, "compute"));
+	a->files = json_is_true(json_object_get(j, "files"));
+	for (size_t i = 0; i < BOX_N_LAYERS; i++) {
+		const char *why = json_string_value(json_object_get(layers, a->layers[i].name));
+
+		snprintf(a->layers[i].why, sizeof(a->layers[i].why), "%s", why ? why : "");
+	}
+}
+
+void ability_ask(struct ability *a, const char *sandbox)
+{
+	static const char *const names[] = {
+#define X(id, name) name,
+		BOX_LAYER_TABLE(X)
+#undef X
+	};
+	auto_buf struct buf b = { 0 };
+
+	*a = (struct ability){ .compute = true, .files = true };
+	for (size_t i = 0; i < BOX_N_LAYERS; i++)
+		a->layers[i].name = names[i];
+	run(&b, sandbox);
+	json_t *j = b.data ? json_loadb(b.data, b.len, 0, NULL) : NULL;
+	if (json_is_boolean(json_object_get(j, "compute")))
+		take(a, j);
+	json_decref(j);
+}
+
+/* --- saying ------------------------------------------------------------------------------------------------- */
+
+/* A number below /proc/sys, or -1. */
+static int sysctl_value(const char *path)
+{
+	auto_free char *text = NULL;
+	struct err e;
+	size_t n;
+
+	return file_read(&text, &n, path, 64, &e) || n == 0 ? -1 : (int)(text[0] - '0');
+}
+
+/* Several settings forbid user namespaces; name the one that does here. */
+static const char *mend_userns(void)
+{
+	if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
+		return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
+	if (sysctl_value("/proc/sys/kernel/unprivileged_userns_clone") == 0)
+		return "sudo sysctl -w kernel.unprivileged_userns_clone=1";
+	return "sudo sysctl -w user.max_user_namespaces=65536";
+}
+
+static const char *mend(enum box_layer layer)
+{
+	switch (layer) {
+	case BOX_LAYER_LANDLOCK:
+		return "add `landlock` to the kernel's lsm= parameter, then reboot (Linux 5.13 or newer)";
+	case BOX_LAYER_SECCOMP:
+		return "boot a kernel with CONFIG_SECCOMP_FILTER";
+	case BOX_LAYER_RLIMITS:
+		return "run talkoot-worker as an ordinary user";
+	case BOX_LAYER_CGROUP:
+		return "systemd-run --user --scope -p Delegate=yes talkoot-worker ... (not required)";
+	default:
+		return mend_userns();
+	}
+}
+
+static void print_layer(const struct ability *a, enum box_layer i, FILE *out)
+{
+	const char *why = a->layers[i].why;
+	bool ok = !strcmp(why, "ok");
+	auto_free char *safe = text_safe(why, strlen(why));
+
+	fprintf(out, "  %-9s %s\n", a->layers[i].name, ok ? "ok" : *why ? safe : "not reported");
+	if (!ok)
+		fprintf(out, "  %-9s mend: %s\n", "", mend(i));
+}
+
+bool ability_print(const struct ability *a, const char *sandbox, FILE *out)
+{
+	fprintf(out, "sandbox %s\n", sandbox);
+	if (!a->answered) {
+		bool there = !access(sandbox, X_OK);
+
+		fprintf(out, there ? "  does not answer --check; it is trusted to work\n" :
+				     "  is missing or not executable: build or install talkoot-sandbox, or name it "
+				     "with --sandbox\n");
+		return there;
+	}
+	for (int i = 0; i < BOX_N_LAYERS; i++)
+		print_layer(a, (enum box_layer)i, out);
+	fprintf(out, "profile compute: %s\n", a->compute ? "works" : "does not work; no task can run here");
+	fprintf(out, "profile files:   %s\n",
+		a->files ? "works" : "does not work; only tasks of profile compute will come");
+	return a->compute;
+}

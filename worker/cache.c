@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cache.c: programs and inputs by digest.
+ *
+ * A `get` is one digest that somebody wants: waiting --> moving --> here or failed. At most MOVING_MAX move at once,
+ * in the order they were wanted.
+ */
+#include "worker/cache.h"
+#include "worker/agent.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOVING_MAX 4  /* transfers at once: more only share the same line */
+#define BAD_MAX 3     /* wrong bytes so often in a row: the source does not have it */
+#define RATE_MIN (16 * KIB) /* bytes a second that a transfer must make in all */
+
+enum get_state { GET_WAITING, GET_MOVING, GET_OVER };
+
+struct want {
+	struct get *get;
+	want_fn *fn; /* NULL once called */
+	void *arg;
+	struct want *next;
+};
+
+struct get {
+	struct cache *cache;
+	struct blob blob;
+	enum get_state state;
+	struct err e; /* of GET_OVER; code 0: it is here */
+	struct want *wants;
+	struct blob_in *in;
+	struct fetch *fetch;
+	struct timer *timer;
+	int tries, bad;
+	struct get *next;
+};
+
+struct cache {
+	struct blobs *blobs;
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct home *home;
+	struct get *gets;
+	uint64_t seed;
+};
+
+/* --- gets ------------------------------------------------------------------------------------------------ */
+
+static struct get *get_find(struct cache *c, const struct digest *d)
+{
+	for (struct get *g = c->gets; g; g = g->next)
+		if (digest_equal(&g->blob.digest, d))
+			return g;
+	return NULL;
+}
+
+static bool is_wanted(void *arg, const struct digest *d)
+{
+	return get_find(arg, d) != NULL;
+}
+
+static void get_unmove(struct get *g)
+{
+	if (g->fetch)
+		fetch_cancel(TAKE(g->fetch));
+	if (g->in)
+		blob_in_leave(TAKE(g->in));
+}
+
+static void get_free(struct get *g)
+{
+	struct get **at = &g->cache->gets;
+
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	get_unmove(g);
+	timer_free(g->timer);
+	free(g);
+}
+
+static void pump(struct cache *c);
+
+/* Tell everybody. A want's function may free any want, this get with its last one. */
+static void tell(struct get *g)
+{
+	struct want *w = g->wants;
+
+	while (w) {
+		want_fn *fn = w->fn;
+
+		w->fn = NULL;
+		if (!fn) {
+			w = w->next;
+			continue;
+		}
+		bool last = true;
+		for (struct want *o = w->next; o; o = o->next)
+			last &= !o->fn;
+		struct err e = g->e;
+		struct cache *c = g->cache;
+		struct digest d = g->blob.digest;
+		fn(w->arg, e.code ? &e : NULL);
+		if (last || get_find(c, &d) != g || g->state != GET_OVER)
+			return;
+		w = g->wants; /* from the start: anything may have been freed */
+	}
+}
+
+static void get_over(struct get *g, const struct err *e)
+{
+	get_unmove(g);
+	g->state = GET_OVER;
+	if (e)
+		g->e = *e;
+	else
+		g->e.code = ERR_NONE;
+	timer_in(g->timer, 0);
+}
+
+/* --- moving ---------------------------------------------------------------------------------------------- */
+
+static int on_bytes(void *arg, const void *bytes, size_t n, struct err *e)
+{
+	struct get *g = arg;
+
+	return blob_in_add(g->in, bytes, n, e);
+}
+
+static void get_retry(struct get *g)
+{
+	get_unmove(g);
+	g->state = GET_WAITING;
+	timer_in(g->timer, backoff_ms(++g->tries, &g->cache->seed));
+}
+
+/* The bytes are not what they should be: start from nothing, and not for ever. */
+static void get_wrong(struct get *g, const struct err *e)
+{
+	if (g->in)
+		blob_in_drop(TAKE(g->in));
+	log_warn("%s", e->msg);
+	if (++g->bad >= BAD_MAX)
+		get_over(g, e);
+	else
+		get_retry(g);
+}
+
+static void get_finish(struct get *g)
+{
+	struct err e;
+
+	if (!blob_in_finish(TAKE(g->in), NULL, &e)) {
+		get_over(g, NULL);
+		return;
+	}
+	err_wrap(&e, "a blob from the coordinator");
+	if (e.code == ERR_DIGEST)
+		get_wrong(g, &e);
+	else
+		get_over(g, &e);
+}
+
+static bool is_final(enum err_code code)
+{
+	return code == ERR_UNKNOWN_BLOB || code == ERR_NOT_FOUND || code == ERR_FULL || code == ERR_REFUSED ||
+	       code == ERR_BANNED;
+}
+
+static void on_moved(void *arg, struct answer *a)
+{
+	struct get *g = arg;
+
+	g->fetch = NULL;
+	if (a->status >= 200 && a->status < 300 && !a->e.code)
+		get_finish(g);
+	else if (a->e.code == ERR_TOO_BIG || a->e.code == ERR_RANGE)
+		get_wrong(g, &a->e);
+	else if (is_final(a->e.code))
+		get_over(g, &a->e);
+	else {
+		log_debug("a blob did not come: %s", a->e.msg);
+		home_failed(g->cache->home);
+		get_retry(g);
+	}
+	pump(g->cache);
+}
+
+static int get_prepare(struct get *g, struct err *e)
+{
+	struct cache *c = g->cache;
+	char tag[DIGEST_HEX + 1];
+
+	digest_hex(tag, &g->blob.digest);
+	if (!blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e))
+		return 0;
+	if (e->code != ERR_FULL || blobs_make_room(c->blobs, g->blob.size, is_wanted, c, e))
+		return -1;
+	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
+}
+
+static void get_move(struct get *g, const struct link *way)
+{
+	char path[16 + DIGEST_TEXT], range[64];
+	int64_t offset;
+	struct err e;
+
+	timer_off(g->timer);
+	g->state = GET_MOVING;
+	if (get_prepare(g, &e)) {
+		get_over(g, &e);
+		return;
+	}
+	offset = blob_in_offset(g->in);
+	if (offset == g->blob.size) {
+		get_finish(g);
+		return;
+	}
+	snprintf(path, sizeof(path), "/v1/blobs/sha256:");
+	digest_hex(path + strlen(path), &g->blob.digest);
+	snprintf(range, sizeof(range), "Range: bytes=%lld-", (long long)offset);
+	struct fetch_spec spec = { .method = "GET", .to = way, .path = path, .sink = on_bytes, .sink_arg = g,
+		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
+	if (offset)
+		spec.headers[0] = range;
+	g->fetch = fetch_start(g->cache->fetcher, &spec, on_moved, g);
+}
+
+/* Start what may start. Getting one over may change the list, so look from its head each time. */
+static void pump(struct cache *c)
+{
+	const struct link *way = home_way(c->home);
+
+	for (;;) {
+		struct get *g, *ready = NULL;
+		int moving = 0;
+
+		for (g = c->gets; g; g = g->next) {
+			moving += g->state == GET_MOVING;
+			if (!ready && g->state == GET_WAITING && !timer_is_on(g->timer))
+				ready = g;
+		}
+		if (!ready || !way || moving >= MOVING_MAX)
+			return;
+		get_move(ready, way);
+	}
+}
+
+/* --- here already? ---------------------------------------------------------------------------------------- */
+
+static bool is_here(struct cache *c, const struct blob *b)
+{
+	auto_close int fd = -1;
+	int64_t size;
+	struct err e;
+
+	return !blob_open(c->blobs, &b->digest, &fd, &size, &e) && size == b->size;
+}
+
+static void on_timer(void *arg)
+{
+	struct get *g = arg;
+	struct cache *c = g->cache;
+
+	if (g->state == GET_OVER)
+		tell(g);
+	pump(c);
+}
+
+static struct get *get_new(struct cache *c, const struct blob *b)
+{
+	struct get *g = xcalloc(1, sizeof(*g)), **at = &c->gets;
+
+	g->cache = c;
+	g->blob = *b;
+	g->timer = timer_new(c->loop, on_timer, g);
+	while (*at)
+		at = &(*at)->next;
+	*at = g;
+	if (is_here(c, b))
+		g->state = GET_OVER;
+	timer_in(g->timer, 0);
+	return g;
+}
+
+struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg)
+{
+	struct get *g = get_find(c, &b->digest);
+	struct want *w = xcalloc(1, sizeof(*w));
+
+	if (!g)
+		g = get_new(c, b);
+	*w = (struct want){ .get = g, .fn = fn, .arg = arg, .next = g->wants };
+	g->wants = w;
+	if (g->state == GET_OVER)
+		timer_in(g->timer, 0);
+	return w;
+}
+
+void want_free(struct want *w)
+{
+	struct want **at;
+	struct get *g;
+
+	if (!w)
+		return;
+	g = w->get;
+	for (at = &g->wants; *at != w; at = &(*at)->next)
+		;
+	*at = w->next;
+	free(w);
+	if (!g->wants) {
+		struct cache *c = g->cache;
+
+		get_free(g);
+		pump(c);
+	}
+}
+
+/* --- the cache ------------------------------------------------------------------------------------------------ */
+
+int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l, struct fetcher *f,
+	struct home *h, struct err *e)
+{
+	struct cache *c = xcalloc(1, sizeof(*c));
+
+	*c = (struct cache){ .loop = l, .fetcher = f, .home = h, .seed = random_seed() };
+	if (blobs_open(&c->blobs, dir, quota, e)) {
+		free(c);
+		return -1;
+	}
+	*out = c;
+	return 0;
+}
+
+void cache_free(struct cache *c)
+{
+	if (!c)
+		return;
+	while (c->gets) {
+		while (c->gets->wants) {
+			struct want *w = c->gets->wants;
+
+			c->gets->wants = w->next;
+			free(w);
+		}
+		get_free(c->gets);
+	}
+	blobs_close(c->blobs);
+	free(c);
+}
+
+struct blobs *cache_blobs(struct cache *c)
+{
+	return c->blobs;
+}
+
+void cache_hurry(struct cache *c)
+{
+	for (struct get *g = c->gets; g; g = g->next)
+		if (g->state == GET_WAITING) {
+			timer_off(g->timer);
+			g->tries = 0;
+		}
+	pump(c);
+}

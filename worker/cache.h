@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cache.h: programs and inputs, fetched by digest, verified while they stream in, kept while there is room.
+ *
+ * A want is a pin: from cache_want() to want_free() the blob is not removed to make room for others. One
+ * transfer serves all wants of a digest; what a broken one left is resumed. As long as somebody wants a blob
+ * it is tried again, unless the answer is final: nobody has it, its bytes are wrong, or it does not fit.
+ */
+#ifndef WORKER_CACHE_H
+#define WORKER_CACHE_H
+
+#include "worker/home.h"
+#include "common/blob.h"
+#include "common/fetch.h"
+#include "common/loop.h"
+
+struct cache;
+struct want;
+
+/* e NULL: the blob is here. Called once, from the loop, never from within cache_want(). */
+typedef void want_fn(void *arg, const struct err *e);
+
+int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l, struct fetcher *f,
+	struct home *h, struct err *e);
+void cache_free(struct cache *c);
+struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
+void want_free(struct want *w); /* fn is not called any more; NULL is fine */
+
+/* The store itself, for reading and serving. */
+struct blobs *cache_blobs(struct cache *c);
+/* Something was heard from the coordinator: what waits for a retry is tried now. */
+void cache_hurry(struct cache *c);
+
+#endif

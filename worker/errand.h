@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * errand.h: one task on its way through this machine: manifest, inputs, box, result.
+ *
+ * The agent decides when each step begins; an errand does it and tells how it went. Its folder is
+ * DIR/tasks/LEASE, gone as soon as the result is in hand.
+ */
+#ifndef WORKER_ERRAND_H
+#define WORKER_ERRAND_H
+
+#include "worker/agent.h"
+#include "worker/book.h"
+#include "worker/collect.h"
+
+struct errand;
+
+struct errands {
+	struct loop *loop;
+	struct book *book;
+	struct cache *cache;
+	struct blobs *outputs; /* where large outputs go */
+	const char *dir;       /* DIR/tasks */
+	const char *sandbox;
+	bool files;            /* the profile `files` works here */
+	int64_t disk_mib;
+	/* How it went; called from the loop. */
+	void (*fetched)(void *arg, const char *lease, int threads, int64_t memory_mib);
+	void (*failed)(void *arg, const char *lease, const char *why, bool full);
+	void (*exited)(void *arg, const char *lease, const struct agent_exit *x);
+	void (*stopped)(void *arg, const char *lease);
+	void *arg;
+	struct errand *list;
+};
+
+/* Removes what an earlier process left in `dir`. The other fields are the caller's to fill before. */
+int errands_open(struct errands *all, struct err *e);
+void errands_close(struct errands *all); /* kills what runs, and waits */
+
+void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index);
+void errand_run(struct errands *all, const char *lease);
+/* stopped() follows, at once or when the box is dead. */
+void errand_stop(struct errands *all, const char *lease);
+/* The result in hand, or NULL. Borrowed till errand_done(). */
+const struct product *errand_product(const struct errands *all, const char *lease);
+void errand_done(struct errands *all, const char *lease);
+/* Whether a result in hand has this large output. */
+bool errands_need(const struct errands *all, const struct digest *output);
+
+/* For `status`: calls fn for each task whose box runs. */
+void errands_each_running(const struct errands *all,
+	void (*fn)(void *arg, const struct job *job, int64_t index, int64_t for_ms), void *arg);
+
+#endif

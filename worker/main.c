@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * main.c: talkoot-worker: its knobs and commands.
+ */
+#include "worker/host.h"
+#include "worker/worker.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DISK_DEFAULT_MIB (10 * 1024)
+
+struct options {
+	struct worker_conf conf;
+	const char *listen, *advertise, *sandbox, *log_level;
+	double exit_when_idle;
+	bool json;
+	char *found_sandbox;
+};
+
+/* --- the box's program ------------------------------------------------------------------------------------- */
+
+static char *sandbox_in_path(void)
+{
+	const char *path = getenv("PATH");
+	auto_free char *copy = xstrdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
+
+	for (char *save = NULL, *dir = strtok_r(copy, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
+		char *file = xprintf("%s/talkoot-sandbox", dir);
+
+		if (!access(file, X_OK))
+			return file;
+		free(file);
+	}
+	return NULL;
+}
+
+/* What --sandbox names, else the one beside this program, else the one in PATH. */
+static int find_sandbox(struct options *o, struct err *e)
+{
+	auto_free char *dir = host_program_dir();
+	auto_free char *beside = dir ? xprintf("%s/talkoot-sandbox", dir) : NULL;
+
+	if (o->sandbox && access(o->sandbox, X_OK))
+		return err_set(e, ERR_USAGE, "--sandbox %s: is not there or not executable", o->sandbox);
+	if (o->sandbox)
+		o->found_sandbox = xstrdup(o->sandbox);
+	else if (beside && !access(beside, X_OK))
+		o->found_sandbox = TAKE(beside);
+	else
+		o->found_sandbox = sandbox_in_path();
+	o->conf.sandbox = o->found_sandbox;
+	if (!o->conf.sandbox)
+		return err_set(e, ERR_NOT_FOUND,
+			"talkoot-sandbox is neither beside this program nor in PATH; name it with --sandbox");
+	return 0;
+}
+
+/* --- what was not said ---------------------------------------------------------------------------------------- */
+
+static void fill_defaults(struct options *o)
+{
+	int64_t cpus = host_cpus(), tenth = host_free_mib(o->conf.dir) / 10;
+
+	if (!o->conf.slots)
+		o->conf.slots = cpus > 1 ? cpus - 1 : 1;
+	if (!o->conf.memory_mib)
+		o->conf.memory_mib = host_memory_mib() / 2;
+	if (!o->conf.disk_mib)
+		o->conf.disk_mib = tenth > 0 && tenth < DISK_DEFAULT_MIB ? tenth : DISK_DEFAULT_MIB;
+	if (o->exit_when_idle >= 0)
+		o->conf.exit_idle_ms = (int64_t)(o->exit_when_idle * 1000) + 1;
+}
+
+static int read_endpoints(struct options *o, struct err *e)
+{
+	struct err why;
+
+	o->conf.listens = strcmp(o->listen, "none") != 0;
+	if (o->conf.listens && endpoint_parse(&o->conf.listen, o->listen, &why))
+		return err_set(e, ERR_USAGE, "--listen %s: %s", o->listen, why.msg);
+	o->conf.advertises = o->advertise != NULL;
+	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
+		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
+	if (o->advertise && !o->conf.advertise.port)
+		return err_set(e, ERR_USAGE, "--advertise %s: needs a port", o->advertise);
+	return 0;
+}
+
+/* Idle boxes, connections and blobs each hold descriptors; the soft limit of 1024 is for select(). */
+static void raise_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return;
+	l.rlim_cur = l.rlim_max < 16384 ? l.rlim_max : 16384;
+	setrlimit(RLIMIT_NOFILE, &l);
+}
+
+/* --- commands ---------------------------------------------------------------------------------------------------- */
+
+static int need_data(const struct options *o, struct err *e)
+{
+	return o->conf.dir ? 0 : err_set(e, ERR_USAGE, "--data is missing: the folder of this worker");
+}
+
+/* Before anything is made in DIR. */
+static int check_links(const struct texts *join, struct err *e)
+{
+	struct link l;
+	struct err why;
+
+	for (size_t i = 0; i < join->n; i++)
+		if (link_parse(&l, join->at[i], &why))
+			return err_set(e, ERR_USAGE, "--join %s: %s", join->at[i], why.msg);
+	return 0;
+}
+
+static int work(struct options *o, const char *word, struct err *e)
+{
+	(void)word;
+	if (need_data(o, e) || read_endpoints(o, e) || check_links(&o->conf.join, e) || find_sandbox(o, e))
+		return -1;
+	fill_defaults(o);
+	raise_files();
+	return worker_run(&o->conf, e);
+}
+
+static int tell(struct options *o, const char *word, struct err *e)
+{
+	auto_free char *answer = NULL;
+
+	if (need_data(o, e) || control_ask(&answer, o->conf.dir, word, e))
+		return -1;
+	fputs(answer, stdout);
+	return 0;
+}
+
+static int status(struct options *o, const char *word, struct err *e)
+{
+	auto_free char *answer = NULL;
+
+	if (need_data(o, e) || control_ask(&answer, o->conf.dir, word, e))
+		return -1;
+	if (o->json)
+		printf("%s\n", answer);
+	else
+		status_print(answer, stdout);
+	return 0;
+}
+
+static int check(struct options *o, const char *word, struct err *e)
+{
+	struct ability a;
+
+	(void)word;
+	if (find_sandbox(o, e))
+		return -1;
+	ability_ask(&a, o->conf.sandbox);
+	printf("platform %s (%s), %d CPUs, %lld MiB memory\n", platform_here(), host_platform_class(), host_cpus(),
+		(long long)host_memory_mib());
+	if (ability_print(&a, o->conf.sandbox, stdout))
+		return 0;
+	return err_set(e, ERR_REFUSED, "the box does not work here");
+}
+
+static const struct {
+	const char *word;
+	int (*run)(struct options *o, const char *word, struct err *e);
+} commands[] = {
+	{ "status", status }, { "pause", tell }, { "resume", tell }, { "finish", tell }, { "check", check },
+};
+
+static int run(struct options *o, const struct texts *words, struct err *e)
+{
+	if (words->n == 0)
+		return work(o, NULL, e);
+	for (size_t i = 0; words->n == 1 && i < ARRAY_LEN(commands); i++)
+		if (!strcmp(words->at[0], commands[i].word))
+			return commands[i].run(o, words->at[0], e);
+	return err_set(e, ERR_USAGE, "\"%s\" is not a command; there are status, pause, resume, finish and check",
+		words->at[words->n - 1]);
+}
+
+/* A command that was refused or found nobody ran, and the answer is no: 1. Only usage is 2. */
+static int exit_code(const struct err *e)
+{
+	return e->code == ERR_USAGE ? 2 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .exit_when_idle = -1 };
+	const struct knob knobs[] = {
+		{ "data", 0, KNOB_TEXT, &o.conf.dir, "DIR", "the folder of this worker: key, blobs, results", 0, 0, NULL, false },
+		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
+		{ "listen", 0, KNOB_TEXT, &o.listen, "ADDR:PORT", "the peer port (default 0.0.0.0:0); none: outbound only", 0, 0, NULL, false },
+		{ "advertise", 0, KNOB_TEXT, &o.advertise, "HOST:PORT", "publish this address of the peer port", 0, 0, NULL, false },
+		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
+		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
+		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },
+		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
+		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
+		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },
+		{ "json", 0, KNOB_FLAG, &o.json, NULL, "status: as one JSON document", 0, 0, NULL, true },
+		{ NULL, 0, KNOB_FLAG, NULL, NULL, NULL, 0, 0, NULL, false },
+	};
+	struct conf conf = { .program = "talkoot-worker",
+		.usage = "talkoot-worker --data DIR --join LINK [OPTION]...\n"
+			 "       talkoot-worker --data DIR status|pause|resume|finish|check [--json]",
+		.about = "Lends this machine to a grid: runs its tasks in a box, at idle priority.",
+		.env_prefix = "TALKOOT_WORKER_", .knobs = knobs };
+	struct err e = { 0 };
+	int bad;
+
+	log_open("talkoot-worker", LOG_INFO);
+	bad = conf_read(&conf, argc - 1, argv + 1, &e);
+	if (!bad && !conf.helped) {
+		log_open("talkoot-worker", (enum log_level)log_level_by_name(o.log_level));
+		bad = run(&o, &conf.words, &e);
+	}
+	free(o.found_sandbox);
+	if (bad)
+		complain("%s", e.msg);
+	return bad ? exit_code(&e) : 0;
+}

@@ -1,0 +1,590 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * outbox.c: signed results on disk until they are acknowledged.
+ *
+ * A letter is one envelope with what goes beside it. Its way: waiting -> uploading its large outputs, one after
+ * the other -> posting -> gone, or back to waiting. Everything a letter needs is in its file, so taking one up after a
+ * restart and putting a new one is the same code.
+ */
+#include "worker/outbox.h"
+#include "worker/agent.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/log.h"
+#include "common/tus.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LETTER_MAX MIB     /* a body: protocol 2 */
+#define SENDING_MAX 4      /* at once: enough to hide the round trip, few enough to be polite */
+#define UPLOAD_TRIES 3     /* in a row without progress, then the letter waits like any other */
+#define MISSING_MAX 8      /* the coordinator keeps asking for a blob that it was given */
+
+enum letter_state { LETTER_WAITING, LETTER_UPLOADING, LETTER_POSTING };
+
+struct letter {
+	struct outbox *box;
+	struct digest digest; /* of the envelope's line */
+	int64_t time_ms;
+	char (*leases)[LEASE_HEX + 1];
+	size_t n_leases;
+	struct blob *uploads;
+	size_t n_uploads, uploaded;
+	enum letter_state state;
+	int missing;
+	struct tus *tus;
+	int fd; /* of the upload; -1 */
+	struct fetch *fetch;
+	struct letter *next;
+};
+
+struct outbox {
+	char *dir;
+	struct blobs *blobs;
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct home *home;
+	const struct key *key;
+	struct outbox_fns fns;
+	struct letter *letters; /* oldest first */
+	struct timer *hold;     /* on: wait, the coordinator does not answer */
+	struct timer *soon;
+	int tries;
+	uint64_t seed;
+};
+
+static char *letter_path(const struct outbox *o, const struct digest *d, const char *folder)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, d);
+	return xprintf("%s/%s%s.json", o->dir, folder, hex);
+}
+
+/* --- letters --------------------------------------------------------------------------------------------- */
+
+static void unmove(struct letter *t)
+{
+	if (t->tus)
+		tus_cancel(TAKE(t->tus));
+	if (t->fetch)
+		fetch_cancel(TAKE(t->fetch));
+	if (t->fd >= 0)
+		close(t->fd);
+	t->fd = -1;
+	t->state = LETTER_WAITING;
+}
+
+static void letter_free(struct letter *t)
+{
+	unmove(t);
+	free(t->leases);
+	free(t->uploads);
+	free(t);
+}
+
+static bool still_needed(struct outbox *o, const struct digest *d)
+{
+	for (const struct letter *t = o->letters; t; t = t->next)
+		for (size_t i = 0; i < t->n_uploads; i++)
+			if (digest_equal(&t->uploads[i].digest, d))
+				return true;
+	return o->fns.needed(o->fns.arg, d);
+}
+
+/* The letter is done with: forget it and what only it needed, and tell whose leases it spoke of. */
+static void letter_over(struct letter *t)
+{
+	struct outbox *o = t->box;
+	struct letter **at = &o->letters;
+	struct err e;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	for (size_t i = 0; i < t->n_uploads; i++)
+		if (!still_needed(o, &t->uploads[i].digest))
+			blob_remove(o->blobs, &t->uploads[i].digest, &e);
+	for (size_t i = 0; i < t->n_leases; i++)
+		o->fns.over(o->fns.arg, t->leases[i]);
+	letter_free(t);
+}
+
+static void refuse_file(struct outbox *o, const char *from, const char *name)
+{
+	auto_free char *to = xprintf("%s/refused/%s", o->dir, name);
+
+	if (rename(from, to))
+		log_error("moving %s to %s: %s", from, to, strerror(errno));
+}
+
+static void letter_refused(struct letter *t, const struct err *e)
+{
+	auto_free char *path = letter_path(t->box, &t->digest, "");
+
+	log_error("a result envelope was refused for good (%s: %s); it is now in %s/refused", err_name(e->code),
+		e->msg, t->box->dir);
+	refuse_file(t->box, path, strrchr(path, '/') + 1);
+	letter_over(t);
+}
+
+/* --- reading a letter --------------------------------------------------------------------------------------- */
+
+static void note_uploads(struct letter *t, const struct results *r, const json_t *blobs)
+{
+	char text[DIGEST_TEXT + 1];
+
+	for (size_t i = 0; i < r->n; i++)
+		for (size_t k = 0; k < r->items[i].n_outputs; k++) {
+			const struct output *o = &r->items[i].outputs[k];
+
+			digest_text(text, &o->digest);
+			if (json_object_get(blobs, text))
+				continue;
+			t->uploads = xrealloc(t->uploads, t->n_uploads + 1, sizeof(*t->uploads));
+			t->uploads[t->n_uploads++] =
+				(struct blob){ .digest = o->digest, .root = o->root, .size = o->size };
+		}
+}
+
+static int read_envelope(struct letter *t, const json_t *body, struct err *e)
+{
+	const json_t *envelope = json_object_get(body, "envelope");
+	auto_free char *line = envelope ? shape_dump(envelope) : NULL;
+	struct results r;
+	struct msg m;
+
+	if (!line)
+		return err_field(e, "envelope", "is missing");
+	if (msg_open(&m, line, strlen(line), &t->box->home->grid_id, e))
+		return -1;
+	if (results_read(&r, &m, e)) {
+		msg_release(&m);
+		return -1;
+	}
+	t->digest = m.sealed.digest;
+	t->time_ms = m.time_ms;
+	t->leases = xcalloc(r.n, sizeof(*t->leases));
+	for (; t->n_leases < r.n; t->n_leases++)
+		memcpy(t->leases[t->n_leases], r.items[t->n_leases].lease, sizeof(*t->leases));
+	note_uploads(t, &r, json_object_get(body, "blobs"));
+	results_release(&r);
+	msg_release(&m);
+	return 0;
+}
+
+/* Takes up the letter that `text` is, behind the others. */
+static int letter_add(struct outbox *o, const char *text, size_t n, struct err *e)
+{
+	struct letter *t = xcalloc(1, sizeof(*t)), **at = &o->letters;
+	auto_json json_t *body = shape_load(text, n, e);
+
+	t->box = o;
+	t->fd = -1;
+	if (!body || read_envelope(t, body, e)) {
+		letter_free(t);
+		return -1;
+	}
+	while (*at && (*at)->time_ms <= t->time_ms)
+		at = &(*at)->next;
+	t->next = *at;
+	*at = t;
+	return 0;
+}
+
+/* --- sending -------------------------------------------------------------------------------------------------- */
+
+static void pump(struct outbox *o);
+
+/* Not now. `whole`: the coordinator itself does not answer, so nothing else is tried either. */
+static void put_off(struct letter *t, bool whole, const struct err *e)
+{
+	struct outbox *o = t->box;
+
+	unmove(t);
+	log_debug("a result envelope waits: %s", e->msg);
+	if (whole)
+		home_failed(o->home);
+	timer_in(o->hold, backoff_ms(++o->tries, &o->seed));
+}
+
+/* Answers that the same bytes will get again. */
+static bool is_final(enum err_code code)
+{
+	switch (code) {
+	case ERR_MALFORMED:
+	case ERR_FIELD:
+	case ERR_CRIT:
+	case ERR_TOO_BIG:
+	case ERR_GRID:
+	case ERR_SIGNATURE:
+	case ERR_REFUSED:
+	case ERR_BANNED:
+	case ERR_CONFLICT:
+	case ERR_UNKNOWN_JOB:
+	case ERR_DIGEST:
+	case ERR_STALE_LEASE:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int check_ack(struct letter *t, const struct answer *a, struct err *e)
+{
+	const char *line = a->body.data ? a->body.data : "";
+	size_t n = a->body.len;
+	char of[DIGEST_TEXT + 1];
+	struct msg m;
+	int bad = 0;
+
+	while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		n--;
+	if (home_open_msg(t->box->home, &m, line, n, MSG_ACK, e))
+		return -1;
+	digest_text(of, &t->digest);
+	if (strcmp(jtext(m.body, "of"), of) != 0)
+		bad = err_field(e, "of", "the ack names another envelope");
+	msg_release(&m);
+	return bad;
+}
+
+static void delivered(struct letter *t)
+{
+	struct outbox *o = t->box;
+	auto_free char *path = letter_path(o, &t->digest, "");
+	char text[DIGEST_TEXT + 1];
+
+	digest_text(text, &t->digest);
+	log_info("acknowledged %s (%zu result%s)", text, t->n_leases, t->n_leases == 1 ? "" : "s");
+	o->tries = 0;
+	if (unlink(path))
+		log_error("removing %s: %s", path, strerror(errno));
+	letter_over(t);
+}
+
+static void posted(struct letter *t, struct answer *a)
+{
+	struct err e = a->e;
+
+	if (a->status == 200 || a->status == 202) {
+		if (!check_ack(t, a, &e))
+			delivered(t);
+		else
+			put_off(t, true, &e);
+	} else if (a->status >= 400 && a->status < 500 && e.code == ERR_MISSING_BLOB && ++t->missing < MISSING_MAX) {
+		t->uploaded = 0;
+		put_off(t, false, &e);
+	} else if (a->status >= 400 && a->status < 500 &&
+		   (is_final(e.code) || e.code == ERR_MISSING_BLOB)) {
+		letter_refused(t, &e);
+	} else {
+		put_off(t, true, &e);
+	}
+}
+
+static void on_posted(void *arg, struct answer *a)
+{
+	struct letter *t = arg;
+	struct outbox *o = t->box;
+
+	t->fetch = NULL;
+	posted(t, a);
+	pump(o);
+}
+
+static void post(struct letter *t, const struct link *way)
+{
+	auto_free char *path = letter_path(t->box, &t->digest, "");
+	auto_free char *body = NULL;
+	struct err e;
+	size_t n;
+
+	t->state = LETTER_POSTING;
+	if (file_read(&body, &n, path, LETTER_MAX, &e)) {
+		if (access(path, F_OK)) { /* somebody removed it: there is nothing left to send */
+			log_error("%s", e.msg);
+			letter_over(t);
+		} else {
+			put_off(t, false, &e);
+		}
+		return;
+	}
+	struct fetch_spec spec = { .method = "POST", .to = way, .path = "/v1/messages",
+		.headers = { "Content-Type: application/json" }, .body = body, .n = n };
+	t->fetch = fetch_start(t->box->fetcher, &spec, on_posted, t);
+}
+
+static void letter_move(struct letter *t, const struct link *way);
+
+static void on_uploaded(void *arg, const struct err *e)
+{
+	struct letter *t = arg;
+	struct outbox *o = t->box;
+
+	t->tus = NULL;
+	unmove(t);
+	if (!e) {
+		o->tries = 0;
+		t->uploaded++;
+	} else if (is_final(e->code)) {
+		letter_refused(t, e);
+	} else {
+		put_off(t, true, e);
+	}
+	pump(o);
+}
+
+static char *make_ticket(const struct letter *t, const struct blob *b, struct err *e)
+{
+	const struct outbox *o = t->box;
+	/* the envelope's own time: the same ticket after a restart, so the upload resumes */
+	json_t *j = msg_new(MSG_TICKET, &o->home->grid_id, key_id(o->key), t->time_ms);
+	char text[DIGEST_TEXT + 1];
+	char *line = NULL;
+
+	digest_text(text, &b->digest);
+	json_object_set_new(j, "digest", json_string(text));
+	json_object_set_new(j, "size", json_integer(b->size));
+	return msg_seal(&line, j, NULL, o->key, e) ? NULL : line;
+}
+
+static void upload(struct letter *t, const struct link *way)
+{
+	const struct blob *b = &t->uploads[t->uploaded];
+	auto_free char *ticket = NULL;
+	struct err e;
+	int64_t size;
+
+	t->state = LETTER_UPLOADING;
+	if (blob_open(t->box->blobs, &b->digest, &t->fd, &size, &e) || !(ticket = make_ticket(t, b, &e))) {
+		t->fd = -1;
+		if (e.code == ERR_UNKNOWN_BLOB) /* its bytes are lost: this can never be delivered */
+			letter_refused(t, &e);
+		else
+			put_off(t, false, &e);
+		return;
+	}
+	t->tus = tus_start(t->box->fetcher, t->box->loop, way, ticket, strlen(ticket), t->fd, size, UPLOAD_TRIES,
+		on_uploaded, t);
+}
+
+static void letter_move(struct letter *t, const struct link *way)
+{
+	if (t->uploaded < t->n_uploads)
+		upload(t, way);
+	else
+		post(t, way);
+}
+
+/* Send what may be sent, the oldest first. A move may end the letter, so look from the head each time. */
+static void pump(struct outbox *o)
+{
+	for (;;) {
+		const struct link *way = home_way(o->home);
+		struct letter *next = NULL;
+		int moving = 0;
+
+		for (struct letter *t = o->letters; t; t = t->next) {
+			moving += t->state != LETTER_WAITING;
+			if (!next && t->state == LETTER_WAITING)
+				next = t;
+		}
+		if (!next || !way || moving >= SENDING_MAX || timer_is_on(o->hold))
+			return;
+		letter_move(next, way);
+	}
+}
+
+static void on_hold_over(void *arg)
+{
+	pump(arg);
+}
+
+void outbox_hurry(struct outbox *o)
+{
+	o->tries = 0;
+	timer_off(o->hold);
+	timer_in(o->soon, 0);
+}
+
+/* --- putting --------------------------------------------------------------------------------------------------- */
+
+static bool pieces_before(const struct product *const *products, size_t i, size_t k)
+{
+	const struct digest *d = &products[i]->pieces[k].digest;
+
+	for (size_t p = 0; p <= i; p++)
+		for (size_t q = 0; q < (p == i ? k : products[p]->n_pieces); q++)
+			if (digest_equal(&products[p]->pieces[q].digest, d))
+				return true;
+	return false;
+}
+
+/* {"envelope":LINE,"blobs":{DIGEST:BASE64,…}}, every blob once. */
+static void write_body(struct buf *b, const char *line, const struct product *const *products, size_t n)
+{
+	char text[DIGEST_TEXT + 1];
+	const char *comma = "";
+
+	buf_text(b, "{\"envelope\":");
+	buf_text(b, line);
+	buf_text(b, ",\"blobs\":{");
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < products[i]->n_pieces; k++) {
+			const struct piece *piece = &products[i]->pieces[k];
+
+			if (pieces_before(products, i, k))
+				continue;
+			auto_free char *base64 = base64_encode(piece->bytes, piece->n);
+			digest_text(text, &piece->digest);
+			buf_printf(b, "%s\"%s\":\"", comma, text);
+			buf_text(b, base64);
+			buf_text(b, "\"");
+			comma = ",";
+		}
+	buf_text(b, "}}");
+}
+
+static int sign(char **line, struct outbox *o, const struct digest *job, const char *platform_class,
+	const char *agent, const struct product *const *products, size_t n, struct err *e)
+{
+	struct results r = { .policy = products[0]->policy, .n = n };
+	int bad;
+
+	memcpy(r.job.b, job->b, sizeof(r.job.b));
+	snprintf(r.platform, sizeof(r.platform), "%s", platform_here());
+	snprintf(r.platform_class, sizeof(r.platform_class), "%s", platform_class);
+	snprintf(r.agent, sizeof(r.agent), "%s", agent);
+	r.items = xcalloc(n, sizeof(*r.items));
+	for (size_t i = 0; i < n; i++)
+		r.items[i] = products[i]->result; /* its outputs stay the product's */
+	bad = results_seal(line, &r, &o->home->grid_id, o->key, clock_now_ms(), e);
+	free(r.items);
+	return bad;
+}
+
+int outbox_put(struct outbox *o, const struct digest *job, const char *platform_class, const char *agent,
+	const struct product *const *products, size_t n, struct err *e)
+{
+	auto_buf struct buf body = { 0 };
+	auto_free char *line = NULL;
+
+	if (sign(&line, o, job, platform_class, agent, products, n, e))
+		return err_wrap(e, "signing results");
+	struct digest d = digest_of(line, strlen(line));
+	auto_free char *path = letter_path(o, &d, "");
+	write_body(&body, line, products, n);
+	if (file_write_atomic(path, body.data, body.len, 0600, e))
+		return err_wrap(e, "keeping results");
+	if (letter_add(o, body.data, body.len, e))
+		return err_wrap(e, "reading back results");
+	timer_in(o->soon, 0);
+	return 0;
+}
+
+/* --- the outbox --------------------------------------------------------------------------------------------------- */
+
+static void take_up(struct outbox *o, const char *name)
+{
+	auto_free char *path = xprintf("%s/%s", o->dir, name);
+	auto_free char *text = NULL;
+	size_t len = strlen(name), n;
+	struct err e;
+
+	if (len != DIGEST_HEX + 5 || strcmp(name + DIGEST_HEX, ".json") != 0)
+		return;
+	if (file_read(&text, &n, path, LETTER_MAX, &e) || letter_add(o, text, n, &e)) {
+		log_error("%s cannot be sent to this grid (%s); it is now in %s/refused", path, e.msg, o->dir);
+		refuse_file(o, path, name);
+	}
+}
+
+static bool keep_needed(void *arg, const struct digest *d)
+{
+	return still_needed(arg, d);
+}
+
+/* Outputs whose results were never signed: a kill -9 between the two. Asking for more room than there can
+ * be removes all that is not kept. */
+static void drop_orphans(struct outbox *o)
+{
+	struct err e;
+
+	blobs_make_room(o->blobs, INT64_MAX / 4, keep_needed, o, &e);
+}
+
+int outbox_open(struct outbox **out, const char *dir, struct loop *l, struct fetcher *f, struct home *h,
+	const struct key *k, const struct outbox_fns *fns, struct err *e)
+{
+	struct outbox *o = xcalloc(1, sizeof(*o));
+	auto_free char *refused = xprintf("%s/refused", dir);
+	auto_free char *blobs = xprintf("%s/blobs", dir);
+	struct dirent *entry;
+
+	*o = (struct outbox){ .dir = xstrdup(dir), .loop = l, .fetcher = f, .home = h, .key = k, .fns = *fns,
+		.seed = random_seed() };
+	o->hold = timer_new(l, on_hold_over, o);
+	o->soon = timer_new(l, on_hold_over, o);
+	DIR *d = make_dirs(refused, 0700, e) || blobs_open(&o->blobs, blobs, INT64_MAX / 4, e) ? NULL : opendir(dir);
+	if (!d) {
+		if (o->blobs)
+			err_sys(e, "reading %s", dir);
+		outbox_close(o);
+		return -1;
+	}
+	while ((entry = readdir(d)))
+		take_up(o, entry->d_name);
+	closedir(d);
+	drop_orphans(o);
+	if (o->letters)
+		log_info("%zu result envelopes of an earlier run wait to be sent", outbox_count(o));
+	timer_in(o->soon, 0);
+	*out = o;
+	return 0;
+}
+
+void outbox_close(struct outbox *o)
+{
+	if (!o)
+		return;
+	while (o->letters) {
+		struct letter *t = o->letters;
+
+		o->letters = t->next;
+		letter_free(t);
+	}
+	timer_free(o->hold);
+	timer_free(o->soon);
+	blobs_close(o->blobs);
+	free(o->dir);
+	free(o);
+}
+
+struct blobs *outbox_blobs(struct outbox *o)
+{
+	return o->blobs;
+}
+
+size_t outbox_count(const struct outbox *o)
+{
+	size_t n = 0;
+
+	for (const struct letter *t = o->letters; t; t = t->next)
+		n++;
+	return n;
+}
+
+bool outbox_has(const struct outbox *o, const char *lease)
+{
+	for (const struct letter *t = o->letters; t; t = t->next)
+		for (size_t i = 0; i < t->n_leases; i++)
+			if (!strcmp(t->leases[i], lease))
+				return true;
+	return false;
+}

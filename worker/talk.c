@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * talk.c: asks out, answers in.
+ *
+ * The bytes of an ask are kept until it is answered: said again, they get the same answer, so leases are not
+ * lost with a broken connection.
+ */
+#include "worker/talk.h"
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWER_SLACK_MS 20000 /* what an answer may take beyond the wait it was asked for */
+#define LEASE_MSGS_MAX 64
+
+struct talk {
+	struct fetcher *fetcher;
+	struct home *home;
+	struct notes *notes;
+	const struct key *key;
+	const struct talk_self *self;
+	struct talk_fns fns;
+	struct fetch *fetch;
+	char *line; /* the last ask */
+	int64_t wait_ms;
+	struct digest digest;
+};
+
+/* What an answer is unpacked into; some tens of KiB, so not on the stack. */
+struct heard {
+	struct agent_lease leases[LEASE_MSGS_MAX * 64];
+	char renewed[AGENT_TASKS_MAX][LEASE_HEX + 1];
+	char ended[512][LEASE_HEX + 1];
+	struct agent_answer answer;
+};
+
+struct talk *talk_new(struct fetcher *f, struct home *h, struct notes *n, const struct key *k,
+	const struct talk_self *self, const struct talk_fns *fns)
+{
+	struct talk *t = xcalloc(1, sizeof(*t));
+
+	*t = (struct talk){ .fetcher = f, .home = h, .notes = n, .key = k, .self = self, .fns = *fns };
+	return t;
+}
+
+void talk_free(struct talk *t)
+{
+	if (!t)
+		return;
+	if (t->fetch)
+		fetch_cancel(t->fetch);
+	free(t->line);
+	free(t);
+}
+
+/* --- out ---------------------------------------------------------------------------------------------- */
+
+static json_t *held_json(const struct agent_ask *ask)
+{
+	json_t *held = json_array();
+
+	for (size_t i = 0; i < ask->n_held; i++)
+		json_array_append_new(held, json_string(ask->held[i]));
+	return held;
+}
+
+static json_t *returned_json(const struct agent_ask *ask)
+{
+	json_t *returned = json_array();
+
+	for (size_t i = 0; i < ask->n_returned; i++)
+		json_array_append_new(returned, json_pack("{s:s, s:s}", "lease", ask->returned[i].lease,
+			"why", ask->returned[i].why));
+	return returned;
+}
+
+static void add_self(json_t *j, const struct talk_self *self)
+{
+	json_t *profiles = json_array();
+
+	for (size_t i = 0; i < self->n_profiles; i++)
+		json_array_append_new(profiles, json_string(self->profiles[i]));
+	json_object_set_new(j, "slots", json_integer(self->slots));
+	json_object_set_new(j, "cpus", json_integer(self->cpus));
+	json_object_set_new(j, "memory_mib", json_integer(self->memory_mib));
+	json_object_set_new(j, "disk_mib", json_integer(self->disk_mib));
+	json_object_set_new(j, "profiles", profiles);
+	json_object_set_new(j, "platform", json_string(self->platform));
+	json_object_set_new(j, "platform_class", json_string(self->platform_class));
+	json_object_set_new(j, "agent", json_string(self->agent));
+	if (self->address)
+		json_object_set_new(j, "address", json_string(self->address));
+}
+
+static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
+{
+	int64_t seq;
+
+	if (notes_next_seq(t->notes, &seq, e))
+		return -1;
+	json_t *j = msg_new_request(MSG_ASK, &t->home->grid_id, key_id(t->key), clock_now_ms(), seq);
+	json_object_set_new(j, "want", json_integer(ask->want));
+	json_object_set_new(j, "held", held_json(ask));
+	json_object_set_new(j, "returned", returned_json(ask));
+	json_object_set_new(j, "wait_ms", json_integer(ask->wait_ms));
+	add_self(j, t->self);
+	json_object_set_new(j, "state", json_string(agent_mode_name(ask->mode)));
+	free(t->line);
+	t->line = NULL;
+	if (msg_seal(&t->line, j, NULL, t->key, e))
+		return err_wrap(e, "building an ask");
+	t->digest = digest_of(t->line, strlen(t->line));
+	t->wait_ms = ask->wait_ms;
+	return 0;
+}
+
+static fetch_fn on_answer;
+
+int talk_ask(struct talk *t, const struct agent_ask *ask, struct err *e)
+{
+	const struct link *way = home_way(t->home);
+
+	if (!way)
+		return err_set(e, ERR_UNREACHABLE, "the grid's descriptor names no coordinator's address");
+	if (t->fetch)
+		fetch_cancel(TAKE(t->fetch));
+	if ((!ask->again || !t->line) && build(t, ask, e))
+		return -1;
+	struct fetch_spec spec = { .method = "POST", .to = way, .path = "/v1/messages",
+		.headers = { "Content-Type: application/json" }, .body = t->line, .n = strlen(t->line),
+		.answer_max = 4 * MIB, .timeout_ms = t->wait_ms + ANSWER_SLACK_MS };
+	t->fetch = fetch_start(t->fetcher, &spec, on_answer, t);
+	return 0;
+}
+
+/* --- in ------------------------------------------------------------------------------------------------- */
+
+static int read_ack(struct talk *t, struct heard *h, const json_t *envelope, struct err *e)
+{
+	auto_free char *line = envelope ? shape_dump(envelope) : NULL;
+	char of[DIGEST_TEXT + 1];
+	struct msg m;
+	json_t *j;
+	size_t i;
+
+	if (!line)
+		return err_field(e, "ack", "is missing in the answer");
+	if (home_open_msg(t->home, &m, line, strlen(line), MSG_ACK, e))
+		return -1;
+	digest_text(of, &t->digest);
+	if (strcmp(jtext(m.body, "of"), of) != 0) {
+		msg_release(&m);
+		return err_field(e, "ack.of", "the answer is to another ask");
+	}
+	json_array_foreach(json_object_get(m.body, "renewed"), i, j)
+		if (h->answer.n_renewed < ARRAY_LEN(h->renewed))
+			snprintf(h->renewed[h->answer.n_renewed++], LEASE_HEX + 1, "%s", json_string_value(j));
+	json_array_foreach(json_object_get(m.body, "ended"), i, j)
+		if (h->answer.n_ended < ARRAY_LEN(h->ended))
+			snprintf(h->ended[h->answer.n_ended++], LEASE_HEX + 1, "%s", jtext(j, "lease"));
+	h->answer.next_ms = jint(m.body, "next_ms", 0);
+	msg_release(&m);
+	return 0;
+}
+
+static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
+{
+	char me[ID_TEXT + 1];
+	struct digest job;
+	json_t *j;
+	size_t i;
+
+	id_text(me, key_id(t->key));
+	if (strcmp(jtext(m->body, "worker"), me) != 0) {
+		log_warn("a lease for another worker is ignored");
+		return;
+	}
+	digest_from_hex(&job, jtext(m->body, "job"));
+	json_array_foreach(json_object_get(m->body, "leases"), i, j) {
+		struct agent_lease *l = &h->leases[h->answer.n_leases++];
+
+		*l = (struct agent_lease){ .job = job, .index = jint(j, "index", 0),
+			.ttl_ms = jint(j, "ttl_ms", 0) };
+		snprintf(l->lease, sizeof(l->lease), "%s", jtext(j, "id"));
+	}
+}
+
+static int read_answer(struct talk *t, struct heard *h, const struct answer *a, struct err *e)
+{
+	auto_json json_t *body = shape_load(a->body.data ? a->body.data : "", a->body.len, e);
+	const json_t *leases = json_object_get(body, "leases");
+	json_t *envelope;
+	size_t i;
+
+	if (!body || read_ack(t, h, json_object_get(body, "ack"), e))
+		return -1;
+	if (json_array_size(leases) > LEASE_MSGS_MAX)
+		return err_field(e, "leases", "more than %d messages", LEASE_MSGS_MAX);
+	json_array_foreach(leases, i, envelope) {
+		auto_free char *line = shape_dump(envelope);
+		struct msg m;
+
+		if (home_open_msg(t->home, &m, line, strlen(line), MSG_LEASE, e))
+			return -1;
+		read_leases(t, h, &m);
+		msg_release(&m);
+	}
+	return 0;
+}
+
+/* The last number in the problem's detail. */
+static void adopt_seq(struct talk *t, const char *detail)
+{
+	size_t n = strlen(detail);
+	int64_t known;
+
+	while (n && (detail[n - 1] < '0' || detail[n - 1] > '9'))
+		n--;
+	size_t end = n;
+	while (n && detail[n - 1] >= '0' && detail[n - 1] <= '9')
+		n--;
+	auto_free char *digits = xmemdup(detail + n, end - n);
+	if (int_parse(&known, digits, 0, INT64_MAX / 2)) {
+		log_info("the coordinator knows sequence number %lld of this worker; going on from there",
+			(long long)known);
+		notes_adopt_seq(t->notes, known);
+	}
+}
+
+static void refused(struct talk *t, const struct answer *a)
+{
+	bool anew = a->status >= 400 && a->status < 500 && a->status != 429 && a->status != 408;
+
+	if (a->e.code == ERR_OLD_SEQ)
+		adopt_seq(t, a->e.msg);
+	else
+		home_failed(t->home);
+	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, &a->e);
+}
+
+static void on_answer(void *arg, struct answer *a)
+{
+	struct talk *t = arg;
+	struct err e;
+
+	t->fetch = NULL;
+	if (a->status < 200 || a->status >= 300) {
+		if (!a->e.code)
+			err_set(&a->e, ERR_UNREACHABLE, "an answer with status %d", a->status);
+		refused(t, a);
+		return;
+	}
+	struct heard *h = xcalloc(1, sizeof(*h));
+	auto_free void *h_free = h;
+	h->answer = (struct agent_answer){ .leases = h->leases, .renewed = (const char(*)[LEASE_HEX + 1])h->renewed,
+		.ended = (const char(*)[LEASE_HEX + 1])h->ended };
+	if (read_answer(t, h, a, &e)) {
+		home_failed(t->home);
+		t->fns.unheard(t->fns.arg, false, 0, &e);
+		return;
+	}
+	t->fns.heard(t->fns.arg, &h->answer);
+}

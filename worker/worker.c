@@ -1,0 +1,470 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker.c: the agent's decisions, done.
+ *
+ * Whatever happens (an answer, a box that ended, a signal, a timer) is told to the agent; at the end of the turn
+ * drive() takes its acts and does them, by the table `acts`. Nothing is decided here.
+ */
+#include "worker/worker.h"
+#include "worker/host.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
+
+/* --- doing ------------------------------------------------------------------------------------------------- */
+
+static void do_stop(struct worker *w, const struct act *act)
+{
+	errand_stop(&w->errands, act->lease);
+}
+
+static void do_fetch(struct worker *w, const struct act *act)
+{
+	errand_begin(&w->errands, act->lease, &act->job, act->index);
+}
+
+static void do_run(struct worker *w, const struct act *act)
+{
+	errand_run(&w->errands, act->lease);
+}
+
+/* The results are the outbox's once they are on disk; until then the errands keep them. */
+static void do_seal(struct worker *w, const struct act *act)
+{
+	const struct product *products[AGENT_BATCH_MAX];
+	struct err e;
+
+	for (size_t i = 0; i < act->n_leases; i++)
+		products[i] = errand_product(&w->errands, act->leases[i]);
+	if (outbox_put(w->outbox, &act->job, w->self.platform_class, w->self.agent, products, act->n_leases, &e)) {
+		log_error("%zu results cannot be written and wait in memory: %s", act->n_leases, e.msg);
+		for (size_t i = 0; i < act->n_leases; i++)
+			agent_unsealed(&w->agent, act->leases[i], clock_mono_ms());
+		return;
+	}
+	for (size_t i = 0; i < act->n_leases; i++)
+		errand_done(&w->errands, act->leases[i]);
+}
+
+static void do_ask(struct worker *w, const struct act *act)
+{
+	struct err e;
+
+	if (talk_ask(w->talk, act->ask, &e)) {
+		log_debug("%s", e.msg);
+		agent_unheard(&w->agent, false, 0, clock_mono_ms());
+	}
+}
+
+static void do_exit(struct worker *w, const struct act *act)
+{
+	(void)act;
+	loop_stop(w->loop);
+}
+
+typedef void act_fn(struct worker *w, const struct act *act);
+static act_fn *const acts[] = {
+	[ACT_STOP] = do_stop,
+	[ACT_SEAL] = do_seal,
+	[ACT_RUN] = do_run,
+	[ACT_FETCH] = do_fetch,
+	[ACT_ASK] = do_ask,
+	[ACT_EXIT] = do_exit,
+};
+
+static void drive(void *arg)
+{
+	struct worker *w = arg;
+	struct act act;
+
+	agent_outbox(&w->agent, outbox_count(w->outbox), clock_mono_ms());
+	while (agent_next(&w->agent, &act, clock_mono_ms())) {
+		acts[act.kind](w, &act);
+		agent_outbox(&w->agent, outbox_count(w->outbox), clock_mono_ms());
+	}
+	timer_in(w->wake, agent_wake(&w->agent, clock_mono_ms()));
+}
+
+/* --- telling: the coordinator ---------------------------------------------------------------------------- */
+
+static void note_leases(struct worker *w)
+{
+	char ids[AGENT_TASKS_MAX][LEASE_HEX + 1];
+	size_t n = 0;
+
+	for (size_t i = 0; i < AGENT_TASKS_MAX; i++)
+		if (w->agent.tasks[i].state != TASK_NONE)
+			memcpy(ids[n++], w->agent.tasks[i].lease, LEASE_HEX + 1);
+	notes_save_leases(&w->notes, ids[0], LEASE_HEX + 1, n);
+}
+
+static void on_heard(void *arg, const struct agent_answer *answer)
+{
+	struct worker *w = arg;
+	bool silent = w->agent.silent_ms != 0;
+
+	agent_heard(&w->agent, answer, clock_mono_ms());
+	if (answer->n_leases)
+		note_leases(w);
+	if (silent) {
+		log_info("the coordinator answers");
+		outbox_hurry(w->outbox);
+		cache_hurry(w->cache);
+		book_hurry(w->book);
+	}
+	turn_end_ask(w->turn);
+}
+
+static void on_unheard(void *arg, bool anew, int64_t retry_ms, const struct err *e)
+{
+	struct worker *w = arg;
+	bool first = !w->agent.silent_ms;
+
+	agent_unheard(&w->agent, anew, retry_ms, clock_mono_ms());
+	if (first && w->agent.silent_ms)
+		log_warn("no answer from the coordinator: %s; trying again until there is one", e->msg);
+	turn_end_ask(w->turn);
+}
+
+static void say_ready(struct worker *w)
+{
+	char id[ID_TEXT + 1];
+
+	if (w->ready || !w->home.known)
+		return;
+	id_text(id, key_id(w->key));
+	printf("ready %s %s\n", id, w->link);
+	fflush(stdout);
+	w->ready = true;
+}
+
+static void make_link(struct worker *w);
+
+static void on_learned(void *arg)
+{
+	struct worker *w = arg;
+
+	make_link(w);
+	if (!w->ready)
+		agent_nudge(&w->agent, clock_mono_ms());
+	say_ready(w);
+	turn_end_ask(w->turn);
+}
+
+/* --- telling: errands and the outbox ------------------------------------------------------------------------ */
+
+static void on_fetched(void *arg, const char *lease, int threads, int64_t memory_mib)
+{
+	struct worker *w = arg;
+
+	agent_fetched(&w->agent, lease, threads, memory_mib, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_failed(void *arg, const char *lease, const char *why, bool full)
+{
+	struct worker *w = arg;
+
+	if (full && w->agent.full_ms < clock_mono_ms())
+		log_error("the disk, or what --disk allows, is full: no new work until there is room");
+	agent_failed(&w->agent, lease, why, full, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_exited(void *arg, const char *lease, const struct agent_exit *x)
+{
+	struct worker *w = arg;
+
+	agent_exited(&w->agent, lease, x, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_stopped(void *arg, const char *lease)
+{
+	struct worker *w = arg;
+
+	agent_stopped(&w->agent, lease, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_over(void *arg, const char *lease)
+{
+	struct worker *w = arg;
+
+	agent_acked(&w->agent, lease, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static bool on_needed(void *arg, const struct digest *output)
+{
+	const struct worker *w = arg;
+
+	return errands_need(&w->errands, output);
+}
+
+/* --- telling: the owner ---------------------------------------------------------------------------------------- */
+
+static void set_mode(struct worker *w, enum agent_mode mode)
+{
+	agent_set_mode(&w->agent, mode, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_terminate(void *arg)
+{
+	struct worker *w = arg;
+
+	if (w->agent.mode == AGENT_STOP) {
+		log_warn("ending at once");
+		loop_stop(w->loop);
+		return;
+	}
+	log_info("ending: giving back what runs, delivering what is done");
+	set_mode(w, AGENT_STOP);
+}
+
+static char *on_word(void *arg, const char *word, struct err *e)
+{
+	static const struct {
+		const char *word, *answer;
+		enum agent_mode mode;
+	} modes[] = {
+		{ "pause", "paused: what runs is finished, nothing new is started\n", AGENT_PAUSE },
+		{ "resume", "resumed\n", AGENT_RUN },
+		{ "finish", "finishing: the worker exits when what runs is done and delivered\n", AGENT_FINISH },
+	};
+	struct worker *w = arg;
+
+	if (!strcmp(word, "status"))
+		return status_json(w);
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		if (strcmp(modes[i].word, word) != 0)
+			continue;
+		if (w->agent.mode > AGENT_PAUSE && modes[i].mode != AGENT_FINISH) {
+			err_set(e, ERR_REFUSED, "the worker is finishing already");
+			return NULL;
+		}
+		log_info("the owner says: %s", word);
+		set_mode(w, modes[i].mode);
+		return xstrdup(modes[i].answer);
+	}
+	err_set(e, ERR_USAGE, "\"%s\" is no command", word);
+	return NULL;
+}
+
+/* --- opening --------------------------------------------------------------------------------------------------- */
+
+/* The address of ours that faces `l`: for a link to hand out when we listen on all of them. No packet is sent. */
+static void own_address(char out[INET6_ADDRSTRLEN], const struct link *l)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET }, me;
+	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	socklen_t n = sizeof(me);
+
+	snprintf(out, INET6_ADDRSTRLEN, "127.0.0.1");
+	if (!l || fd < 0 || inet_pton(AF_INET, l->host, &to.sin_addr) != 1)
+		return;
+	to.sin_port = htons(l->port);
+	if (!connect(fd, (struct sockaddr *)&to, sizeof(to)) && !getsockname(fd, (struct sockaddr *)&me, &n))
+		inet_ntop(AF_INET, &me.sin_addr, out, INET6_ADDRSTRLEN);
+}
+
+static void make_link(struct worker *w)
+{
+	struct link l = { .node = *key_id(w->key), .grid = w->home.grid_id };
+	const struct endpoint *at = w->conf.advertises ? &w->conf.advertise : &w->conf.listen;
+
+	if (!w->serve) {
+		snprintf(w->link, sizeof(w->link), "none");
+		return;
+	}
+	l.port = w->conf.advertises ? at->port : serve_port(w->serve);
+	memcpy(l.host, at->host, sizeof(l.host));
+	if (!strcmp(l.host, "0.0.0.0") || !strcmp(l.host, "::"))
+		own_address(l.host, home_way(&w->home));
+	link_text(w->link, &l);
+}
+
+static int open_serve(struct worker *w, struct err *e)
+{
+	struct endpoint public = w->conf.advertise;
+
+	if (!w->conf.listens)
+		return 0;
+	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+		return -1;
+	if (!w->conf.advertises) {
+		public = w->conf.listen;
+		public.port = serve_port(w->serve);
+		if (!endpoint_is_loopback(&public)) /* published only when told to */
+			return 0;
+	}
+	endpoint_text(w->address, &public);
+	return 0;
+}
+
+static void know_self(struct worker *w)
+{
+	struct talk_self *s = &w->self;
+
+	*s = (struct talk_self){ .slots = (int)w->conf.slots, .cpus = host_cpus(),
+		.memory_mib = w->conf.memory_mib, .disk_mib = w->conf.disk_mib, .platform = platform_here(),
+		.platform_class = host_platform_class(), .agent = AGENT_NAME,
+		.address = w->address[0] ? w->address : NULL };
+	if (w->ability.compute)
+		s->profiles[s->n_profiles++] = "compute";
+	if (w->ability.files)
+		s->profiles[s->n_profiles++] = "files";
+	if (!w->ability.compute)
+		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
+	else if (!w->ability.files)
+		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
+}
+
+static int lock_dir(struct worker *w, struct err *e)
+{
+	auto_free char *path = xprintf("%s/lock", w->conf.dir);
+
+	if (make_dirs(w->conf.dir, 0700, e))
+		return err_wrap(e, "--data");
+	w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (w->lock < 0)
+		return err_sys(e, "opening %s", path);
+	if (!flock(w->lock, LOCK_EX | LOCK_NB))
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return err_set(e, ERR_CONFLICT, "another worker runs on %s", w->conf.dir);
+	return err_sys(e, "locking %s", path);
+}
+
+static int open_identity(struct worker *w, struct err *e)
+{
+	auto_free char *path = xprintf("%s/identity.key", w->conf.dir);
+
+	return key_load_or_make(&w->key, path, NULL, e) || home_open(&w->home, w->conf.dir, &w->conf.join, e) ||
+			notes_open(&w->notes, w->conf.dir, e) ?
+		-1 :
+		0;
+}
+
+static int open_stores(struct worker *w, struct err *e)
+{
+	auto_free char *blobs = xprintf("%s/blobs", w->conf.dir);
+	auto_free char *outbox = xprintf("%s/outbox", w->conf.dir);
+	struct outbox_fns fns = { .over = on_over, .needed = on_needed, .arg = w };
+
+	if (cache_new(&w->cache, blobs, w->conf.disk_mib * MIB, w->loop, w->fetcher, &w->home, e))
+		return -1;
+	w->book = book_new(w->loop, w->fetcher, &w->home, w->cache);
+	return outbox_open(&w->outbox, outbox, w->loop, w->fetcher, &w->home, w->key, &fns, e);
+}
+
+static int open_errands(struct worker *w, struct err *e)
+{
+	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .files = w->ability.files,
+		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
+		.stopped = on_stopped, .arg = w };
+	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
+	return errands_open(&w->errands, e);
+}
+
+/* What the process before this one held and did not finish would otherwise wait for its expiry. */
+static void give_back_old(void *arg, const char *lease)
+{
+	struct worker *w = arg;
+
+	if (!outbox_has(w->outbox, lease))
+		agent_give_back(&w->agent, lease, "the worker was restarted");
+}
+
+static void open_agent(struct worker *w)
+{
+	struct agent_limits limits = { .slots = (int)w->conf.slots, .memory_mib = w->conf.memory_mib,
+		.exit_idle_ms = w->conf.exit_idle_ms };
+	struct talk_fns fns = { .heard = on_heard, .unheard = on_unheard, .arg = w };
+
+	agent_init(&w->agent, &limits, random_seed(), clock_mono_ms());
+	notes_each_lease(&w->notes, give_back_old, w);
+	w->talk = talk_new(w->fetcher, &w->home, &w->notes, w->key, &w->self, &fns);
+	w->turn = turn_end_new(w->loop, drive, w);
+	w->wake = timer_new(w->loop, drive, w);
+	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
+}
+
+static int worker_open(struct worker *w, struct err *e)
+{
+	if (lock_dir(w, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
+		return -1;
+	ability_ask(&w->ability, w->conf.sandbox);
+	if (open_stores(w, e) || open_errands(w, e) || open_serve(w, e))
+		return -1;
+	know_self(w);
+	open_agent(w);
+	return control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
+			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
+			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
+		-1 :
+		0;
+}
+
+static void worker_close(struct worker *w)
+{
+	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
+		note_leases(w); /* none: nothing to give back at the next start */
+	control_free(w->control);
+	serve_free(w->serve);
+	join_free(w->joining);
+	errands_close(&w->errands);
+	free((char *)(uintptr_t)w->errands.dir);
+	outbox_close(w->outbox);
+	book_free(w->book);
+	cache_free(w->cache);
+	talk_free(w->talk);
+	timer_free(w->wake);
+	if (w->turn)
+		turn_end_free(w->turn);
+	if (w->fetcher)
+		fetcher_free(w->fetcher);
+	if (w->loop)
+		loop_free(w->loop);
+	notes_close(&w->notes);
+	home_close(&w->home);
+	key_free(w->key);
+	if (w->lock >= 0)
+		close(w->lock);
+}
+
+int worker_run(const struct worker_conf *conf, struct err *e)
+{
+	struct worker *w = xcalloc(1, sizeof(*w));
+	int bad;
+
+	w->conf = *conf;
+	w->lock = -1;
+	if (geteuid() == 0)
+		log_warn("running as root: an ordinary user is enough, and safer");
+	signal(SIGPIPE, SIG_IGN);
+	bad = worker_open(w, e);
+	if (!bad) {
+		make_link(w);
+		say_ready(w);
+		turn_end_ask(w->turn);
+		loop_run(w->loop);
+		log_info("ended; %zu result envelopes wait for the next start", outbox_count(w->outbox));
+	}
+	worker_close(w);
+	free(w);
+	return bad;
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * worker.h: the worker: the agent's decisions, done.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include "worker/ability.h"
+#include "worker/control.h"
+#include "worker/errand.h"
+#include "worker/join.h"
+#include "worker/outbox.h"
+#include "worker/serve.h"
+#include "worker/talk.h"
+#include "common/conf.h"
+
+/* What the owner decided. All borrowed. */
+struct worker_conf {
+	const char *dir;
+	struct texts join;
+	bool listens;
+	struct endpoint listen;
+	bool advertises;
+	struct endpoint advertise;
+	int64_t slots, memory_mib, disk_mib;
+	const char *sandbox;  /* a path */
+	int64_t exit_idle_ms; /* 0: never */
+};
+
+struct worker {
+	struct worker_conf conf;
+	int lock; /* of DIR: one worker at a time */
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct key *key;
+	struct home home;
+	struct notes notes;
+	struct ability ability;
+	struct agent agent;
+	char address[LINK_HOST_MAX + 9]; /* told to the coordinator; "": none */
+	char link[LINK_TEXT_MAX + 1];    /* "none" without --listen */
+	struct talk_self self;
+	struct talk *talk;
+	struct cache *cache;
+	struct book *book;
+	struct errands errands;
+	struct outbox *outbox;
+	struct serve *serve;
+	struct control *control;
+	struct join *joining;
+	struct turn_end *turn;
+	struct timer *wake;
+	bool ready; /* was printed */
+};
+
+/* Run until told to end. 0, or -1 when it could not start. */
+int worker_run(const struct worker_conf *conf, struct err *e);
+
+/* status.c: one JSON document of what goes on; and the same for people. Yours. */
+char *status_json(const struct worker *w) MUST_USE;
+void status_print(const char *json, FILE *out);
+
+#endif
