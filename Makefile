@@ -35,7 +35,8 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
-IO := $(addprefix common/,loop.c httpd.c httpd_conn.c httpd_guard.c httpd_answer.c fetch.c tus.c)
+IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
+	httpd_route.c httpd_answer.c fetch.c tus.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
