@@ -145,6 +145,44 @@ system: all
 layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call lib,$(l)))
 	@tests/layers.sh "$(CC)" $(B)
 
+# --- fuzzing ---------------------------------------------------------------------------------
+# `make fuzz FUZZ_SECONDS=60` runs each target that long with clang's libFuzzer, from the seeds in
+# tests/fuzz/seeds; what it finds stays in build/fuzz. `make fuzz-replay` runs seeds and FUZZ_RUNS random
+# mutations of them under gcc; `FUZZ_SEED=N` repeats a run.
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= 20000
+FUZZ_PACKAGES := clang-14 libclang-rt-14-dev
+FUZZ_CC ?= clang-14
+FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(JOB))
+FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+build/fuzz/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -I. -O1 -g -MMD -MP $(FUZZ_SAN) \
+		-fsanitize=fuzzer-no-link -c -o $@ $<
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
+	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
+-include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
+.PHONY: fuzz-programs fuzz-replay
+.SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)
+fuzz-programs: $(FUZZ:%=build/fuzz/fuzz_%)
+fuzz:
+	@tests/deps.sh $(FUZZ_PACKAGES)
+	@$(MAKE) --no-print-directory fuzz-programs
+	@set -e; for t in $(FUZZ); do mkdir -p build/fuzz/corpus/$$t; echo "fuzz: $$t for $(FUZZ_SECONDS) s"; \
+		build/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -max_len=16384 -timeout=10 -rss_limit_mb=4096 \
+			-print_final_stats=1 -verbosity=0 -artifact_prefix=build/fuzz/found-$$t- \
+			build/fuzz/corpus/$$t tests/fuzz/seeds/$$t; done
+fuzz-replay:
+	@$(MAKE) --no-print-directory SAN=1 fuzz-replay-programs
+	@set -e; for t in $(FUZZ); do \
+		build/asan/fuzz/fuzz_$$t -runs=$(FUZZ_RUNS) $(if $(FUZZ_SEED),-seed=$(FUZZ_SEED)) tests/fuzz/seeds/$$t >/dev/null; done
+.PHONY: fuzz-replay-programs
+fuzz-replay-programs: $(FUZZ:%=$(B)/fuzz/fuzz_%)
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(foreach l,job data ground,$(call lib,$(l)))
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(USE_DATA)
+
 shape:
 	@tests/shape.sh
 bench:
