@@ -106,6 +106,9 @@ $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
 
+# .incbin is not seen by -MMD
+$(B)/obj/coordinator/store.o: coordinator/schema.sql
+
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # --- deps ------------------------------------------------------------------------------------
@@ -163,6 +166,9 @@ build/fuzz/obj/%.o: %.c Makefile
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
+# .incbin is not seen by -MMD
+$(B)/obj/coordinator/store.o: coordinator/schema.sql
+
 -include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: fuzz-programs fuzz-replay
 .SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)
