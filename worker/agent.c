@@ -211,7 +211,7 @@ static void take_lease(struct agent *a, const struct agent_lease *l, int64_t now
 void agent_heard(struct agent *a, const struct agent_answer *answer, int64_t now)
 {
 	struct agent_task *t;
-	bool empty = !answer->n_leases && a->ask.wait_ms && now - a->asked_ms < 50;
+	bool empty = !answer->n_leases && a->ask.want && now - a->asked_ms < 50;
 
 	a->asking = a->unheard = false;
 	a->tries = 0;

@@ -201,24 +201,16 @@ static int64_t first_renewal(const struct agent *a)
 	return at;
 }
 
-/* An ask under way that wants no lease, and waits for word of those it holds. */
-static bool listening(const struct agent *a)
-{
-	return a->asking && !a->ask.want && a->ask.wait_ms;
-}
-
 static bool ask_due(const struct agent *a, int64_t now)
 {
 	bool changed = a->ask.mode != a->mode && !a->told_mode;
 	bool urgent = !a->told_mode || a->n_returns || first_renewal(a) <= now;
 
-	if (a->asking) /* only a poll that waits is cut short */
-		return changed || (a->n_returns && a->ask.wait_ms && now - a->asked_ms >= 1000) ||
-			(listening(a) && wants(a, now));
+	if (a->asking) /* only a poll that waits for work is cut short */
+		return changed || (a->n_returns && a->ask.wait_ms && now - a->asked_ms >= 1000);
 	if (a->tries)
 		return now >= a->next_ms;
-	return urgent || (now >= a->next_ms && (wants(a, now) || first_renewal(a) != INT64_MAX)) ||
-		now >= a->asked_ms + AGENT_HEARTBEAT_MS;
+	return urgent || (now >= a->next_ms && wants(a, now)) || now >= a->asked_ms + AGENT_HEARTBEAT_MS;
 }
 
 static void fill_ask(struct agent *a, int64_t now)
@@ -228,8 +220,7 @@ static void fill_ask(struct agent *a, int64_t now)
 
 	a->ask.mode = a->mode;
 	a->ask.want = wanted(a, now, &target);
-	/* even an ask for nothing waits: so a cancellation is heard at once */
-	a->ask.wait_ms = a->n_returns || !a->told_mode ? 0 : AGENT_WAIT_MS;
+	a->ask.wait_ms = !a->ask.want || a->n_returns || !a->told_mode ? 0 : AGENT_WAIT_MS;
 	if (a->ask.wait_ms > renew)
 		a->ask.wait_ms = renew > 0 ? renew : 0;
 	a->ask.n_held = 0;
