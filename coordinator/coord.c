@@ -24,7 +24,7 @@ int64_t coord_now(const struct coord *c)
 	return c->time_base + clock_mono_ms() - c->mono_base;
 }
 
-/* --- meters ----------------------------------------------------------------------------------------- */
+/* --- meters ------------------------------------------------------------------------------- */
 void meter_add(struct meter *m, int64_t now, int64_t n)
 {
 	int64_t s = now / 1000;
@@ -47,7 +47,7 @@ double meter_rate(const struct meter *m, int64_t now)
 	return (double)sum / METER_S;
 }
 
-/* --- calls and replies -------------------------------------------------------------------------------- */
+/* --- calls and replies -------------------------------------------------------------------- */
 struct call *coord_call(struct coord *c, reply_fn *fn, void *arg)
 {
 	struct call *call = xcalloc(1, sizeof(*call));
@@ -123,7 +123,7 @@ static void send_replies(struct coord *c, const struct err *failed)
 	}
 }
 
-/* --- what we sign ---------------------------------------------------------------------------------------- */
+/* --- what we sign ------------------------------------------------------------------------- */
 char *seal_ours(struct coord *c, json_t *payload)
 {
 	struct err e;
@@ -163,7 +163,7 @@ bool replied_before(struct call *call, const struct digest *line)
 	return true;
 }
 
-/* --- a message ----------------------------------------------------------------------------------------------- */
+/* --- a message ---------------------------------------------------------------------------- */
 static void dispatch(struct call *call, struct msg *m, const json_t *blobs, const char *address)
 {
 	struct err e;
@@ -191,8 +191,8 @@ static void dispatch(struct call *call, struct msg *m, const json_t *blobs, cons
 	msg_release(m);
 }
 
-static void open_and_dispatch(struct call *call, const char *line, size_t n, const json_t *blobs,
-	const char *address)
+static void open_and_dispatch(
+	struct call *call, const char *line, size_t n, const json_t *blobs, const char *address)
 {
 	struct coord *c = call->c;
 	struct digest d = digest_of(line, n);
@@ -231,6 +231,7 @@ static bool recovered(struct coord *c, struct err *e)
 		store_rollback(c->store);
 		return false;
 	}
+	*e = (struct err){ 0 };
 	c->failed = false;
 	log_info("the database can be written again");
 	return true;
@@ -265,142 +266,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 	open_and_dispatch(call, line, strlen(line), blobs, address);
 }
 
-/* --- reading the state from the store -------------------------------------------------------------------------- */
-struct loading {
-	struct coord *c;
-	uint32_t job;
-	bool *unknown;
-};
-
-static void load_worker(void *arg, const struct worker *row)
-{
-	struct coord *c = arg;
-	uint32_t at = sched_add_worker(&c->sched, &row->id);
-
-	if (at == NOBODY)
-		return;
-	c->sched.workers[at] = *row;
-	c->sched.workers[at].voter.worker = at;
-}
-
-/* The store's number of a worker, to the scheduler's: both count up from the first. */
-static uint32_t worker_by_row(const struct coord *c, int64_t row)
-{
-	size_t low = 0, high = c->sched.n_workers;
-
-	while (low < high) {
-		size_t mid = (low + high) / 2;
-
-		if (c->sched.workers[mid].row < row)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < c->sched.n_workers && c->sched.workers[low].row == row ? (uint32_t)low : NOBODY;
-}
-
-static void load_task(void *arg, int64_t index, enum task_state state)
-{
-	struct loading *l = arg;
-
-	sched_restore_final(&l->c->sched, l->job, index, state);
-}
-
-static void load_result(void *arg, const struct result_row *r)
-{
-	struct loading *l = arg;
-	bool votes = !strcmp(r->reason, "exited") || !strcmp(r->reason, "signaled");
-	struct vote v = { votes ? VOTE : ATTEMPT, r->exit == 0 && r->signal == 0,
-		{ worker_by_row(l->c, r->worker), r->net, r->owner }, r->outcome, r->n };
-
-	sched_restore_vote(&l->c->sched, l->job, r->index, &v);
-}
-
-static void load_lease(void *arg, const struct lease_row *r)
-{
-	struct loading *l = arg;
-	struct voter voter = { worker_by_row(l->c, r->worker), r->net, r->owner };
-	struct lease lease = { .worker = voter.worker, .job = l->job, .index = r->index, .voter = voter };
-
-	if (voter.worker == NOBODY)
-		return;
-	if (!strcmp(r->state, "expired")) {
-		sched_restore_vote(&l->c->sched, l->job, r->index, &(struct vote){ .kind = EXPIRED, .from = voter });
-		return;
-	}
-	memcpy(lease.id, r->id, sizeof(lease.id));
-	sched_restore_lease(&l->c->sched, &lease, coord_now(l->c));
-}
-
-static int load_job(struct coord *c, const struct job_row *row, struct err *e)
-{
-	auto_free char *line = store_line(c->store, row->envelope);
-	struct job *job = xcalloc(1, sizeof(*job));
-	struct msg m;
-
-	if (msg_open(&m, line, strlen(line), &c->id, e) || job_read(job, &m, e)) {
-		free(job);
-		return err_wrap(e, "reading job %lld of the database", (long long)row->n);
-	}
-	msg_release(&m);
-	struct loading l = { .c = c, .job = sched_add_job(&c->sched, job, row->n) };
-	array_room(&c->manifests, &c->manifests_room, l.job, sizeof(struct job *));
-	c->manifests[l.job] = job;
-	store_each_task(c->store, row->n, load_task, &l);
-	store_each_result(c->store, row->n, load_result, &l);
-	store_each_lease(c->store, row->n, load_lease, &l);
-	if (!strcmp(row->state, "cancelled")) {
-		sched_cancel(&c->sched, l.job, NULL, 0);
-		c->more = true;
-	}
-	return 0;
-}
-
-static uint64_t kernel_chance(void *state)
-{
-	static uint64_t pool[64];
-	static size_t left;
-
-	(void)state;
-	if (left == 0) {
-		random_bytes(pool, sizeof(pool));
-		left = ARRAY_LEN(pool);
-	}
-	return pool[--left];
-}
-
-static void unload(struct coord *c)
-{
-	for (size_t i = 0; i < c->sched.n_jobs; i++)
-		if (!c->sched.jobs[i].gone) {
-			job_release(c->manifests[i]);
-			free(c->manifests[i]);
-		}
-	sched_release(&c->sched);
-	c->n_decided = 0;
-}
-
-static int load(struct coord *c, struct err *e)
-{
-	struct job_row rows[64];
-	int64_t after = 0;
-	size_t n;
-
-	sched_init(&c->sched, c->o.by, (struct chance){ kernel_chance, NULL });
-	store_counts(c->store, &c->counts);
-	c->agreed = c->told_agreed = store_meta(c->store, "agreed");
-	c->disagreed = c->told_disagreed = store_meta(c->store, "disagreed");
-	store_each_worker(c->store, load_worker, c);
-	while ((n = store_jobs(c->store, after, true, rows, ARRAY_LEN(rows))) > 0) {
-		for (size_t i = 0; i < n; i++)
-			if (load_job(c, &rows[i], e))
-				return -1;
-		after = rows[n - 1].n;
-	}
-	return 0;
-}
-
-/* --- the turn ---------------------------------------------------------------------------------------------------- */
+/* --- the turn ----------------------------------------------------------------------------- */
 static void expire(struct coord *c, int64_t now)
 {
 	uint32_t at;
@@ -429,8 +295,8 @@ static void believe_nothing(struct coord *c, const struct err *why)
 		drop_hold(c->holds[0]);
 		reply_error(call, why);
 	}
-	unload(c);
-	if (load(c, &e)) {
+	coord_unload(c);
+	if (coord_load(c, &e)) {
 		log_error("and the database cannot be read: %s", e.msg);
 		abort();
 	}
@@ -473,7 +339,7 @@ void coord_turn(struct coord *c)
 		c->want_turn(c->want_turn_arg);
 }
 
-/* --- opening --------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 static void nobody_cares(void *arg)
 {
 	(void)arg;
@@ -508,8 +374,12 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	c->o = *o;
 	c->answered_end = &c->answered;
 	c->want_turn = nobody_cares;
-	c->authors = (struct rate){ .seed = random_seed(), .per_s = AUTHOR_RATE, .burst = 2 * AUTHOR_RATE };
-	c->garbage = (struct rate){ .seed = random_seed(), .per_s = GARBAGE_RATE, .burst = 4 * GARBAGE_RATE };
+	c->authors = (struct rate){
+		.seed = random_seed(), .per_s = AUTHOR_RATE, .burst = 2 * AUTHOR_RATE
+	};
+	c->garbage = (struct rate){
+		.seed = random_seed(), .per_s = GARBAGE_RATE, .burst = 4 * GARBAGE_RATE
+	};
 	if (make_dirs(o->dir, 0700, e) || store_open(&c->store, o->dir, e) || open_key(c, e) ||
 		blobs_open(&c->blobs, blobs, o->blobs_max, e)) {
 		coord_close(c);
@@ -518,7 +388,7 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	open_time(c);
 	store_epoch(c->store, &c->epoch, c->time_base);
 	c->uploads = uploads_new(c);
-	if (load(c, e) || store_commit(c->store, e)) {
+	if (coord_load(c, e) || store_commit(c->store, e)) {
 		coord_close(c);
 		return -1;
 	}
@@ -531,10 +401,14 @@ int coord_publish(struct coord *c, const struct endpoint *at, struct err *e)
 	int64_t serial = store_meta(c->store, "serial") + 1, now = coord_now(c);
 	struct grid *g = &c->grid;
 
-	*g = (struct grid){ .id = c->id, .serial = serial, .expires_ms = now + 3650 * (int64_t)86400000,
-		.n_keys = 1, .n_addresses = 1, .addresses = { *at } };
-	g->keys[0] = (struct grid_key){ c->id, ROLE_COORDINATOR | ROLE_LOG | ROLE_ARBITER | ROLE_ADMIN, 0,
-		g->expires_ms };
+	*g = (struct grid){ .id = c->id,
+		.serial = serial,
+		.expires_ms = now + 3650 * (int64_t)86400000,
+		.n_keys = 1,
+		.n_addresses = 1,
+		.addresses = { *at } };
+	g->keys[0] = (struct grid_key){ c->id,
+		ROLE_COORDINATOR | ROLE_LOG | ROLE_ARBITER | ROLE_ADMIN, 0, g->expires_ms };
 	snprintf(g->name, sizeof(g->name), "%s", c->o.name);
 	snprintf(g->about, sizeof(g->about), "%s", c->o.about);
 	snprintf(g->contact, sizeof(g->contact), "%s", c->o.contact);
@@ -555,7 +429,7 @@ void coord_close(struct coord *c)
 		call_free(call);
 	}
 	send_replies(c, NULL);
-	unload(c);
+	coord_unload(c);
 	uploads_free(c->uploads);
 	blobs_close(c->blobs);
 	store_close(c->store);

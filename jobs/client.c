@@ -6,7 +6,6 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/tus.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -15,7 +14,6 @@
 
 #define PAGE_MAX ((size_t)(64 * MIB)) /* of NDJSON: up to 64 envelopes of 1 MiB */
 #define PAGES_MAX 1000000
-#define UPLOAD_TRIES 8
 #define SEQ_TRIES 3
 
 /* --- opening --------------------------------------------------------------------------------- */
@@ -226,29 +224,13 @@ static int open_answer(struct client *c, struct msg *m, enum msg_type type, cons
 	return -1;
 }
 
-/* Say how to be allowed, unless the coordinator did. */
-static void explain_refusal(struct client *c, struct err *e)
-{
-	char hex[ID_TEXT + 1];
-
-	if (e->code != ERR_REFUSED || !c->key || strstr(e->msg, "allow submitter"))
-		return;
-	id_text(hex, key_id(c->key));
-	size_t n = strlen(e->msg);
-	snprintf(e->msg + n, sizeof(e->msg) - n,
-		"; the grid's admin can run: talkoot-coordinator --data DIR allow submitter %s", hex);
-}
-
 static int post(struct client *c, const char *line, struct answer *a, struct err *e)
 {
 	struct fetch_spec spec = { .method = "POST", .to = &c->to, .path = "/v1/messages",
 		.headers = { "Content-Type: application/json" }, .body = line, .n = strlen(line),
 		.answer_max = 2 * (size_t)MIB };
 
-	if (!fetch_wait(c->fetcher, &spec, a, e))
-		return 0;
-	explain_refusal(c, e);
-	return -1;
+	return fetch_wait(c->fetcher, &spec, a, e);
 }
 
 int client_send(struct client *c, const char *line, struct err *e)
@@ -357,19 +339,25 @@ json_t *client_job(struct client *c, const char *id, struct err *e)
 	return ours;
 }
 
-int client_upload(struct client *c, int fd, const struct digest *d, int64_t size, struct err *e)
+int client_ticket(struct client *c, char **line, const struct digest *d, int64_t size, struct err *e)
 {
 	json_t *j = msg_new(MSG_TICKET, &c->grid.id, key_id(c->key), clock_now_ms());
-	char text[DIGEST_TEXT + 1], *line;
+	char text[DIGEST_TEXT + 1];
 
 	digest_text(text, d);
 	json_object_set_new(j, "digest", json_string(text));
 	json_object_set_new(j, "size", json_integer(size));
-	if (msg_seal(&line, j, NULL, c->key, e))
-		return -1;
-	int bad = tus_wait(c->fetcher, c->loop, &c->to, line, strlen(line), fd, size, UPLOAD_TRIES, e);
-	free(line);
-	if (bad)
-		explain_refusal(c, e);
-	return bad;
+	return msg_seal(line, j, NULL, c->key, e);
+}
+
+void client_explain_refusal(const struct client *c, struct err *e)
+{
+	char hex[ID_TEXT + 1];
+
+	if (e->code != ERR_REFUSED || !c->key || strstr(e->msg, "allow submitter"))
+		return;
+	id_text(hex, key_id(c->key));
+	size_t n = strlen(e->msg);
+	snprintf(e->msg + n, sizeof(e->msg) - n,
+		"; the grid's admin can run: talkoot-coordinator --data DIR allow submitter %s", hex);
 }

@@ -54,7 +54,9 @@ int client_job_id(struct client *c, char out[DIGEST_HEX + 1], const char *text, 
 /* The job as we may see it: in full when it is ours. */
 json_t *client_job(struct client *c, const char *id, struct err *e) MUST_USE;
 
-/* Upload fd's bytes; c->key signs the ticket. */
-int client_upload(struct client *c, int fd, const struct digest *d, int64_t size, struct err *e);
+/* A signed ticket for an upload. The line is yours. */
+int client_ticket(struct client *c, char **line, const struct digest *d, int64_t size, struct err *e);
+/* When `e` is a refusal to submit: say how to be allowed, unless the coordinator did. */
+void client_explain_refusal(const struct client *c, struct err *e);
 
 #endif

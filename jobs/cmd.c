@@ -69,7 +69,6 @@ static void add_knobs(struct cmd *c, const struct cmd_about *about, const struct
 
 int cmd_read(struct cmd *c, const struct cmd_about *about, const struct knob *own, int argc, char **argv)
 {
-	static struct conf kept; /* the words live as long as the process: a leak checker should see them */
 	struct err e;
 
 	*c = (struct cmd){ .log_level = "warn" };
@@ -78,8 +77,6 @@ int cmd_read(struct cmd *c, const struct cmd_about *about, const struct knob *ow
 		.knobs = c->knobs, .env_prefix = about->kind == CMD_PLAIN ? NULL : "TALKOOT_" };
 	if ((about->kind != CMD_PLAIN && read_defaults(c, &e)) || conf_read(&c->conf, argc, argv, &e))
 		return cmd_fail(&e);
-	kept = c->conf;
-	(void)kept;
 	if (c->conf.helped)
 		return 0;
 	log_open("talkoot", (enum log_level)log_level_by_name(c->log_level));

@@ -14,6 +14,7 @@
 
 #define CMD_KNOBS_MAX 48
 
+/* Its words live as long as the process, so it is static wherever it is one. */
 struct cmd {
 	const char *grid, *identity, *log_level;
 	bool json;

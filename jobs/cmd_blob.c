@@ -2,7 +2,7 @@
  *
  * cmd_blob.c: `talkoot blob put FILE` and `talkoot blob get DIGEST -o FILE`: bytes in and out of the grid.
  */
-#include "jobs/client.h"
+#include "jobs/upload.h"
 
 #include "common/log.h"
 
@@ -16,19 +16,17 @@
 
 static int put(struct client *c, const char *path, char text[DIGEST_TEXT + 1], struct err *e)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	struct digest d;
-	struct stat st;
-	int64_t size;
+	struct uploads up = { 0 };
+	json_t *blob = uploads_file(&up, path, e);
+	int bad = !blob || uploads_run(&up, c, e);
 
-	if (fd < 0 || fstat(fd, &st))
-		return err_sys(e, "opening %s", path);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, ERR_USAGE, "%s is not a file", path);
-	if (digest_fd(fd, &d, NULL, &size, e) || client_upload(c, fd, &d, size, e))
-		return err_wrap(e, "%s", path);
-	digest_text(text, &d);
-	return 0;
+	if (!bad)
+		digest_text(text, &up.at[0].blob.digest);
+	else
+		client_explain_refusal(c, e);
+	json_decref(blob);
+	uploads_release(&up);
+	return bad ? -1 : 0;
 }
 
 struct sink {
@@ -82,7 +80,7 @@ int cmd_blob(int argc, char **argv)
 	char text[DIGEST_TEXT + 1];
 	struct client c = { 0 };
 	struct digest d;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, knobs, argc, argv);

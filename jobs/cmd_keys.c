@@ -24,7 +24,7 @@ int cmd_id(int argc, char **argv)
 	const struct cmd_about about = { "id", "talkoot id", "Print the id of your key, which is made on first use.",
 		CMD_KEY, 0, 0, false };
 	struct key *k;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, NULL, argc, argv);
@@ -43,7 +43,7 @@ int cmd_keygen(int argc, char **argv)
 		"Make a key in FILE, or where your identity lives, and print its id. Never overwrites.", CMD_KEY, 0,
 		1, false };
 	struct key *k;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, NULL, argc, argv);

@@ -63,7 +63,7 @@ int cmd_jobs(int argc, char **argv)
 	const struct cmd_about about = { "jobs", "talkoot jobs [--json]", "List the grid's jobs.",
 		CMD_READING, 0, 0, false };
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 	json_t *job;
 	size_t i;
@@ -160,7 +160,7 @@ int cmd_status(int argc, char **argv)
 		"Show how a job stands. JOB is its id or 8 and more digits of it.", CMD_READING, 1, 1, false };
 	char id[DIGEST_HEX + 1];
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 	json_t *j = NULL;
 
@@ -194,7 +194,7 @@ int cmd_wait(int argc, char **argv)
 		CMD_READING, 1, 1, false };
 	char id[DIGEST_HEX + 1] = "";
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 	json_t *job = NULL;
 
@@ -238,7 +238,7 @@ int cmd_cancel(int argc, char **argv)
 		"Cancel a job of yours. What is final stays.", CMD_GRID, 1, 1, false };
 	char id[DIGEST_HEX + 1];
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = open_grid(&cmd, &c, &about, NULL, true, argc, argv);
@@ -262,7 +262,7 @@ int cmd_workers(int argc, char **argv)
 	const struct cmd_about about = { "workers", "talkoot workers [--json]", "List who works here.",
 		CMD_READING, 0, 0, false };
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 	json_t *w;
 	size_t i;
@@ -335,7 +335,7 @@ int cmd_grid(int argc, char **argv)
 	const struct cmd_about about = { "grid", "talkoot grid [--json]", "Show what this grid is.",
 		CMD_READING, 0, 0, false };
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = open_grid(&cmd, &c, &about, NULL, false, argc, argv);

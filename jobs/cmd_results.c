@@ -21,7 +21,7 @@ int cmd_results(int argc, char **argv)
 	struct harvest_tally tally = { 0 };
 	char id[DIGEST_HEX + 1];
 	struct client c;
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, knobs, argc, argv);

@@ -6,16 +6,13 @@
 #include "jobs/boxrun.h"
 #include "jobs/harvest.h"
 #include "jobs/manifest.h"
-#include "jobs/progress.h"
+#include "jobs/upload.h"
 
 #include "common/clock.h"
 #include "common/log.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #define TRY_SHOW 2000 /* bytes of stderr */
 
@@ -151,6 +148,18 @@ static char *find_local(void *arg, const struct blob *b, struct err *e)
 	return NULL;
 }
 
+/* Line by line, each made safe for a terminal. */
+static void show_stderr(const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		auto_free char *line = text_safe(text, n);
+
+		fprintf(stderr, "  | %s\n", line);
+		text += n + (text[n] == '\n');
+	}
+}
+
 static int judge_try(const struct boxrun *b, struct err *e)
 {
 	const struct result *r = &b->result;
@@ -158,8 +167,7 @@ static int judge_try(const struct boxrun *b, struct err *e)
 
 	if (result_votes(r) && r->exit == 0 && r->signal == 0)
 		return 0;
-	if (b->stderr_n)
-		fwrite(b->stderr_text + from, 1, b->stderr_n - from, stderr);
+	show_stderr(b->stderr_text + from);
 	if (!result_votes(r))
 		return err_set(e, ERR_PROGRAM, "--try: task 0 was ended by its limit: %s", r->reason);
 	if (r->signal)
@@ -192,42 +200,6 @@ static int try_here(struct submit *s, const struct job *job, struct err *e)
 	return bad;
 }
 
-/* A text of ours as a file, so that everything is uploaded alike. */
-static int text_fd(const struct upload *u, struct err *e)
-{
-	int fd = memfd_create("talkoot-upload", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return err_sys(e, "making a file in memory");
-	if (!fd_write_all(fd, u->text, (size_t)u->blob.size, e))
-		return fd;
-	close(fd);
-	return -1;
-}
-
-static int upload_all(struct submit *s, struct err *e)
-{
-	const struct uploads *up = &s->manifest.uploads;
-	struct progress p;
-	int bad = 0;
-
-	progress_start(&p, clock_mono_ms());
-	for (size_t i = 0; i < up->n && !bad; i++) {
-		const struct upload *u = &up->at[i];
-		auto_close int fd = u->path ? open(u->path, O_RDONLY | O_CLOEXEC) : text_fd(u, e);
-
-		if (fd < 0 && u->path)
-			bad = err_sys(e, "opening %s", u->path);
-		else if (fd < 0)
-			bad = -1;
-		else if (client_upload(&s->client, fd, &u->blob.digest, u->blob.size, e))
-			bad = err_wrap(e, "uploading %s", u->path ? u->path : "the list of tasks");
-		progress_show(&p, (int64_t)i + 1, (int64_t)up->n, "uploads", clock_mono_ms());
-	}
-	progress_end(&p);
-	return bad;
-}
-
 static int post_job(struct submit *s, struct err *e)
 {
 	auto_free char *line = NULL;
@@ -240,6 +212,14 @@ static int post_job(struct submit *s, struct err *e)
 	seal_release(&sealed);
 	digest_hex(s->id, &id);
 	return client_send(&s->client, line, e);
+}
+
+static int send(struct submit *s, struct err *e)
+{
+	if (!uploads_run(&s->manifest.uploads, &s->client, e) && !post_job(s, e))
+		return 0;
+	client_explain_refusal(&s->client, e);
+	return -1;
 }
 
 /* After --wait: the exit code. */
@@ -283,7 +263,7 @@ int cmd_submit(int argc, char **argv)
 		putchar('\n');
 		json_decref(j);
 	} else if (client_open(&s.client, &s.cmd, &e) || client_key(&s.client, &s.cmd, true, &e) ||
-		(s.try && try_here(&s, &job, &e)) || upload_all(&s, &e) || post_job(&s, &e)) {
+		(s.try && try_here(&s, &job, &e)) || send(&s, &e)) {
 		exit_code = cmd_fail(&e);
 	} else {
 		printf("%s\n", s.id);

@@ -173,9 +173,10 @@ static void print_summary(const json_t *j, int64_t reran)
 	printf("submitter %s\n", jtext(j, "submitter"));
 	json_array_foreach(json_object_get(j, "coordinators"), i, id)
 		printf("coordinator %s\n", json_string_value(id));
-	printf("%lld tasks by %s on %lld workers: %lld valid, %lld failed", (long long)jint(j, "count", 0),
-		jtext(j, "assurance"), (long long)jint(j, "workers", 0), (long long)jint(j, "valid", 0),
-		(long long)jint(j, "failed", 0));
+	printf("%lld task%s by %s, signed by %lld worker%s: %lld valid, %lld failed",
+		(long long)jint(j, "count", 0), jint(j, "count", 0) == 1 ? "" : "s", jtext(j, "assurance"),
+		(long long)jint(j, "workers", 0), jint(j, "workers", 0) == 1 ? "" : "s",
+		(long long)jint(j, "valid", 0), (long long)jint(j, "failed", 0));
 	if (jint(j, "cancelled", 0))
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
 	if (reran)
@@ -227,7 +228,7 @@ int cmd_verify(int argc, char **argv)
 		CMD_PLAIN, 1, 1, false };
 	struct told told = { .faults = json_array() };
 	struct verify v = { .fault = tell, .fault_arg = &told };
-	struct cmd cmd;
+	static struct cmd cmd;
 	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, knobs, argc, argv);

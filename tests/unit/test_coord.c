@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_coord.c: the whole machine without a socket: messages in, turns, replies out.
+ */
+#include "common/codec.h"
+#include "coordinator/coord.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <cmocka.h>
+
+static char dir[64];
+static struct err e;
+static struct coord *c;
+static struct key *submitter;
+
+/* --- a small world ------------------------------------------------------------------------ */
+static struct coord_options options(void)
+{
+	return (struct coord_options){ .dir = dir,
+		.name = "",
+		.about = "",
+		.contact = "",
+		.submit_open = true,
+		.work_open = true,
+		.by = BY_NETWORK };
+}
+
+static void open_again(void)
+{
+	struct coord_options o = options();
+
+	coord_close(c);
+	if (coord_open(&c, &o, &e))
+		fail_msg("%s", e.msg);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	snprintf(dir, sizeof(dir), "/tmp/talkoot-coord-XXXXXX");
+	if (!mkdtemp(dir))
+		return -1;
+	c = NULL;
+	open_again();
+	submitter = key_new();
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	coord_close(c);
+	key_free(submitter);
+	return remove_tree(dir, &e);
+}
+
+struct heard {
+	int times, status;
+	enum err_code code;
+	char *body;
+};
+
+static void hear(void *arg, struct reply *r)
+{
+	struct heard *h = arg;
+
+	h->times++;
+	h->status = r->status;
+	h->code = r->e.code;
+	free(h->body);
+	h->body = r->body ? xmemdup(r->body, r->n) : NULL;
+}
+
+static struct call *post(struct heard *h, const char *text, const char *address)
+{
+	struct call *call = coord_call(c, hear, h);
+
+	*h = (struct heard){ 0 };
+	coord_message(call, text, strlen(text), address);
+	return call;
+}
+
+static void turns(void)
+{
+	do
+		coord_turn(c);
+	while (c->more);
+}
+
+/* The strings of static tests never need more than one signed line at a time. */
+static char *sealed(const struct key *k, json_t *m)
+{
+	char *line;
+
+	if (msg_seal(&line, m, NULL, k, &e))
+		fail_msg("%s", e.msg);
+	return line;
+}
+
+/* A job of `count` tasks that needs no upload: its program is put in place. */
+static void submit(int64_t count, int quorum)
+{
+	char program[64] = "\177ELF\2\1\1", hex[33], assurance[16];
+	unsigned char nonce[16];
+	struct blob b;
+	struct heard h;
+
+	program[16] = 2;
+	program[18] = 62;
+	program[52] = 64;
+	program[54] = 56;
+	assert_int_equal(blob_put(c->blobs, program, sizeof(program), &b, &e), 0);
+	store_add_blob(c->store, &b.digest, b.size, true, NULL);
+	random_bytes(nonce, sizeof(nonce));
+	hex_encode(hex, nonce, sizeof(nonce));
+	snprintf(assurance, sizeof(assurance), "quorum:%d", quorum);
+	json_t *m = msg_new(MSG_JOB, &c->id, key_id(submitter), 1),
+	       *more = json_pack("{s:s,s:s,s:[{s:s,s:s,s:o}],s:s,s:[],s:{s:{s:I}},s:[],s:[],s:{s:i,"
+				 "s:i,s:i,s:i,s:i,s:i},s:i,s:b,s:s,s:i,"
+				 "s:s,s:i,s:s}",
+		       "nonce", hex, "name", "test", "programs", "platform", "x86_64-linux", "name",
+		       "p", "blob", blob_to_json(&b), "profile", "compute", "args", "tasks",
+		       "range", "count", (json_int_t)count, "files", "outputs", "limits", "cpu_s",
+		       1, "wall_s", 1, "memory_mib", 1, "disk_mib", 1, "max_output_mib", 1,
+		       "processes", 1, "threads", 1, "deterministic", 1, "platform_class", "any",
+		       "priority", 0, "assurance", assurance, "max_results", 6, "compare", "exact");
+	json_object_update(m, more);
+	json_decref(more);
+	auto_free char *line = sealed(submitter, m);
+	post(&h, line, "127.0.0.1");
+	turns();
+	assert_int_equal(h.status, 200);
+	free(h.body);
+}
+
+struct agent {
+	struct key *k;
+	int64_t seq;
+	const char *address;
+	struct heard heard;
+	struct call *call;
+};
+
+static void asks(struct agent *a, int want, int wait_ms)
+{
+	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq),
+	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}",
+		       "want", want, "held", "returned", "wait_ms", wait_ms, "slots", 4, "cpus", 4,
+		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
+		       "x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
+	json_object_update(m, more);
+	json_decref(more);
+	auto_free char *line = sealed(a->k, m);
+	free(a->heard.body);
+	a->call = post(&a->heard, line, a->address);
+	turns();
+}
+
+/* Returns every lease of the last answer with the output `out`; how many. */
+static int returns_all(struct agent *a, const char *out, struct heard *h)
+{
+	auto_json json_t *answer = shape_load(a->heard.body, strlen(a->heard.body), &e);
+	json_t *envelope, *l;
+	size_t i, k;
+	int n = 0;
+
+	json_array_foreach (json_object_get(answer, "leases"), i, envelope) {
+		auto_free char *line = shape_dump(envelope),
+			       *blob = base64_encode(out, strlen(out));
+		struct digest d = digest_of(out, strlen(out));
+		struct results r = {
+			.agent = "test", .platform = "x86_64-linux", .platform_class = "x"
+		};
+		struct msg m;
+		char text[DIGEST_TEXT + 1], *sent;
+
+		assert_int_equal(msg_open(&m, line, strlen(line), &c->id, &e), 0);
+		id_parse(&r.job, jtext(m.body, "job"));
+		r.n = json_array_size(json_object_get(m.body, "leases"));
+		r.items = xcalloc(r.n, sizeof(*r.items));
+		json_array_foreach (json_object_get(m.body, "leases"), k, l) {
+			struct result *x = &r.items[k];
+
+			x->index = jint(l, "index", 0);
+			snprintf(x->lease, sizeof(x->lease), "%s", jtext(l, "id"));
+			snprintf(x->reason, sizeof(x->reason), "exited");
+			result_add_output(x, "stdout", &d, &d,
+				(int64_t)strlen(out)); /* one leaf: the root is the digest */
+			n++;
+		}
+		r.author = *key_id(a->k);
+		assert_int_equal(results_seal(&sent, &r, &c->id, a->k, 1, &e), 0);
+		digest_text(text, &d);
+		auto_free char *body =
+			xprintf("{\"envelope\":%s,\"blobs\":{\"%s\":\"%s\"}}", sent, text, blob);
+		post(h, body, a->address);
+		turns();
+		free(h->body);
+		h->body = NULL;
+		free(sent);
+		results_release(&r);
+		msg_release(&m);
+	}
+	return n;
+}
+
+static struct agent an_agent(const char *address)
+{
+	return (struct agent){ .k = key_new(), .address = address };
+}
+
+static void agent_free(struct agent *a)
+{
+	key_free(a->k);
+	free(a->heard.body);
+}
+
+/* --- claims ------------------------------------------------------------------------------- */
+static void two_workers_finish_a_job(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct heard h;
+
+	submit(5, 2);
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 5);
+	asks(&b, 8, 0);
+	assert_int_equal(returns_all(&b, "x", &h), 5);
+	assert_int_equal(c->sched.active, 0);
+	assert_int_equal(c->counts.valid, 5);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+static void two_of_one_network_do_not(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("192.0.2.1"), b = an_agent("192.0.2.2"),
+		     d = an_agent("198.51.100.1");
+	struct heard h;
+
+	submit(1, 2);
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 1);
+	asks(&b, 8, 0);
+	assert_int_equal(returns_all(&b, "x", &h), 0);
+	asks(&d, 8, 0);
+	assert_int_equal(returns_all(&d, "x", &h), 1);
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
+static void nothing_is_answered_before_the_commit(void **state)
+{
+	(void)state;
+	struct heard h;
+
+	post(&h, "{\"envelope\":0}", "127.0.0.1");
+	assert_int_equal(h.times, 0);
+	turns();
+	assert_int_equal(h.times, 1);
+	assert_int_equal(h.code, ERR_FIELD);
+}
+
+static void a_restart_forgets_nothing(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct heard h;
+
+	submit(10, 2);
+	asks(&a, 4, 0);
+	returns_all(&a, "x", &h);
+	asks(&a, 4, 0);
+	int64_t before = coord_now(c);
+	open_again();
+	assert_true(coord_now(c) >= before);
+	assert_int_equal(c->sched.active, 1);
+	const struct sjob *j = &c->sched.jobs[0];
+	assert_int_equal(j->tally[TASK_CHECKING], 4);
+	assert_int_equal(j->tally[TASK_RUNNING], 4);
+	assert_int_equal(j->tally[TASK_PENDING], 2);
+	assert_int_equal(returns_all(&a, "x", &h), 4);
+	asks(&a, 4, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 2);
+	asks(&b, 10, 0);
+	assert_int_equal(returns_all(&b, "x", &h), 10);
+	assert_int_equal(c->counts.valid, 10);
+	open_again();
+	assert_int_equal(c->sched.active, 0);
+	assert_int_equal(c->counts.valid, 10);
+	assert_int_equal(c->agreed, 20);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+static void a_failed_commit_leaves_no_belief(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	struct rlimit old, none;
+	struct heard h;
+
+	submit(10, 2);
+	asks(&a, 4, 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	none = (struct rlimit){ 0, old.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &none);
+	returns_all(&a, "x", &h);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(h.code, ERR_FULL);
+	assert_int_equal(c->sched.jobs[0].tally[TASK_CHECKING], 0);
+	assert_int_equal(c->sched.jobs[0].tally[TASK_RUNNING], 4);
+	c->retry_ms = 0; /* instead of waiting half a second */
+	returns_all(&a, "x", &h);
+	assert_int_equal(h.code, ERR_NONE);
+	assert_int_equal(c->sched.jobs[0].tally[TASK_CHECKING], 4);
+	agent_free(&a);
+}
+
+static void a_waiting_ask_gets_the_next_job(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct heard h;
+
+	asks(&a, 4, 20000);
+	asks(&b, 4, 20000);
+	assert_int_equal(a.heard.times + b.heard.times, 0);
+	assert_int_equal(c->n_holds, 2);
+	coord_gone(b.call);
+	assert_int_equal(c->n_holds, 1);
+	submit(3, 1);
+	assert_int_equal(a.heard.times, 1);
+	assert_int_equal(returns_all(&a, "x", &h), 3);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+static void a_ban_reaches_an_ask_that_waits(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	char id[ID_TEXT + 1];
+
+	asks(&a, 4, 20000);
+	id_text(id, key_id(a.k));
+	assert_int_equal(ban_worker(c, id, true, &e), 0);
+	submit(3, 1);
+	assert_int_equal(a.heard.times, 1);
+	assert_int_equal(c->sched.live, 0);
+	asks(&a, 4, 0);
+	assert_int_equal(a.heard.code, ERR_BANNED);
+	agent_free(&a);
+}
+
+static void garbage_never_hurts(void **state)
+{
+	(void)state;
+	uint64_t rng = 5;
+	struct agent a = an_agent("127.0.0.1");
+	char text[600];
+
+	submit(3, 1);
+	for (int i = 0; i < 3000; i++) {
+		struct heard h;
+		size_t n = rng_below(&rng, sizeof(text) - 1);
+
+		for (size_t k = 0; k < n; k++)
+			text[k] = "{}[]\":,payloadenvsgtur0123\\\"u00\x80"[rng_below(&rng, 32)];
+		text[n] = '\0';
+		if (i % 3 == 0)
+			memcpy(text, "{\"envelope\":{\"payload\":", n < 23 ? n : 23);
+		post(&h, text, "192.0.2.1");
+		turns();
+		assert_int_equal(h.times, 1);
+		assert_int_not_equal(h.code, ERR_NONE);
+		free(h.body);
+	}
+	asks(&a, 4, 0);
+	assert_int_equal(a.heard.status, 200);
+	agent_free(&a);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(two_workers_finish_a_job, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_of_one_network_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			nothing_is_answered_before_the_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_restart_forgets_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_no_belief, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_waiting_ask_gets_the_next_job, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ban_reaches_an_ask_that_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(garbage_never_hurts, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
