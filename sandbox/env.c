@@ -19,9 +19,10 @@ static const char *const always[] = {
 	"TZ=UTC0",
 };
 
+#define HWCAPS "-AVX512F,-AVX2,-FMA,-FMA4,-AVX512F_Usable,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
+
 static const char *const pinned[] = {
-	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4,-AVX512F_Usable,-AVX2_Usable,"
-	"-FMA_Usable,-FMA4_Usable",
+	"GLIBC_TUNABLES=glibc.cpu.hwcaps=" HWCAPS,
 	"MALLOC_ARENA_MAX=1",
 	"NPY_DISABLE_CPU_FEATURES=AVX2 FMA3 AVX512F AVX512CD AVX512_SKX",
 	"OPENBLAS_CORETYPE=Nehalem",

@@ -167,10 +167,8 @@ int given_drop_capabilities(struct why *w)
 
 /* In a user namespace that maps only root there is no nobody to become (EINVAL): then root stays,
  * without capabilities, and whoever needs the limit on tasks has to prove that it binds. */
-int given_become_nobody(struct given *g, struct why *w)
+static int change_user(struct given *g, struct why *w)
 {
-	if (!g->was_root)
-		return 0;
 	if (setgroups(0, NULL) && errno != EPERM)
 		return why_sys(w, "leaving root's groups");
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
@@ -181,8 +179,23 @@ int given_become_nobody(struct given *g, struct why *w)
 		return why_sys(w, "becoming nobody");
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) || set_capabilities(1u << CAP_DAC_OVERRIDE, w))
 		return why_sys(w, "giving up root's rights");
-	/* the change of user made /proc/self root's; the id maps are written there */
-	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
-		return why_sys(w, "staying readable");
 	return 0;
+}
+
+/* The change of user makes /proc/self root's, where the id maps are written, and it forgets that we
+ * are to die with who started us: a worker asks for that before it executes us. */
+int given_become_nobody(struct given *g, struct why *w)
+{
+	pid_t parent = getppid();
+	int die = 0;
+
+	if (!g->was_root)
+		return 0;
+	if (prctl(PR_GET_PDEATHSIG, &die, 0, 0, 0))
+		return why_sys(w, "asking what we are bound to");
+	if (change_user(g, w))
+		return -1;
+	if (prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) || prctl(PR_SET_PDEATHSIG, die, 0, 0, 0))
+		return why_sys(w, "staying bound to who started us");
+	return die && getppid() != parent ? why_set(w, "who started us is gone") : 0;
 }

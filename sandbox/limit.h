@@ -54,6 +54,9 @@ struct limit_use {
 	int64_t processes;
 };
 
+/* Whether this system lets us look: without that no limit on all processes together would hold. */
+int limit_can_look(struct why *w);
+
 /* What `init` and everything below it uses now; init itself is not counted as a task. Beyond
  * `enough_kib` memory is asked for again in the dearer way that counts shared pages once. */
 void limit_look(struct limit_use *u, pid_t init, int64_t enough_kib);

@@ -153,7 +153,9 @@ void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
 	if (c->version == 0 || (c->parent = open_parent(c->version)) < 0)
 		return;
 	snprintf(c->name, sizeof(c->name), "talkoot-%d", getpid());
-	if (mkdirat(c->parent, c->name, 0755) && errno != EEXIST) {
+	/* one that a killed launcher of this number left behind has counted its own dead */
+	(void)unlinkat(c->parent, c->name, AT_REMOVEDIR);
+	if (mkdirat(c->parent, c->name, 0755)) {
 		close(c->parent);
 		c->parent = -1;
 		return;

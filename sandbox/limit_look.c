@@ -128,6 +128,13 @@ static int64_t share_of(pid_t pid)
 	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") + kib_after(status, "\nVmPTE:");
 }
 
+int limit_can_look(struct why *w)
+{
+	if (access("/proc/thread-self/children", R_OK))
+		return why_sys(w, "rlimits: watching a box needs /proc with CONFIG_PROC_CHILDREN");
+	return 0;
+}
+
 void limit_look(struct limit_use *u, pid_t init, int64_t enough_kib)
 {
 	static struct tree t; /* large */

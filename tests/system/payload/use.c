@@ -167,10 +167,15 @@ __attribute__((noreturn)) static int bomb(long n)
 		(void)!fork();
 }
 
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+
+/* All stay until all are made. */
 static void *add(void *arg)
 {
 	long *sum = arg;
 
+	pthread_mutex_lock(&gate);
+	pthread_mutex_unlock(&gate);
 	for (int i = 0; i < 100000; i++)
 		__atomic_add_fetch(sum, 1, __ATOMIC_RELAXED);
 	usleep(200000); /* so that all are there at once for a while */
@@ -182,10 +187,12 @@ static int threads(long n)
 	pthread_t t[64];
 	long sum = 0, made = 0;
 
+	pthread_mutex_lock(&gate);
 	for (; made < n && made < 64; made++) {
 		if (pthread_create(&t[made], NULL, add, &sum))
 			pause();
 	}
+	pthread_mutex_unlock(&gate);
 	for (long i = 0; i < made; i++)
 		pthread_join(t[i], NULL);
 	printf("%ld threads, sum %ld\n", made, sum);
