@@ -114,11 +114,13 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 	struct worker *w = arg;
 	bool silent = w->agent.silent_ms != 0;
 
+	if (w->complained)
+		log_info("the coordinator answers");
+	w->complained = false;
 	agent_heard(&w->agent, answer, clock_mono_ms());
 	if (answer->n_leases)
 		note_leases(w);
 	if (silent) {
-		log_info("the coordinator answers");
 		outbox_hurry(w->outbox);
 		cache_hurry(w->cache);
 		book_hurry(w->book);
@@ -129,11 +131,12 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 static void on_unheard(void *arg, bool anew, int64_t retry_ms, const struct err *e)
 {
 	struct worker *w = arg;
-	bool first = !w->agent.silent_ms;
 
 	agent_unheard(&w->agent, anew, retry_ms, clock_mono_ms());
-	if (first && w->agent.silent_ms)
+	if (!w->complained && w->agent.silent_ms) {
 		log_warn("no answer from the coordinator: %s; trying again until there is one", e->msg);
+		w->complained = true;
+	}
 	turn_end_ask(w->turn);
 }
 

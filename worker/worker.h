@@ -51,6 +51,7 @@ struct worker {
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */
+	bool complained; /* of the coordinator's silence */
 };
 
 /* Run until told to end. 0, or -1 when it could not start. */
