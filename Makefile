@@ -67,10 +67,6 @@ $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
-# What a result names as the policy it ran under: the filter's text.
-POLICY = $(shell cat sandbox/policy.h sandbox/filter.c 2>/dev/null | sha256sum | cut -d' ' -f1)
-$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"$(POLICY)"'
-
 define archive
 $(call lib,$(1)): $(call obj,$(2))
 	@mkdir -p $$(@D)
@@ -95,6 +91,11 @@ $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinato
 	$(link) $(USE_SERVE) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+# The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.
+BOX_LD := $(if $(SAN),$(HARDEN_LD),-static-pie $(filter-out -pie,$(HARDEN_LD)))
+$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"sha256:$(shell sha256sum sandbox/policy.h | cut -c1-64)"'
+$(B)/obj/sandbox/filter.o: sandbox/policy.h
+$(BIN)/talkoot-sandbox: HARDEN_LD := $(BOX_LD)
 $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
 	$(link) $(USE_BOX)
 

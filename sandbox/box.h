@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * box.h: what a box may do. The one header that another program (the worker) takes from here; it
- * needs no linking.
+ * box.h: what a box may do and how it says what happened: plain data, shared with the worker.
+ *
+ * The worker starts talkoot-sandbox as a program and reads its report; it takes from here the
+ * names and the numbers, so that the two cannot drift apart. Nothing here is a function that
+ * needs linking.
  */
 #ifndef SANDBOX_BOX_H
 #define SANDBOX_BOX_H
@@ -9,56 +12,57 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* compute: a static program, standard input to standard output, no file can be opened.
- * files: also /in (read-only), /out and /tmp. image: later. */
-enum box_profile { BOX_COMPUTE, BOX_FILES };
+/* Exit codes of talkoot-sandbox; otherwise it is the program's own, or 128 + the signal. */
+#define BOX_EXIT_USAGE 2
+#define BOX_EXIT_LIMIT 124
+#define BOX_EXIT_SETUP 125 /* the program was not started */
 
+enum box_profile { BOX_COMPUTE, BOX_FILES, BOX_IMAGE, BOX_N_PROFILES };
+#define BOX_PROFILE_NAMES { "compute", "files", "image" }
+
+/* Zero is not "no limit": every box has all of them. */
 struct box_limits {
-	int64_t cpu_s;          /* of all its processes together */
-	int64_t wall_s;
-	int64_t memory_mib;     /* of all together */
+	int64_t cpu_s;  /* of all its processes together */
+	int64_t wall_s; /* from the program's start */
+	int64_t memory_mib;
 	int64_t disk_mib;       /* /out and /tmp together */
-	int64_t max_output_mib; /* standard output and error together */
-	int64_t processes;      /* profile files; compute has one */
+	int64_t max_output_mib; /* standard output and standard error together */
+	int64_t processes;      /* processes + threads - 1 tasks may exist at once */
 	int64_t threads;
 	bool deterministic;
 };
 
-#define BOX_LIMITS_DEFAULT                                                                         \
-	{                                                                                          \
-		.cpu_s = 3600, .wall_s = 7200, .memory_mib = 512, .disk_mib = 256,                 \
-		.max_output_mib = 64, .processes = 32, .threads = 1, .deterministic = true,        \
-	}
+/* field, its flag, default, largest value that is accepted (all of them fit an rlimit in bytes) */
+#define BOX_LIMIT_TABLE(X)                                                                         \
+	X(cpu_s, "cpu", 3600, 31536000)                                                            \
+	X(wall_s, "wall", 7200, 31536000)                                                          \
+	X(memory_mib, "memory", 512, 16777216)                                                     \
+	X(disk_mib, "disk", 256, 16777216)                                                         \
+	X(max_output_mib, "max-output", 64, 1048576)                                               \
+	X(processes, "processes", 32, 4096)                                                        \
+	X(threads, "threads", 1, 4096)
 
-/* Largest values that make sense: a year, 4 TiB, 64 GiB of output, 4096 processes. */
-#define BOX_SECONDS_MAX 31536000
-#define BOX_MIB_MAX 4194304
-#define BOX_OUTPUT_MIB_MAX 65536
-#define BOX_PROCESSES_MAX 4096
-#define BOX_THREADS_MAX 1024
+/* Why a box ended: the report's "reason". From `cpu` to `processes` a limit ended it (exit 124). */
+#define BOX_REASON_TABLE(X)                                                                        \
+	X(EXITED, "exited")                                                                        \
+	X(SIGNALED, "signaled")                                                                    \
+	X(CPU, "cpu")                                                                              \
+	X(WALL, "wall")                                                                            \
+	X(MEMORY, "memory")                                                                        \
+	X(DISK, "disk")                                                                            \
+	X(OUTPUT, "output")                                                                        \
+	X(PROCESSES, "processes")                                                                  \
+	X(POLICY, "policy") /* the filter killed it (a foreign system call convention) */          \
+	X(SETUP, "setup")   /* never started */
 
-#define BOX_INPUTS_MAX 64
-#define BOX_NAME_MAX 100   /* bytes of one part of an output's name */
-#define BOX_LEVELS_MAX 4   /* parts of an output's name */
-#define BOX_OUTPUTS_MAX 64 /* files taken from /out */
-
-/* Why it ended. exited and signaled are the program's own doing; the rest are the box's. */
-#define BOX_REASONS                                                                                \
-	"exited", "signaled", "cpu", "wall", "memory", "disk", "output", "processes", "policy", "setup"
 enum box_reason {
-	BOX_EXITED,
-	BOX_SIGNALED,
-	BOX_CPU,
-	BOX_WALL,
-	BOX_MEMORY,
-	BOX_DISK,
-	BOX_OUTPUT,
-	BOX_PROCESSES,
-	BOX_POLICY,
-	BOX_SETUP,
+#define X(id, name) BOX_REASON_##id,
+	BOX_REASON_TABLE(X)
+#undef X
+	BOX_N_REASONS
 };
 
-/* The layers, in the order of the report's "layers". cgroup is used where it is granted, never required. */
+/* The layers, in the order of the report's "layers". */
 #define BOX_LAYER_TABLE(X)                                                                         \
 	X(USERNS, "userns")                                                                        \
 	X(PIDNS, "pidns")                                                                          \
@@ -69,7 +73,7 @@ enum box_reason {
 	X(LANDLOCK, "landlock")                                                                    \
 	X(SECCOMP, "seccomp")                                                                      \
 	X(RLIMITS, "rlimits")                                                                      \
-	X(CGROUP, "cgroup")
+	X(CGROUP, "cgroup") /* where it is granted; never required */
 
 enum box_layer {
 #define X(id, name) BOX_LAYER_##id,
@@ -78,9 +82,36 @@ enum box_layer {
 	BOX_N_LAYERS
 };
 
-/* Exit codes of talkoot-sandbox besides the program's own and 128+N for signal N. */
-#define BOX_EXIT_USAGE 2
-#define BOX_EXIT_LIMIT 124
-#define BOX_EXIT_NOT_STARTED 125
+/* A set of layers is a bit mask. */
+#define BOX_BIT(layer) (1u << BOX_LAYER_##layer)
+#define BOX_NAMESPACES                                                                             \
+	(BOX_BIT(USERNS) | BOX_BIT(PIDNS) | BOX_BIT(MOUNTNS) | BOX_BIT(NETNS) | BOX_BIT(IPCNS) |   \
+		BOX_BIT(UTSNS))
+#define BOX_ALWAYS (BOX_BIT(LANDLOCK) | BOX_BIT(SECCOMP) | BOX_BIT(RLIMITS))
+
+/* Bounds of what a box is given and of what is taken out of it. */
+#define BOX_NAME_MAX 100    /* bytes of an input's name or of a component of an output's path */
+#define BOX_INPUTS_MAX 256
+#define BOX_OUTPUT_LEVELS 4 /* directories and file together, below /out */
+#define BOX_OUTPUTS_MAX 4096
+#define BOX_NOT_TAKEN_MAX 64 /* names in the report; the rest is only counted */
+
+/* Names of inputs and of outputs' components: [A-Za-z0-9._-]{1,100}, no dot in front. */
+static inline bool box_name_ok(const char *name)
+{
+	int n = 0;
+
+	if (name[0] == '.')
+		return false;
+	for (; name[n] != 0; n++) {
+		char c = name[n];
+		bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+			c == '.' || c == '_' || c == '-';
+
+		if (!word || n == BOX_NAME_MAX)
+			return false;
+	}
+	return n > 0;
+}
 
 #endif

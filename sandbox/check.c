@@ -1,137 +1,140 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * check.c: each layer tried in a child of its own, so that nothing tried here stays.
+ * check.c: see check.h. What binds a process for ever is tried in a child, which tells the reason
+ * through a pipe.
  */
 #include "sandbox/check.h"
-#include "sandbox/confine.h"
-#include "sandbox/filter.h"
-#include "sandbox/limit.h"
 
-#include <errno.h>
-#include <sched.h>
-#include <stdio.h>
+#include "sandbox/filter.h"
+#include "sandbox/landlock.h"
+#include "sandbox/limit.h"
+#include "sandbox/report.h"
+#include "sandbox/space.h"
+
+#include <fcntl.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Each gives 0 or an errno. */
-static int try_user(void)
+typedef int try_fn(struct why *w);
+
+static int try_root(struct why *w)
 {
-	return unshare(CLONE_NEWUSER) ? errno : 0;
+	static struct spec s;
+	struct given g;
+	int work;
+
+	given_init(&g);
+	s.profile = BOX_FILES;
+	s.limits.disk_mib = 1;
+	return space_root(&g, &s, &work, w);
 }
 
-static int try_in_user(int flag)
-{
-	return unshare(CLONE_NEWUSER | flag) ? errno : 0;
-}
-
-static int try_pid(void)
-{
-	return try_in_user(CLONE_NEWPID);
-}
-
-/* Some systems grant the namespace and then forbid what it is for. */
-static int try_mount(void)
-{
-	int bad = try_in_user(CLONE_NEWNS);
-
-	if (!bad && (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("t", "/tmp", "tmpfs", 0, NULL)))
-		bad = errno;
-	return bad;
-}
-
-static int try_net(void)
-{
-	return try_in_user(CLONE_NEWNET);
-}
-
-static int try_ipc(void)
-{
-	return try_in_user(CLONE_NEWIPC);
-}
-
-static int try_uts(void)
-{
-	return try_in_user(CLONE_NEWUTS);
-}
-
-static int try_landlock(void)
-{
-	return confine_landlock() ? 0 : ENOSYS;
-}
-
-static int try_seccomp(void)
+static int try_landlock(struct why *w)
 {
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return errno;
-	return filter_install(BOX_COMPUTE, 0) ? errno : 0;
+		return why_sys(w, "no_new_privs");
+	return landlock_bind(NULL, 0, w);
 }
 
-static int try_rlimits(void)
+static int try_filter(struct why *w)
 {
-	struct rlimit l = { 0, 0 };
+	struct filter_plan plan = { BOX_FILES, true, getpid() };
+	int listener;
 
-	return setrlimit(RLIMIT_CORE, &l) ? errno : 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return why_sys(w, "no_new_privs");
+	return filter_load(&plan, &listener, w);
 }
 
-static int try_cgroup(void)
+static int try_rlimits(struct why *w)
 {
-	struct cgroup g;
+	const struct box_limits l = { 1, 1, 64, 1, 1, 1, 1, true };
 
-	cgroup_make(&g, 64);
-	int bad = g.dir[0] ? 0 : EACCES;
-	cgroup_remove(&g);
-	return bad;
+	return limit_bind(&l, true, w);
+}
+
+/* Run `fn` in a child with new namespaces `layers`, which waits until its id maps are there. Empty
+ * text: it succeeded. */
+static void try_in_child(try_fn *fn, unsigned layers, struct why *w)
+{
+	int go[2], told[2];
+	ssize_t n;
+	pid_t pid;
+	char c;
+
+	if (pipe2(go, O_CLOEXEC) || pipe2(told, O_CLOEXEC)) {
+		why_sys(w, "making pipes");
+		return;
+	}
+	pid = space_fork(layers, w);
+	if (pid == 0) {
+		close(go[1]);
+		if (read(go[0], &c, 1) == 0 && fn(w) == 0)
+			w->text[0] = 0;
+		/* write may be forbidden by what was tried; then an empty text is right */
+		_exit(write(told[1], w->text, strlen(w->text)) < 0);
+	}
+	close(go[0]);
+	close(go[1]);
+	close(told[1]);
+	n = pid < 0 ? -1 : read(told[0], w->text, sizeof(w->text) - 1);
+	if (n >= 0)
+		w->text[n] = 0;
+	close(told[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
 }
 
 static const struct {
-	const char *name;
-	int (*try)(void);
-	bool compute, files; /* required there */
-} layers[] = {
-	{ "userns", try_user, false, true },
-	{ "pidns", try_pid, false, true },
-	{ "mountns", try_mount, false, true },
-	{ "netns", try_net, false, true },
-	{ "ipcns", try_ipc, false, true },
-	{ "utsns", try_uts, false, true },
-	{ "landlock", try_landlock, true, true },
-	{ "seccomp", try_seccomp, true, true },
-	{ "rlimits", try_rlimits, true, true },
-	{ "cgroup", try_cgroup, false, false },
+	enum box_layer layer;
+	try_fn *fn;
+	unsigned within;
+} tries[] = {
+	{ BOX_LAYER_MOUNTNS, try_root, BOX_NAMESPACES },
+	{ BOX_LAYER_LANDLOCK, try_landlock, 0 },
+	{ BOX_LAYER_SECCOMP, try_filter, 0 },
+	{ BOX_LAYER_RLIMITS, try_rlimits, 0 },
 };
 
-static int in_child(int (*try)(void))
+static void try_all(struct why why[BOX_N_LAYERS])
 {
-	int status;
-	pid_t pid = fork();
+	struct limit_cgroup c;
+	struct given g;
 
-	if (pid == 0)
-		_exit(try());
-	if (pid < 0)
-		return errno;
-	while (waitpid(pid, &status, 0) < 0)
-		if (errno != EINTR)
-			return errno;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EIO;
+	given_init(&g);
+	g.was_root = geteuid() == 0;
+	limit_cgroup_make(&c, 67108864);
+	if (c.dir < 0)
+		why_set(&why[BOX_LAYER_CGROUP], "not granted; memory is watched from outside instead");
+	limit_cgroup_remove(&c);
+	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS]))
+		return;
+	(void)space_probe(why);
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
+		struct why *w = &why[tries[i].layer];
+
+		if (!w->text[0])
+			try_in_child(tries[i].fn, tries[i].within, w);
+	}
 }
 
-void check_print(void)
+int check_run(FILE *f)
 {
-	bool compute = true, files = true;
-	int bad[sizeof(layers) / sizeof(layers[0])];
-	const size_t n = sizeof(layers) / sizeof(layers[0]);
+	static struct why why[BOX_N_LAYERS];
+	unsigned have = 0;
 
-	for (size_t i = 0; i < n; i++) {
-		bad[i] = in_child(layers[i].try);
-		compute = compute && !(bad[i] && layers[i].compute);
-		files = files && !(bad[i] && layers[i].files);
+	try_all(why);
+	for (int l = 0; l < BOX_N_LAYERS; l++)
+		have |= why[l].text[0] ? 0 : 1u << l;
+	fprintf(f, "{\"compute\":%s,\"files\":%s,\"layers\":{",
+		(have & BOX_ALWAYS) == BOX_ALWAYS ? "true" : "false",
+		(~have & (BOX_ALWAYS | BOX_NAMESPACES)) ? "false" : "true");
+	for (int l = 0; l < BOX_N_LAYERS; l++) {
+		fprintf(f, "%s\"%s\":", l ? "," : "", report_layers[l]);
+		report_string(f, why[l].text[0] ? why[l].text : "ok");
 	}
-	printf("{\"compute\":%s,\"files\":%s,\"layers\":{", compute ? "true" : "false", files ? "true" : "false");
-	for (size_t i = 0; i < n; i++)
-		printf("%s\"%s\":\"%s\"", i ? "," : "", layers[i].name, bad[i] ? strerror(bad[i]) : "ok");
-	printf("},\"policy\":\"%s\"}\n", filter_policy);
+	fprintf(f, "},\"policy\":\"%s\"}\n", filter_policy);
+	return (have & BOX_ALWAYS) == BOX_ALWAYS ? 0 : 1;
 }

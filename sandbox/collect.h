@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * collect.h: take what a program left in /out, by a strict rule.
- *
- * Taken are regular files whose path has at most 4 parts, each [A-Za-z0-9._-]{1,100} and not beginning with
- * a dot. Nothing is followed; everything else is named and left. Bytes are counted while they are copied.
+ * collect.h: take out of a box what its program left in /out, once all its processes are gone.
  */
 #ifndef SANDBOX_COLLECT_H
 #define SANDBOX_COLLECT_H
 
-#include "sandbox/fail.h"
 #include "sandbox/box.h"
+#include "sandbox/why.h"
 
-#define COLLECT_NAMED_MAX 32 /* things not taken that are named; the rest is counted */
+#include <stddef.h>
 
-struct collect {
-	char *not_taken[COLLECT_NAMED_MAX]; /* paths as they are, any bytes */
-	int n_not_taken;  /* in all */
+#define COLLECT_PATH_MAX 1024 /* of four components, the last of which may be a foreign name */
+
+struct collected {
 	int taken;
-	int64_t bytes, bytes_max;
-	bool overflow; /* more than bytes_max, or more than BOX_OUTPUTS_MAX files */
+	int64_t bytes;
+	int not_taken; /* how many; of the first BOX_NOT_TAKEN_MAX the paths */
+	char *names[BOX_NOT_TAKEN_MAX];
 };
 
-/* From the folder `from` to the folder `to`; new files 0600, never overwriting. */
-int collect_all(struct collect *c, int from, int to, struct fail *f);
+/* Copy regular files with good names, at most BOX_OUTPUT_LEVELS deep, BOX_OUTPUTS_MAX of them and
+ * `most` bytes together, from directory `from` into the empty directory `to`, as new files of
+ * mode 0600. All else is named in `c` and stays. -1: the folder `to` could not hold them. */
+int collect_take(struct collected *c, int from, int to, int64_t most, struct why *w);
+void collect_release(struct collected *c);
 
 #endif

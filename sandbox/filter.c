@@ -1,159 +1,159 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter.c: policy.h as BPF by libseccomp, and the rules that look at arguments.
+ * filter.c: policy.h as a seccomp filter. The only file that knows libseccomp.
  *
- * A foreign architecture's call ends the process; an unlisted call gets EPERM; clone3 gets ENOSYS because
- * its flags lie behind a pointer that no filter can look through. Only registers are compared.
+ * policy.h is included as rows of a table; a row is taken when it is meant for the plan. The
+ * default is EPERM, a foreign architecture (i386, x32) is killed. Calls marked COUNT go to the
+ * launcher by user notification: it lets them on or answers EAGAIN. Letting on is safe although the
+ * program could change memory meanwhile, for the arguments were tested in registers
+ * and the kernel's own limit on tasks stands behind.
  */
 #include "sandbox/filter.h"
-#include "sandbox/policy.h"
 
 #include <asm/prctl.h>
-#include <asm/termbits.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/prctl.h>
 #include <sched.h>
 #include <seccomp.h>
-#include <stddef.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#ifndef POLICY_DIGEST
-#define POLICY_DIGEST "0000000000000000000000000000000000000000000000000000000000000000"
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
 #endif
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
+#ifndef MAP_TYPE
+#define MAP_TYPE 0x0f
 #endif
-#define NAMESPACES \
+#ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
+#define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1u
+#endif
+
+#define CLONE_THREADLY (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
+#define CLONE_NEVER                                                                                \
 	(CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
-		CLONE_NEWCGROUP)
+		CLONE_NEWCGROUP | CLONE_PTRACE | CLONE_UNTRACED | CLONE_PARENT)
 
-const char filter_policy[] = "sha256:" POLICY_DIGEST;
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define TESTS_MAX 3
+#define SELF UINT64_MAX /* stands for plan->self */
 
-struct plain {
-	const char *name; /* a call this machine does not have is left out */
-	bool files_only;
-};
+enum who { COMPUTE = 1, FILES = 2, BOTH = 3, ROOTED = 4 };
 
-#define BOTH(name) { #name, false },
-#define FILES(name) { #name, true },
-static const struct plain plains[] = { POLICY(BOTH, FILES) };
-
-/* One allowed combination of arguments. */
-struct rule {
-	const char *name;
-	bool files_only, compute_only;
+struct row {
+	int nr;
+	enum who who;
+	uint32_t action;
 	unsigned n;
-	struct scmp_arg_cmp at[2];
+	struct scmp_arg_cmp tests[TESTS_MAX];
 };
 
-#define MASK(arg, mask, value) { arg, SCMP_CMP_MASKED_EQ, mask, value }
-#define IS(arg, value) { arg, SCMP_CMP_EQ, value, 0 }
+const char filter_policy[] = POLICY_DIGEST;
 
-static const struct rule rules[] = {
-	/* threads alone in compute; processes too in files; never a namespace */
-	{ "clone", false, true, 1, { MASK(0, NAMESPACES | CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM) } },
-	{ "clone", true, false, 1, { MASK(0, NAMESPACES | CLONE_PTRACE, 0) } },
-	/* compute maps no code and no shared memory; files never both writable and executable */
-	{ "mmap", false, true, 2, { MASK(2, PROT_EXEC, 0), MASK(3, MAP_SHARED, 0) } },
-	{ "mmap", true, false, 1, { MASK(2, PROT_EXEC, 0) } },
-	{ "mmap", true, false, 1, { MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC) } },
-	{ "mprotect", false, false, 1, { MASK(1, PROT_EXEC, 0) } },
-	/* names of threads and of memory; not PDEATHSIG, not dumpable, not seccomp */
-	{ "prctl", false, false, 1, { IS(0, PR_SET_NAME) } },
-	{ "prctl", false, false, 1, { IS(0, PR_GET_NAME) } },
-	{ "prctl", false, false, 1, { IS(0, PR_SET_VMA) } },
-	/* is it a terminal, how much is there to read */
-	{ "ioctl", false, false, 1, { IS(1, TCGETS) } },
-	{ "ioctl", false, false, 1, { IS(1, TIOCGWINSZ) } },
-	{ "ioctl", false, false, 1, { IS(1, FIONREAD) } },
-	{ "ioctl", true, false, 1, { IS(1, FIOCLEX) } },
-	/* no leases, no locks, no signals to others' descriptors */
-	{ "fcntl", false, false, 1, { IS(1, F_GETFL) } },
-	{ "fcntl", false, false, 1, { IS(1, F_GETFD) } },
-	{ "fcntl", false, false, 1, { IS(1, F_SETFD) } },
-	{ "fcntl", false, false, 1, { IS(1, F_SETFL) } },
-	{ "fcntl", true, false, 1, { IS(1, F_DUPFD) } },
-	{ "fcntl", true, false, 1, { IS(1, F_DUPFD_CLOEXEC) } },
-	/* its own limits may be read */
-	{ "prlimit64", false, false, 2, { IS(0, 0), IS(2, 0) } },
-	{ "socketpair", true, false, 1, { IS(0, AF_UNIX) } },
+#define IS(argument, value) { argument, SCMP_CMP_EQ, (uint64_t)(value), 0 }
+#define MASK(argument, bits, value) { argument, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(value) }
+#define COUNT_OF(...) (sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp))
+#define ALLOW(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ALLOW, 0, { { 0, 0, 0, 0 } } },
+#define WHEN(who, call, reason, ...)                                                               \
+	{ SCMP_SYS(call), who, SCMP_ACT_ALLOW, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
+#define COUNT(who, call, reason, ...)                                                              \
+	{ SCMP_SYS(call), who, SCMP_ACT_NOTIFY, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
+#define NOSYS(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
+
+static const struct row table[] = {
+#include "sandbox/policy.h"
 };
 
-static int add_plain(scmp_filter_ctx ctx, enum box_profile profile)
+static bool meant(const struct row *r, const struct filter_plan *plan)
 {
-	for (size_t i = 0; i < sizeof(plains) / sizeof(plains[0]); i++) {
-		int nr = seccomp_syscall_resolve_name(plains[i].name);
+	enum who as = plan->profile == BOX_COMPUTE ? COMPUTE : FILES;
 
-		if (nr == __NR_SCMP_ERROR || nr < 0 || (plains[i].files_only && profile != BOX_FILES))
+	/* libseccomp gives calls that this architecture lacks a negative number */
+	return r->nr >= 0 && ((r->who & as) || ((r->who & ROOTED) && as == COMPUTE && plan->rooted));
+}
+
+static int add(scmp_filter_ctx ctx, const struct row *r, pid_t self)
+{
+	struct scmp_arg_cmp tests[TESTS_MAX];
+
+	memcpy(tests, r->tests, sizeof(tests));
+	for (unsigned i = 0; i < r->n; i++) {
+		if (tests[i].datum_a == SELF)
+			tests[i].datum_a = (uint64_t)self;
+	}
+	return seccomp_rule_add_array(ctx, r->action, r->nr, r->n, tests);
+}
+
+bool filter_lists(const struct filter_plan *plan, int nr)
+{
+	for (size_t i = 0; i < LEN(table); i++) {
+		if (table[i].nr == nr && table[i].action != SCMP_ACT_ERRNO(ENOSYS) && meant(&table[i], plan))
+			return true;
+	}
+	return false;
+}
+
+/* libseccomp returns -errno. */
+static int failed(int rc, const char *what, struct why *w)
+{
+	return why_set(w, "seccomp: %s: %s", what, strerror(-rc));
+}
+
+static int fill(scmp_filter_ctx ctx, const struct filter_plan *plan, struct why *w)
+{
+	int rc = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+
+	if (rc)
+		return failed(rc, "the answer to foreign calls", w);
+	for (size_t i = 0; i < LEN(table); i++) {
+		if (!meant(&table[i], plan))
 			continue;
-		int bad = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
-		if (bad)
-			return bad;
+		rc = add(ctx, &table[i], plan->self);
+		if (rc)
+			return why_set(w, "seccomp: rule %zu of the policy (call %d): %s", i, table[i].nr,
+				strerror(-rc));
 	}
 	return 0;
 }
 
-static int add_rules(scmp_filter_ctx ctx, enum box_profile profile)
-{
-	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
-		const struct rule *r = &rules[i];
-		int nr = seccomp_syscall_resolve_name(r->name);
-
-		if (nr < 0 || (r->files_only && profile != BOX_FILES) ||
-			(r->compute_only && profile != BOX_COMPUTE))
-			continue;
-		int bad = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, nr, r->n, r->at);
-		if (bad)
-			return bad;
-	}
-	return 0;
-}
-
-/* With a pid namespace every visible process is its own; without one only itself may be signalled. */
-static int add_kill(scmp_filter_ctx ctx, int self)
-{
-	static const int calls[] = { SCMP_SYS(kill), SCMP_SYS(tgkill) };
-	int bad = 0;
-
-	for (int i = 0; i < 2 && !bad; i++)
-		bad = self ? seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 1,
-				     SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)self))
-			   : seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
-	return bad;
-}
-
-int filter_install(enum box_profile profile, int self)
+int filter_load(const struct filter_plan *plan, int *listener, struct why *w)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	int bad;
+	int rc;
 
-	if (!ctx) {
-		errno = ENOMEM;
+	if (!ctx)
+		return why_set(w, "seccomp: no memory");
+	if (fill(ctx, plan, w)) {
+		seccomp_release(ctx);
 		return -1;
 	}
-	bad = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-	if (!bad)
-		bad = add_plain(ctx, profile);
-	if (!bad)
-		bad = add_rules(ctx, profile);
-	if (!bad)
-		bad = add_kill(ctx, self);
-	if (!bad)
-		bad = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
-	if (!bad)
-		bad = seccomp_load(ctx);
+	rc = seccomp_load(ctx);
+	if (rc == 0)
+		*listener = seccomp_notify_fd(ctx);
 	seccomp_release(ctx);
-	errno = -bad;
-	return bad ? -1 : 0;
+	if (rc)
+		return failed(rc, "loading the filter", w);
+	return 0;
 }
 
-int filter_available(void)
+int filter_answer(int listener, bool (*grant)(void *arg), void *arg)
 {
-	return prctl(PR_GET_SECCOMP, 0, 0, 0, 0) < 0 ? -1 : 0;
+	struct seccomp_notif ask = { 0 };
+	struct seccomp_notif_resp answer = { 0 };
+	bool yes;
+
+	/* The kernel wants `ask` zeroed. ENOENT: who asked is gone. */
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask))
+		return errno == ENOENT || errno == EINTR ? 0 : -1;
+	yes = grant(arg);
+	answer.id = ask.id;
+	answer.flags = yes ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
+	answer.error = yes ? 0 : -EAGAIN;
+	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno != ENOENT)
+		return -1;
+	return yes ? 0 : 1;
 }

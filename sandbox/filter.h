@@ -1,19 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter.h: the system call filter (seccomp), an allow-list.
+ * filter.h: the system calls a program may make, as policy.h lists them, given to the kernel.
  */
 #ifndef SANDBOX_FILTER_H
 #define SANDBOX_FILTER_H
 
 #include "sandbox/box.h"
+#include "sandbox/why.h"
 
-/* The SHA-256 of policy.h and filter.c, computed by the build: what the program ran under. */
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct filter_plan {
+	enum box_profile profile;
+	bool rooted; /* it stands in its own root */
+	pid_t self;  /* the pid it will see as its own */
+};
+
+/* "sha256:…" of policy.h's text, as built. */
 extern const char filter_policy[];
 
-/* Install for good in this thread, which must have no_new_privs. 0, or -1 and errno. `self` is the
- * process that it may signal where no pid namespace bounds that; 0: any it can see. */
-int filter_install(enum box_profile profile, int self);
-/* Whether the kernel takes filters at all. */
-int filter_available(void);
+/* Bind the calling process for ever (it needs no_new_privs first). Gives in *listener the
+ * descriptor on which the calls marked COUNT ask for leave; it is closed on exec. */
+int filter_load(const struct filter_plan *plan, int *listener, struct why *w);
+
+/* For tests: whether the table has a line (of any kind but NOSYS) for system call `nr`. */
+bool filter_lists(const struct filter_plan *plan, int nr);
+
+/* Answer one waiting call on `listener`: `grant` is asked whether one more task may exist. What is
+ * refused gets EAGAIN, as from a full process table. Gives 1 when it was refused, 0 when it
+ * was let on or went away, -1 when the listener is done. */
+int filter_answer(int listener, bool (*grant)(void *arg), void *arg);
 
 #endif

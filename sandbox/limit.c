@@ -1,210 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * limit.c: cgroup and sampler.
+ * limit.c: rlimits and judging. The cgroup is in limit_cgroup.c, the sampler in limit_look.c.
  *
- * In a pid namespace orphans become init's children, so the tree below init is the whole box. CPU of
- * what was reaped already stands in its parent's "children" times, init's included.
+ * Who enforces what, and so can tell the reason:
+ *	cpu        the launcher, every 20 ms over all processes; RLIMIT_CPU behind it
+ *	memory     the cgroup where there is one, else the launcher; RLIMIT_DATA far behind it
+ *	disk       the size of the tmpfs and RLIMIT_FSIZE (SIGXFSZ)
+ *	processes  the launcher before each clone; RLIMIT_NPROC behind it, exact in a user namespace
+ * Limits that stand behind are wide on purpose: a program that hits one gets ENOMEM or EAGAIN,
+ * which leaves no trace, and would end for a reason nobody could name.
  */
 #include "sandbox/limit.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define TREE_MAX (2 * BOX_PROCESSES_MAX)
+#define MIB INT64_C(1048576)
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* --- cgroup ------------------------------------------------------------------------------------ */
+/* Room between two looks of the sampler, so that it and not ENOMEM ends a box. */
+#define DATA_ROOM (1024 * MIB)
+/* Address space costs page tables, 1/512 of what is touched; Go and Java reserve a lot of it. */
+#define ADDRESSES (256 * 1024 * MIB)
+#define STACK (8 * MIB) /* fixed: it decides where mmap begins */
 
-static bool put(const struct cgroup *g, const char *name, const char *text)
+int64_t limit_tasks(const struct box_limits *l)
 {
-	char path[600];
-
-	snprintf(path, sizeof(path), "%s/%s", g->dir, name);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	bool ok = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	if (fd >= 0)
-		close(fd);
-	return ok;
+	return l->processes + l->threads - 1;
 }
 
-/* Where this process is in the hierarchy of `controller` ("" for v2): "N:controller:/path". */
-static bool own_path(char *path, size_t n, const char *controller)
+size_t limit_plan(struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users)
 {
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[512];
-	bool found = false;
+	rlim_t cpu = (rlim_t)l->cpu_s + 1, disk = (rlim_t)(l->disk_mib * MIB);
+	rlim_t data = (rlim_t)(2 * l->memory_mib * MIB + DATA_ROOM);
+	const struct limit_rlimit all[] = {
+		{ RLIMIT_CPU, cpu, cpu + 1 },
+		{ RLIMIT_DATA, data, data },
+		{ RLIMIT_AS, ADDRESSES + data, ADDRESSES + data },
+		{ RLIMIT_FSIZE, disk, disk },
+		{ RLIMIT_STACK, STACK, STACK },
+		{ RLIMIT_CORE, 0, 0 },
+		{ RLIMIT_NOFILE, 256, 256 },
+		{ RLIMIT_MEMLOCK, 0, 0 },
+		{ RLIMIT_MSGQUEUE, 0, 0 },
+		{ RLIMIT_NICE, 0, 0 },
+		{ RLIMIT_RTPRIO, 0, 0 },
+		{ RLIMIT_SIGPENDING, 64, 64 },
+		/* last, for it is left out where it would count the user's other processes; + the init */
+		{ RLIMIT_NPROC, (rlim_t)limit_tasks(l) + 1, (rlim_t)limit_tasks(l) + 1 },
+	};
+	size_t n = LEN(all) - (own_users ? 0 : 1);
 
-	while (f && !found && fgets(line, sizeof(line), f)) {
-		char *name = strchr(line, ':'), *at = name ? strchr(name + 1, ':') : NULL;
-
-		if (!at)
-			continue;
-		*at++ = '\0';
-		at[strcspn(at, "\n")] = '\0';
-		found = !strcmp(name + 1, controller);
-		if (found)
-			snprintf(path, n, "%s", !strcmp(at, "/") ? "" : at);
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* A name nobody else uses: the pid, and the time for pids that come again. */
-static bool make_in(struct cgroup *g, const char *mount, const char *controller, bool v2)
-{
-	char own[300];
-
-	g->v2 = v2;
-	if (!own_path(own, sizeof(own), controller))
-		return false;
-	snprintf(g->dir, sizeof(g->dir), "%s%s/talkoot-%d", mount, own, (int)getpid());
-	if (mkdir(g->dir, 0755) && errno != EEXIST)
-		return g->dir[0] = '\0', false;
-	return true;
-}
-
-void cgroup_make(struct cgroup *g, int64_t mib)
-{
-	char bytes[32];
-
-	*g = (struct cgroup){ 0 };
-	snprintf(bytes, sizeof(bytes), "%lld", (long long)mib * 1024 * 1024);
-	if (make_in(g, "/sys/fs/cgroup/memory", "memory", false)) {
-		if (!put(g, "memory.limit_in_bytes", bytes))
-			cgroup_remove(g);
-		else
-			put(g, "memory.memsw.limit_in_bytes", bytes); /* only where swap is counted */
-		return;
-	}
-	if (make_in(g, "/sys/fs/cgroup", "", true)) {
-		if (!put(g, "memory.max", bytes))
-			cgroup_remove(g);
-		else
-			put(g, "memory.swap.max", "0");
-	}
-}
-
-void cgroup_enter(struct cgroup *g, pid_t pid)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", (int)pid);
-	if (g->dir[0] && !put(g, "cgroup.procs", text))
-		cgroup_remove(g);
-}
-
-bool cgroup_hit(const struct cgroup *g)
-{
-	char path[600], line[128];
-	long n = 0;
-
-	if (!g->dir[0])
-		return false;
-	snprintf(path, sizeof(path), "%s/%s", g->dir, g->v2 ? "memory.events" : "memory.oom_control");
-	FILE *f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (!strncmp(line, "oom_kill ", 9))
-			n = strtol(line + 9, NULL, 10);
-	if (f)
-		fclose(f);
-	return n > 0;
-}
-
-void cgroup_remove(struct cgroup *g)
-{
-	/* the last process may take a moment to leave it */
-	for (int i = 0; g->dir[0] && rmdir(g->dir) && errno == EBUSY && i < 100; i++)
-		usleep(1000);
-	g->dir[0] = '\0';
-}
-
-/* --- sampler ----------------------------------------------------------------------------------- */
-
-static bool read_small(const char *path, char *text, size_t n)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = fd < 0 ? -1 : read(fd, text, n - 1);
-
-	if (fd >= 0)
-		close(fd);
-	text[got > 0 ? got : 0] = '\0';
-	return got > 0;
-}
-
-/* utime, stime, cutime and cstime: fields 14 to 17 of /proc/PID/stat, counted after the name. */
-static int64_t cpu_of(pid_t pid, bool own)
-{
-	char path[64], text[1024];
-	long long t[4] = { 0 };
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	char *at = read_small(path, text, sizeof(text)) ? strrchr(text, ')') : NULL;
-	if (!at || sscanf(at + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lld %lld %lld %lld", &t[0], &t[1],
-			   &t[2], &t[3]) != 4)
-		return 0;
-	return ((own ? t[0] + t[1] : 0) + t[2] + t[3]) * (1000000 / sysconf(_SC_CLK_TCK));
-}
-
-/* What only this process has, and what it shares without a file: not the program's own pages. */
-static int64_t memory_of(pid_t pid)
-{
-	char path[64], text[2048];
-	long long sum = 0;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!read_small(path, text, sizeof(text)))
-		return 0;
-	for (const char *name = "RssAnon:"; name; name = !strcmp(name, "RssAnon:") ? "RssShmem:" : NULL) {
-		const char *at = strstr(text, name);
-
-		sum += at ? strtoll(at + strlen(name), NULL, 10) : 0;
-	}
-	return sum;
-}
-
-/* Add the children of every thread of `pid` to the list. */
-static int add_children(pid_t pid, pid_t *list, int n)
-{
-	char path[64], text[65536];
-
-	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
-	DIR *d = opendir(path);
-	struct dirent *entry;
-	while (d && (entry = readdir(d))) {
-		if (entry->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/children", (int)pid, entry->d_name);
-		if (!read_small(path, text, sizeof(text)))
-			continue;
-		for (char *at = text, *end; n < TREE_MAX; at = end) {
-			long child = strtol(at, &end, 10);
-
-			if (end == at)
-				break;
-			list[n++] = (pid_t)child;
-		}
-	}
-	if (d)
-		closedir(d);
+	_Static_assert(LEN(all) <= LIMIT_RLIMITS, "the plan fits");
+	for (size_t i = 0; i < n; i++)
+		out[i] = all[i];
 	return n;
 }
 
-void sample_take(struct sample *s, pid_t init)
+/* A limit that already is lower stays so: only root may raise it. */
+static int bind_one(const struct limit_rlimit *want)
 {
-	static pid_t list[TREE_MAX];
-	int n = add_children(init, list, 0);
+	struct rlimit now, l = { want->soft, want->hard };
 
-	*s = (struct sample){ .cpu_us = cpu_of(init, false) };
-	for (int i = 0; i < n; i++) {
-		s->cpu_us += cpu_of(list[i], true);
-		s->memory_kib += memory_of(list[i]);
-		n = add_children(list[i], list, n);
+	if (getrlimit((__rlimit_resource_t)want->which, &now))
+		return -1;
+	if (l.rlim_max > now.rlim_max)
+		l.rlim_max = now.rlim_max;
+	if (l.rlim_cur > l.rlim_max)
+		l.rlim_cur = l.rlim_max;
+	return setrlimit((__rlimit_resource_t)want->which, &l);
+}
+
+int limit_bind(const struct box_limits *l, bool own_users, struct why *w)
+{
+	struct limit_rlimit plan[LIMIT_RLIMITS];
+	size_t n = limit_plan(plan, l, own_users);
+
+	for (size_t i = 0; i < n; i++) {
+		if (bind_one(&plan[i]))
+			return why_sys(w, "rlimits: number %d", plan[i].which);
 	}
-	s->processes = n;
+	return 0;
+}
+
+int limit_prove(struct why *w)
+{
+	struct rlimit saved, one = { 1, 0 };
+	pid_t pid;
+
+	if (getrlimit(RLIMIT_NPROC, &saved))
+		return why_sys(w, "rlimits: reading");
+	one.rlim_max = saved.rlim_max;
+	if (setrlimit(RLIMIT_NPROC, &one))
+		return why_sys(w, "rlimits: setting");
+	pid = fork();
+	if (pid == 0)
+		_exit(0);
+	if (setrlimit(RLIMIT_NPROC, &saved))
+		return why_sys(w, "rlimits: setting");
+	if (pid < 0)
+		return 0;
+	waitpid(pid, NULL, 0);
+	return why_set(w, "rlimits: the limit on processes does not bind root here; start it as another user");
+}
+
+enum box_reason limit_judge(const struct limit_use *u, const struct box_limits *l)
+{
+	if (u->cpu_us > l->cpu_s * 1000000)
+		return BOX_REASON_CPU;
+	if (u->memory_kib > l->memory_mib * 1024)
+		return BOX_REASON_MEMORY;
+	if (u->tasks > limit_tasks(l))
+		return BOX_REASON_PROCESSES;
+	return BOX_REASON_EXITED;
 }

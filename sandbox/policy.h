@@ -1,137 +1,209 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * policy.h: the system calls a boxed program may make, one a line, with the reason.
+ * policy.h: every system call a boxed program may make, one a line, each with its reason.
  *
- * CALL: allowed as it is. What needs a look at its arguments stands in filter.c (clone, mmap, mprotect,
- * prctl, ioctl, fcntl, prlimit64, kill, tgkill, socketpair). Everything else gets EPERM, and
- * clone3 ENOSYS so that libc falls back to clone. B is both profiles, F only files.
+ * What is not here fails with EPERM; another architecture's or convention's call kills. The text of
+ * this file is the policy: its SHA-256 stands in every report, so a result says under which
+ * rules it ran.
+ *
+ *	ALLOW(who, call, reason)           as it is
+ *	WHEN(who, call, reason, tests)     only when all tests hold; lines of one call are "or"
+ *	COUNT(who, call, reason, tests)    as WHEN, but the launcher counts tasks before each
+ *	NOSYS(who, call, reason)           "no such call": the C library then takes the older one
+ *
+ * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root.
+ * tests: IS(argument, value), MASK(argument, bits, value). SELF is the program's own pid.
  */
-#define POLICY(B, F)                                                                               \
-	B(read)              /* standard input */                                                  \
-	B(write)             /* standard output */                                                 \
-	B(readv)             /* the same, scattered */                                             \
-	B(writev)            /* musl's stdio */                                                    \
-	B(lseek)             /* standard input may be a file */                                    \
-	B(pread64)           /* likewise */                                                        \
-	B(close)             /* of what it has */                                                  \
-	B(fstat)             /* stdio asks what standard output is */                              \
-	B(newfstatat)        /* glibc's fstat; opens nothing */                                    \
-	B(exit)              /* of a thread */                                                     \
-	B(exit_group)        /* of the program */                                                  \
-	B(execveat)          /* the launcher starts the program by its descriptor */               \
-	B(brk)               /* malloc */                                                          \
-	B(munmap)            /* malloc */                                                          \
-	B(mremap)            /* realloc; keeps the protection */                                   \
-	B(madvise)           /* malloc gives back */                                               \
-	B(arch_prctl)        /* thread pointer at start */                                         \
-	B(set_tid_address)   /* libc's start */                                                    \
-	B(set_robust_list)   /* libc's start */                                                    \
-	B(rseq)              /* glibc's start */                                                   \
-	B(futex)             /* threads wait */                                                    \
-	B(sched_yield)       /* threads spin politely */                                           \
-	B(sched_getaffinity) /* how many CPUs: OpenMP, Go */                                       \
-	B(gettid)            /* raise, Go */                                                       \
-	B(getpid)            /* raise */                                                           \
-	B(rt_sigaction)      /* abort, Go, Rust */                                                 \
-	B(rt_sigprocmask)    /* abort, threads */                                                  \
-	B(rt_sigreturn)      /* end of a handler */                                                \
-	B(sigaltstack)       /* Go, Rust */                                                        \
-	B(nanosleep)         /* waits */                                                           \
-	B(clock_nanosleep)   /* waits */                                                           \
-	B(clock_gettime)     /* where the vDSO cannot */                                           \
-	B(clock_getres)      /* Go, Java */                                                        \
-	B(gettimeofday)      /* where the vDSO cannot */                                           \
-	B(time)              /* old programs */                                                    \
-	B(times)             /* clock() of old programs */                                         \
-	B(getrusage)         /* programs that report their own cost */                             \
-	B(getrandom)         /* hash seeds */                                                      \
-	B(poll)              /* Rust's start looks at descriptors 0 to 2 */                        \
-	B(ppoll)             /* the same elsewhere */                                              \
-	B(pause)             /* waits */                                                           \
-	B(restart_syscall)   /* after SIGSTOP and SIGCONT */                                       \
-	B(uname)             /* static glibc's start of old; fixed by the UTS namespace */         \
-	B(getuid)            /* libc, as 1000 */                                                   \
-	B(geteuid)                                                                                 \
-	B(getgid)                                                                                  \
-	B(getegid)                                                                                 \
-	B(readlink)          /* glibc's static start asks /proc/self/exe; there is no /proc */     \
-	F(open)              /* below the box's own root: Landlock and mounts bound it */          \
-	F(openat)                                                                                  \
-	F(openat2)                                                                                 \
-	F(creat)                                                                                   \
-	F(stat)                                                                                    \
-	F(lstat)                                                                                   \
-	F(statx)                                                                                   \
-	F(access)                                                                                  \
-	F(faccessat)                                                                               \
-	F(faccessat2)                                                                              \
-	F(readlinkat)                                                                              \
-	F(getcwd)                                                                                  \
-	F(chdir)                                                                                   \
-	F(fchdir)                                                                                  \
-	F(getdents64)        /* folders */                                                         \
-	F(statfs)            /* how much room */                                                   \
-	F(fstatfs)                                                                                 \
-	F(mkdir)             /* below /out and /tmp */                                             \
-	F(mkdirat)                                                                                 \
-	F(rmdir)                                                                                   \
-	F(unlink)                                                                                  \
-	F(unlinkat)                                                                                \
-	F(rename)                                                                                  \
-	F(renameat)                                                                                \
-	F(renameat2)                                                                               \
-	F(link)                                                                                    \
-	F(linkat)                                                                                  \
-	F(symlink)           /* may be made, is never collected */                                 \
-	F(symlinkat)                                                                               \
-	F(ftruncate)                                                                               \
-	F(truncate)                                                                                \
-	F(fallocate)         /* bounded by the tmpfs */                                            \
-	F(fsync)                                                                                   \
-	F(fdatasync)                                                                               \
-	F(umask)                                                                                   \
-	F(utimensat)         /* cp -p, make */                                                     \
-	F(pwrite64)                                                                                \
-	F(preadv)                                                                                  \
-	F(pwritev)                                                                                 \
-	F(sendfile)          /* cp, cat */                                                         \
-	F(copy_file_range)                                                                         \
-	F(fadvise64)                                                                               \
-	F(msync)                                                                                   \
-	F(pipe)              /* shells, Python's subprocess */                                     \
-	F(pipe2)                                                                                   \
-	F(dup)                                                                                     \
-	F(dup2)                                                                                    \
-	F(dup3)                                                                                    \
-	F(select)                                                                                  \
-	F(pselect6)                                                                                \
-	F(epoll_create1)                                                                           \
-	F(epoll_ctl)                                                                               \
-	F(epoll_wait)                                                                              \
-	F(epoll_pwait)                                                                             \
-	F(eventfd2)                                                                                \
-	F(vfork)             /* posix_spawn of old; bounded by processes */                        \
-	F(fork)                                                                                    \
-	F(execve)            /* below the box's root, but not from /out or /tmp */                 \
-	F(wait4)                                                                                   \
-	F(waitid)                                                                                  \
-	F(getppid)                                                                                 \
-	F(getpgrp)                                                                                 \
-	F(getpgid)                                                                                 \
-	F(setpgid)           /* shells */                                                          \
-	F(getsid)                                                                                  \
-	F(getgroups)                                                                               \
-	F(getresuid)                                                                               \
-	F(getresgid)                                                                               \
-	F(rt_sigtimedwait)   /* POV-Ray */                                                         \
-	F(rt_sigsuspend)     /* shells */                                                          \
-	F(rt_sigpending)                                                                           \
-	F(setitimer)         /* programs that profile themselves */                                \
-	F(getitimer)                                                                               \
-	F(alarm)                                                                                   \
-	F(getcpu)                                                                                  \
-	F(sysinfo)           /* numpy, hwloc ask how much memory */                                \
-	F(mincore)                                                                                 \
-	F(membarrier)        /* language runtimes */                                               \
-	F(getpriority)                                                                             \
-	F(capget)            /* coreutils */
+
+/* reading, writing and what a C library asks about its three streams */
+ALLOW(BOTH, read, "its input")
+ALLOW(BOTH, readv, "its input")
+ALLOW(BOTH, pread64, "its input, when that is a file; ld.so")
+ALLOW(BOTH, preadv, "the same in parts")
+ALLOW(BOTH, write, "its output")
+ALLOW(BOTH, writev, "its output; musl writes only so")
+ALLOW(BOTH, lseek, "stdio asks where it stands")
+ALLOW(BOTH, close, "at exit, many close")
+ALLOW(BOTH, fstat, "stdio asks what a stream is; takes no path")
+ALLOW(BOTH, poll, "Rust asks at start whether 0, 1, 2 are open")
+ALLOW(BOTH, ppoll, "the same with a mask")
+ALLOW(BOTH, select, "wait for input")
+ALLOW(BOTH, pselect6, "wait for input")
+ALLOW(BOTH, dup, "shells and stdio")
+ALLOW(BOTH, dup2, "shells and stdio")
+ALLOW(BOTH, dup3, "shells and stdio")
+WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root", MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
+WHEN(BOTH, fcntl, "duplicate", IS(1, F_DUPFD))
+WHEN(BOTH, fcntl, "duplicate", IS(1, F_DUPFD_CLOEXEC))
+WHEN(BOTH, fcntl, "close-on-exec", IS(1, F_GETFD))
+WHEN(BOTH, fcntl, "close-on-exec", IS(1, F_SETFD))
+WHEN(BOTH, fcntl, "is it readable, writable?", IS(1, F_GETFL))
+WHEN(BOTH, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL), MASK(2, O_ASYNC, 0))
+WHEN(BOTH, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
+WHEN(BOTH, ioctl, "how wide is the terminal", IS(1, TIOCGWINSZ))
+WHEN(BOTH, ioctl, "how much can be read", IS(1, FIONREAD))
+
+/* memory: never writable and executable, never shared without a file (no limit would count it) */
+ALLOW(BOTH, brk, "malloc")
+ALLOW(BOTH, munmap, "malloc")
+ALLOW(BOTH, mremap, "realloc")
+ALLOW(BOTH, madvise, "malloc gives memory back")
+ALLOW(BOTH, mincore, "Go finds its page size")
+ALLOW(BOTH, membarrier, "Go, liburcu")
+WHEN(BOTH, mmap, "malloc, stacks: private, not executable", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE, MAP_PRIVATE))
+WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), MASK(3, MAP_TYPE, MAP_PRIVATE))
+WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE | MAP_ANONYMOUS, MAP_SHARED))
+WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
+
+/* threads and signals of one's own */
+COUNT(COMPUTE, clone, "a thread: no process, no namespace, not traced", MASK(0, CLONE_THREADLY | CLONE_NEVER, CLONE_THREADLY))
+COUNT(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
+NOSYS(BOTH, clone3, "its flags are behind a pointer no filter sees; libraries fall back to clone")
+ALLOW(BOTH, futex, "locks")
+ALLOW(BOTH, set_robust_list, "thread start")
+ALLOW(BOTH, get_robust_list, "thread start")
+ALLOW(BOTH, set_tid_address, "thread start")
+ALLOW(BOTH, rseq, "thread start, glibc")
+ALLOW(BOTH, sched_yield, "spin locks")
+ALLOW(BOTH, sched_getaffinity, "how many processors; OpenMP, Go")
+WHEN(BOTH, arch_prctl, "thread pointer", IS(0, ARCH_SET_FS))
+WHEN(BOTH, arch_prctl, "thread pointer", IS(0, ARCH_GET_FS))
+WHEN(BOTH, prctl, "a thread's name", IS(0, PR_SET_NAME))
+WHEN(BOTH, prctl, "a thread's name", IS(0, PR_GET_NAME))
+WHEN(BOTH, prctl, "a mapping's name; glibc, Go", IS(0, PR_SET_VMA))
+WHEN(BOTH, prctl, "may it be dumped?", IS(0, PR_GET_DUMPABLE))
+ALLOW(BOTH, rt_sigaction, "its own signals")
+ALLOW(BOTH, rt_sigprocmask, "its own signals")
+ALLOW(BOTH, rt_sigreturn, "its own signals")
+ALLOW(BOTH, rt_sigpending, "its own signals")
+ALLOW(BOTH, rt_sigsuspend, "its own signals")
+ALLOW(BOTH, rt_sigtimedwait, "its own signals")
+ALLOW(BOTH, sigaltstack, "stack overflow handlers; Go, Rust")
+ALLOW(BOTH, pause, "its own signals")
+WHEN(BOTH, tgkill, "abort, raise, pthread_kill: only itself", IS(0, SELF))
+ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
+ALLOW(BOTH, exit, "end a thread")
+ALLOW(BOTH, exit_group, "end")
+WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3", IS(0, 3), IS(4, AT_EMPTY_PATH))
+WHEN(BOTH, sendmsg, "the launcher's own, before that start, on 4; closed then", IS(0, 4))
+
+/* time, chance, and what it may know about where it is */
+ALLOW(BOTH, clock_gettime, "time, where the vDSO does not serve")
+ALLOW(BOTH, clock_getres, "time")
+ALLOW(BOTH, gettimeofday, "time")
+ALLOW(BOTH, time, "time")
+ALLOW(BOTH, nanosleep, "sleep")
+ALLOW(BOTH, clock_nanosleep, "sleep")
+ALLOW(BOTH, setitimer, "alarms to itself")
+ALLOW(BOTH, getitimer, "alarms to itself")
+ALLOW(BOTH, alarm, "alarms to itself")
+ALLOW(BOTH, getrandom, "hash seeds; runtimes break without it")
+ALLOW(BOTH, getpid, "who am I")
+ALLOW(BOTH, gettid, "who am I")
+ALLOW(BOTH, getppid, "who am I")
+ALLOW(BOTH, getuid, "who am I")
+ALLOW(BOTH, geteuid, "who am I")
+ALLOW(BOTH, getgid, "who am I")
+ALLOW(BOTH, getegid, "who am I")
+ALLOW(BOTH, uname, "the C library asks for the kernel's version")
+ALLOW(BOTH, sysinfo, "glibc's qsort asks how much memory there is, and does not check the answer")
+ALLOW(BOTH, getrusage, "what did I use")
+ALLOW(BOTH, times, "what did I use")
+ALLOW(BOTH, getrlimit, "pthread asks for the stack's size")
+WHEN(BOTH, prlimit64, "the same: its own, reading only", IS(0, 0), IS(2, 0))
+
+/* files: Landlock, mounts and permissions say which; these say how */
+ALLOW(FILES, openat, "open")
+ALLOW(FILES, open, "open, older libraries")
+ALLOW(FILES, creat, "open, older libraries")
+NOSYS(FILES, openat2, "its flags are behind a pointer; nobody needs it")
+ALLOW(FILES, newfstatat, "stat")
+ALLOW(FILES, stat, "stat, older libraries")
+ALLOW(FILES, lstat, "stat, older libraries")
+ALLOW(FILES, statx, "stat, newer libraries")
+ALLOW(FILES, statfs, "room left")
+ALLOW(FILES, fstatfs, "room left")
+ALLOW(FILES, access, "may I")
+ALLOW(FILES, faccessat, "may I")
+ALLOW(FILES, faccessat2, "may I")
+NOSYS(FILES, getxattr, "there are none; ls, cp and tar ask and take this for an answer")
+NOSYS(FILES, lgetxattr, "there are none")
+NOSYS(FILES, fgetxattr, "there are none")
+NOSYS(FILES, listxattr, "there are none")
+NOSYS(FILES, llistxattr, "there are none")
+NOSYS(FILES, flistxattr, "there are none")
+ALLOW(FILES, readlink, "links")
+ALLOW(FILES, readlinkat, "links")
+ALLOW(FILES, getdents64, "list a directory")
+ALLOW(FILES, getcwd, "where am I")
+ALLOW(FILES, chdir, "go there")
+ALLOW(FILES, fchdir, "go there")
+ALLOW(FILES, pwrite64, "write at a place")
+ALLOW(FILES, pwritev, "write at a place")
+ALLOW(FILES, truncate, "size")
+ALLOW(FILES, ftruncate, "size")
+ALLOW(FILES, fallocate, "size")
+ALLOW(FILES, fsync, "harmless on a tmpfs; many do")
+ALLOW(FILES, fdatasync, "harmless on a tmpfs; many do")
+ALLOW(FILES, fadvise64, "cp, cat, sort")
+ALLOW(FILES, sendfile, "copy")
+ALLOW(FILES, copy_file_range, "copy")
+ALLOW(FILES, mkdir, "make")
+ALLOW(FILES, mkdirat, "make")
+ALLOW(FILES, rmdir, "remove")
+ALLOW(FILES, unlink, "remove")
+ALLOW(FILES, unlinkat, "remove")
+ALLOW(FILES, rename, "final names")
+ALLOW(FILES, renameat, "final names")
+ALLOW(FILES, renameat2, "final names")
+ALLOW(FILES, link, "git, lock files")
+ALLOW(FILES, linkat, "git, lock files")
+ALLOW(FILES, symlink, "unpackers; never taken out")
+ALLOW(FILES, symlinkat, "unpackers; never taken out")
+WHEN(FILES, mknod, "a FIFO; never taken out", MASK(1, S_IFMT, S_IFIFO))
+WHEN(FILES, mknodat, "a FIFO; never taken out", MASK(2, S_IFMT, S_IFIFO))
+ALLOW(FILES, umask, "modes")
+WHEN(FILES, chmod, "modes, never set-user-id", MASK(1, 07000, 0))
+WHEN(FILES, fchmod, "modes, never set-user-id", MASK(1, 07000, 0))
+WHEN(FILES, fchmodat, "modes, never set-user-id", MASK(2, 07000, 0))
+ALLOW(FILES, utime, "times; unpackers")
+ALLOW(FILES, utimes, "times; unpackers")
+ALLOW(FILES, futimesat, "times; unpackers")
+ALLOW(FILES, utimensat, "times; unpackers")
+/* flock and leases are not here: both work on a file that is open only for reading, and would
+ * hold up whoever else uses an input. Record locks for writing need it open for writing. */
+WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_GETLK))
+WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLK))
+WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLKW))
+WHEN(FILES, ioctl, "close-on-exec, as Python asks for it", IS(1, FIOCLEX))
+WHEN(FILES, ioctl, "close-on-exec", IS(1, FIONCLEX))
+WHEN(FILES, ioctl, "non-blocking", IS(1, FIONBIO))
+
+/* processes: of the box, and counted */
+COUNT(FILES, fork, "a process")
+COUNT(FILES, vfork, "a process")
+ALLOW(FILES, execve, "start a program it can see; /in, /out and /tmp are noexec")
+ALLOW(FILES, wait4, "wait for a child")
+ALLOW(FILES, waitid, "wait for a child")
+ALLOW(FILES, kill, "only processes of the box have a number here")
+ALLOW(FILES, tgkill, "the same")
+ALLOW(FILES, pipe, "between its processes")
+ALLOW(FILES, pipe2, "between its processes")
+ALLOW(FILES, eventfd2, "event loops")
+ALLOW(FILES, epoll_create1, "event loops")
+ALLOW(FILES, epoll_ctl, "event loops")
+ALLOW(FILES, epoll_wait, "event loops")
+ALLOW(FILES, epoll_pwait, "event loops")
+WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here", IS(0, AF_UNIX))
+ALLOW(FILES, setpgid, "shells")
+ALLOW(FILES, getpgid, "shells")
+ALLOW(FILES, getpgrp, "shells")
+ALLOW(FILES, setsid, "shells")
+ALLOW(FILES, getsid, "shells")
+ALLOW(FILES, getresuid, "who am I; shells")
+ALLOW(FILES, getresgid, "who am I; shells")
+ALLOW(FILES, getgroups, "who am I; shells")
+ALLOW(FILES, getpriority, "nice")
+ALLOW(FILES, sched_setaffinity, "OpenMP pins its threads; nothing outside is touched")
+ALLOW(FILES, sched_getparam, "runtimes ask")
+ALLOW(FILES, sched_getscheduler, "runtimes ask")

@@ -1,87 +1,166 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * report.c: a run as one JSON object, and as an exit code.
+ * report.c: see report.h.
+ *
+ * A status alone proves little: a program may kill itself with any signal. So what we ended it
+ * for comes first, then what only the kernel sends for a limit, then the status.
  */
+#include "sandbox/report.h"
+
 #include "sandbox/filter.h"
-#include "sandbox/launch.h"
 
-#include <string.h>
+#include <signal.h>
+#include <sys/wait.h>
 
-static const char *const reasons[] = { BOX_REASONS };
-
-/* Any bytes as a JSON text: what is not plain ASCII is shown as \u00XX, byte by byte. */
-static void put_text(FILE *to, const char *s)
-{
-	fputc('"', to);
-	for (; *s; s++) {
-		unsigned char c = (unsigned char)*s;
-
-		if (c == '"' || c == '\\')
-			fprintf(to, "\\%c", c);
-		else if (c < 0x20 || c >= 0x7f)
-			fprintf(to, "\\u%04x", c);
-		else
-			fputc(c, to);
-	}
-	fputc('"', to);
-}
-
-static void put_layers(FILE *to, const struct run *r)
-{
-	static const char *const names[] = {
+static const char *const reasons[] = {
 #define X(id, name) name,
-		BOX_LAYER_TABLE(X)
+	BOX_REASON_TABLE(X)
 #undef X
-	};
-	const bool there[BOX_N_LAYERS] = { r->space.user, r->space.pid, r->space.mount, r->space.mount,
-		r->space.mount, r->space.mount, true, true, true, r->cgroup };
-	const char *comma = "";
+};
 
-	for (size_t i = 0; i < BOX_N_LAYERS && r->started; i++)
-		if (there[i]) {
-			fprintf(to, "%s\"%s\"", comma, names[i]);
-			comma = ",";
-		}
+const char *const report_layers[BOX_N_LAYERS] = {
+#define X(id, name) name,
+	BOX_LAYER_TABLE(X)
+#undef X
+};
+
+/* Signals that tell a reason. */
+static const struct {
+	int signal;
+	enum box_reason reason;
+} telling[] = {
+	{ SIGXCPU, BOX_REASON_CPU },
+	{ SIGXFSZ, BOX_REASON_DISK },
+	{ SIGSYS, BOX_REASON_POLICY },
+};
+
+static enum box_reason of_signal(int sig, const struct ending *e, const struct box_limits *l)
+{
+	for (size_t i = 0; i < sizeof(telling) / sizeof(telling[0]); i++) {
+		if (telling[i].signal == sig)
+			return telling[i].reason;
+	}
+	/* RLIMIT_CPU's hard end, or one of several threads that the sampler had no time to add up */
+	if (sig == SIGKILL && e->cpu_us > l->cpu_s * 1000000)
+		return BOX_REASON_CPU;
+	return BOX_REASON_SIGNALED;
 }
 
-void launch_report(FILE *to, const struct run *r, const struct spec *spec)
+static enum box_reason reason_of(const struct ending *e, const struct box_limits *l)
 {
-	const struct collect *c = &r->outputs;
-
-	fprintf(to,
-		"{\"exit\":%d,\"signal\":%d,\"reason\":\"%s\",\"cpu_s\":%.6f,\"wall_s\":%.6f,\"max_rss_kib\":%lld,"
-		"\"layers\":[",
-		r->exit, r->signal, reasons[r->reason], (double)r->cpu_us / 1e6, (double)r->wall_us / 1e6,
-		(long long)r->max_rss_kib);
-	put_layers(to, r);
-	fprintf(to, "],\"policy\":\"%s\",\"profile\":\"%s\"", filter_policy,
-		spec->profile == BOX_FILES ? "files" : "compute");
-	if (r->reason == BOX_SETUP) {
-		fprintf(to, ",\"why\":");
-		put_text(to, r->fail.text);
-	}
-	if (c->n_not_taken) {
-		fprintf(to, ",\"not_taken\":[");
-		for (int i = 0; i < c->n_not_taken && i < COLLECT_NAMED_MAX; i++) {
-			fputs(i ? "," : "", to);
-			put_text(to, c->not_taken[i] ? c->not_taken[i] : "");
-		}
-		fprintf(to, "],\"not_taken_count\":%d", c->n_not_taken);
-	}
-	fprintf(to, "}\n");
+	if (e->failed)
+		return BOX_REASON_SETUP;
+	if (e->limit != BOX_REASON_EXITED)
+		return e->limit;
+	if (e->starved)
+		return BOX_REASON_MEMORY;
+	if (e->asked)
+		return BOX_REASON_SIGNALED;
+	if (e->full)
+		return BOX_REASON_DISK;
+	if (!e->known)
+		return BOX_REASON_SIGNALED;
+	if (WIFSIGNALED(e->status))
+		return of_signal(WTERMSIG(e->status), e, l);
+	return BOX_REASON_EXITED;
 }
 
-int launch_exit(const struct run *r)
+/* The signal that ended it, as far as anybody can say. */
+static int signal_of(const struct ending *e)
 {
-	switch (r->reason) {
-	case BOX_EXITED:
-		return r->exit;
-	case BOX_SIGNALED:
-	case BOX_POLICY:
-		return 128 + r->signal;
-	case BOX_SETUP:
-		return BOX_EXIT_NOT_STARTED;
+	if (e->asked)
+		return e->asked;
+	if (!e->known)
+		return SIGKILL;
+	return WIFSIGNALED(e->status) ? WTERMSIG(e->status) : 0;
+}
+
+static int code_of(const struct verdict *v)
+{
+	switch (v->reason) {
+	case BOX_REASON_SETUP:
+		return BOX_EXIT_SETUP;
+	case BOX_REASON_EXITED:
+		return v->exit;
+	case BOX_REASON_SIGNALED:
+	case BOX_REASON_POLICY:
+		return 128 + v->signal;
 	default:
 		return BOX_EXIT_LIMIT;
 	}
+}
+
+struct verdict report_judge(const struct ending *e, const struct box_limits *l)
+{
+	struct verdict v = { reason_of(e, l), 0, 0, 0 };
+
+	if (!e->failed) {
+		v.signal = signal_of(e);
+		v.exit = e->known && WIFEXITED(e->status) ? WEXITSTATUS(e->status) : 0;
+	}
+	v.code = code_of(&v);
+	return v;
+}
+
+void report_string(FILE *f, const char *s)
+{
+	fputc('"', f);
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c >= 0x7f)
+			fprintf(f, "\\u%04x", c);
+		else
+			fprintf(f, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+	}
+	fputc('"', f);
+}
+
+static void write_layers(FILE *f, unsigned layers)
+{
+	const char *comma = "";
+
+	fputs(",\"layers\":[", f);
+	for (int i = 0; i < BOX_N_LAYERS; i++) {
+		if (layers & (1u << i)) {
+			fprintf(f, "%s\"%s\"", comma, report_layers[i]);
+			comma = ",";
+		}
+	}
+	fputs("]", f);
+}
+
+static void write_outputs(FILE *f, const struct collected *c)
+{
+	fprintf(f, ",\"taken\":%d,\"not_taken\":[", c->taken);
+	for (int i = 0; i < c->not_taken && i < BOX_NOT_TAKEN_MAX; i++) {
+		if (i > 0)
+			fputc(',', f);
+		report_string(f, c->names[i]);
+	}
+	fputs("]", f);
+	if (c->not_taken > BOX_NOT_TAKEN_MAX)
+		fprintf(f, ",\"not_taken_more\":%d", c->not_taken - BOX_NOT_TAKEN_MAX);
+}
+
+static void write_seconds(FILE *f, const char *name, int64_t us)
+{
+	fprintf(f, ",\"%s\":%lld.%06lld", name, (long long)(us / 1000000), (long long)(us % 1000000));
+}
+
+int report_write(FILE *f, const struct ending *e, const struct verdict *v)
+{
+	fprintf(f, "{\"exit\":%d,\"signal\":%d,\"reason\":\"%s\"", v->exit, v->signal, reasons[v->reason]);
+	write_seconds(f, "cpu_s", e->cpu_us);
+	write_seconds(f, "wall_s", e->wall_us);
+	fprintf(f, ",\"max_rss_kib\":%lld", (long long)e->rss_kib);
+	write_layers(f, e->failed ? 0 : e->layers);
+	fprintf(f, ",\"policy\":\"%s\"", filter_policy);
+	write_outputs(f, &e->out);
+	if (e->why.text[0]) {
+		fputs(",\"why\":", f);
+		report_string(f, e->why.text);
+	}
+	fputs("}\n", f);
+	return fflush(f);
 }

@@ -1,290 +1,431 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * space.c: namespaces and mounts.
+ * space.c: namespaces and the root in them.
  *
- * A launcher that is root takes what it was given as detached mounts (open_tree) before the box
- * becomes nobody, who might not be able to reach it; any other launcher leaves this to the
- * child, which is the same user. The root is a tmpfs that is read-only once it is built; /out and /tmp
- * are two folders of one more tmpfs, so that one size bounds both.
+ * The new root is a tmpfs mounted over a directory that every system has; what the box may see is
+ * moved into it, then it becomes the root and everything else is unmounted. Inputs are cloned
+ * (open_tree) before that tmpfs can hide them. A descriptor opened outside cannot be mounted
+ * in here (its mount belongs to another namespace), so the path is walked again and the
+ * result compared with what was opened; what nobody may reach by path is copied.
+ *
+ *	/in/NAME  read-only, noexec    /out, /tmp  one tmpfs, sized    /dev  null zero urandom
+ *	/usr …    --root's folders, read-only                           no /proc, no /sys
  */
 #include "sandbox/space.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <limits.h>
-#include <linux/mount.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#define ROOT_ENTRIES_MAX 128 /* of --root's top folder */
-#define ALL_BUT_USER (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define ROOT_ENTRIES_MAX 64 /* of --root's top level; a usual system has 20 */
+#define DISK_SLACK_MIB 1    /* so that exactly the limit fits and one byte more is seen */
+#define INODE_SLACK 16
+#define WORK ".talkoot-work" /* where that tmpfs stands for a moment */
 
-/* mount(2) of glibc and linux/mount.h disagree on who declares; call the kernel's by name. */
-int mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
-int umount2(const char *target, int flags);
-#ifndef MNT_DETACH
-#define MNT_DETACH 2
-#endif
+/* --- namespaces --------------------------------------------------------------------------- */
 
-/* A private, read-only copy of the mount tree at `path`, attached nowhere. */
-static int grab(const char *path, struct fail *f)
+static const struct {
+	enum box_layer layer;
+	int flag;
+} namespaces[] = {
+	{ BOX_LAYER_USERNS, CLONE_NEWUSER }, { BOX_LAYER_PIDNS, CLONE_NEWPID },
+	{ BOX_LAYER_MOUNTNS, CLONE_NEWNS },  { BOX_LAYER_NETNS, CLONE_NEWNET },
+	{ BOX_LAYER_IPCNS, CLONE_NEWIPC },   { BOX_LAYER_UTSNS, CLONE_NEWUTS },
+};
+
+static int write_proc(pid_t pid, const char *name, const char *text)
 {
-	struct mount_attr quiet = { .attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV };
-	int fd = (int)syscall(SYS_open_tree, AT_FDCWD, path,
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
+	char path[64];
+	int fd, ok;
 
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_sys(f, "taking %.200s", path);
-	if (syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &quiet, sizeof(quiet))) {
-		fail_sys(f, "making %.200s read-only", path);
+		return -1;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok ? 0 : -1;
+}
+
+/* One id, never root, and no groups to change to. */
+static int write_maps(pid_t pid, struct why *w)
+{
+	char uids[64], gids[64];
+
+	snprintf(uids, sizeof(uids), "%d %u 1\n", SPACE_UID, geteuid());
+	snprintf(gids, sizeof(gids), "%d %u 1\n", SPACE_UID, getegid());
+	if (write_proc(pid, "setgroups", "deny") || write_proc(pid, "uid_map", uids) ||
+		write_proc(pid, "gid_map", gids))
+		return why_sys(w, "user namespace: writing its id maps");
+	return 0;
+}
+
+static int clone_flags(unsigned layers)
+{
+	int flags = SIGCHLD;
+
+	for (size_t i = 0; i < LEN(namespaces); i++) {
+		if (layers & (1u << namespaces[i].layer))
+			flags |= namespaces[i].flag;
+	}
+	return flags;
+}
+
+pid_t space_fork(unsigned layers, struct why *w)
+{
+	/* the bare call: as fork(), with flags; no C library wrapper offers that */
+	pid_t pid = (pid_t)syscall(SYS_clone, clone_flags(layers), 0, 0, 0, 0);
+
+	if (pid < 0)
+		return why_sys(w, "making namespaces");
+	if (pid > 0 && (layers & BOX_BIT(USERNS)) && write_maps(pid, w)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, NULL, 0);
+		return -1;
+	}
+	return pid;
+}
+
+static bool try_one(unsigned layers, struct why *w)
+{
+	pid_t pid = space_fork(layers, w);
+
+	if (pid == 0)
+		_exit(0);
+	if (pid < 0)
+		return false;
+	waitpid(pid, NULL, 0);
+	return true;
+}
+
+unsigned space_probe(struct why why[BOX_N_LAYERS])
+{
+	unsigned granted = 0;
+
+	for (size_t i = 0; i < LEN(namespaces); i++) {
+		enum box_layer l = namespaces[i].layer;
+
+		if (i > 0 && !(granted & BOX_BIT(USERNS)))
+			why_set(&why[l], "needs the user namespace");
+		else if (try_one(BOX_BIT(USERNS) | 1u << l, &why[l]))
+			granted |= 1u << l;
+	}
+	return granted;
+}
+
+int space_name(struct why *w)
+{
+	if (sethostname("box", 3) || setdomainname("", 0))
+		return why_sys(w, "setting the host name");
+	return 0;
+}
+
+/* --- trees: what is taken from the old root ----------------------------------------------- */
+
+struct entry { /* of --root's top level: a tree or a link */
+	char name[256];
+	int tree;       /* or -1 */
+	char link[256]; /* its target when it is no tree */
+};
+
+struct trees {
+	int inputs[BOX_INPUTS_MAX]; /* -1: to be copied */
+	int devices[3];             /* -1: the host has none that we may show */
+	struct entry root[ROOT_ENTRIES_MAX];
+	size_t n_root;
+};
+
+static const char *const devices[] = { "null", "zero", "urandom" };
+/* Names at the top that are ours, or would show the machine. */
+static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp", WORK };
+
+/* A private clone of what is at `path`, with `attributes` set on it and all below. */
+static int clone_tree(const char *path, uint64_t attributes)
+{
+	struct mount_attr a = { .attr_set = attributes };
+	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+
+	if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a))) {
 		close(fd);
 		return -1;
 	}
 	return fd;
 }
 
-int space_grab(struct space *s, const struct spec *spec, struct fail *f)
+static int path_of(int fd, char *path, size_t room)
 {
-	s->root = -1;
-	for (int i = 0; i < BOX_INPUTS_MAX; i++)
-		s->inputs[i] = -1;
-	if (geteuid() != 0)
-		return 0;
-	if (setgroups(0, NULL))
-		return fail_sys(f, "leaving root's groups");
-	for (int i = 0; i < spec->n_inputs; i++)
-		if ((s->inputs[i] = grab(spec->inputs[i].path, f)) < 0)
-			return -1;
+	char link[40];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, room - 1);
+	if (n < 0 || n == (ssize_t)room - 1)
+		return -1;
+	path[n] = 0;
 	return 0;
 }
 
-static pid_t clone_with(unsigned long flags)
+static bool same_file(int a, int b)
 {
-	return (pid_t)syscall(SYS_clone, flags | SIGCHLD, NULL, NULL, NULL, 0UL);
+	struct stat x, y;
+
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
-pid_t space_clone(struct space *s, const struct spec *spec, struct fail *f)
+/* A clone of the very file that `fd` is open on, if we can read it by path; else -1. */
+static int clone_opened(int fd, uint64_t attributes)
 {
-	pid_t pid = clone_with(CLONE_NEWUSER | ALL_BUT_USER);
+	char path[4096];
+	int tree = path_of(fd, path, sizeof(path)) ? -1 : clone_tree(path, attributes);
 
-	s->user = s->pid = s->mount = true;
-	if (pid >= 0)
-		return pid;
-	if (spec->profile == BOX_FILES)
-		return fail_sys(f,
-			"layer userns is missing (talkoot-worker check says how to mend it); the profile files needs it");
-	/* compute: whatever the kernel grants */
-	s->user = false;
-	if (geteuid() == 0 && (pid = clone_with(ALL_BUT_USER)) >= 0)
-		return pid;
-	s->pid = s->mount = false;
-	pid = clone_with(0);
-	return pid >= 0 ? pid : (pid_t)fail_sys(f, "cloning");
-}
-
-static int put(pid_t child, const char *name, const char *text, struct fail *f)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)child, name);
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	ssize_t n = (ssize_t)strlen(text);
-	if (fd < 0 || write(fd, text, (size_t)n) != n) {
-		fail_sys(f, "layer userns: writing %s", path);
-		if (fd >= 0)
-			close(fd);
-		return -1;
-	}
-	close(fd);
-	return 0;
-}
-
-int space_map(const struct space *s, pid_t child, struct fail *f)
-{
-	uid_t uid = geteuid() ? geteuid() : BOX_NOBODY;
-	gid_t gid = geteuid() ? getegid() : BOX_NOBODY;
-	char map[64];
-
-	if (!s->user)
-		return 0;
-	snprintf(map, sizeof(map), "%d %u 1\n", BOX_UID, (unsigned)uid);
-	if (put(child, "uid_map", map, f) || put(child, "setgroups", "deny", f))
-		return -1;
-	snprintf(map, sizeof(map), "%d %u 1\n", BOX_UID, (unsigned)gid);
-	return put(child, "gid_map", map, f);
-}
-
-/* --- in the child ------------------------------------------------------------------------------ */
-
-static int attach(int tree, const char *target, struct fail *f)
-{
-	int bad = tree < 0 || syscall(SYS_move_mount, tree, "", AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
-
-	if (bad && tree >= 0)
-		fail_sys(f, "mounting %.100s", target);
-	if (tree >= 0)
+	if (tree >= 0 && (!same_file(fd, tree) || faccessat(tree, "", R_OK, AT_EMPTY_PATH | AT_EACCESS))) {
 		close(tree);
-	return bad ? -1 : 0;
-}
-
-static int make_file(const char *path, struct fail *f)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
-
-	if (fd < 0)
-		return fail_sys(f, "making %.100s", path);
-	close(fd);
-	return 0;
-}
-
-static int make_dir(const char *path, struct fail *f)
-{
-	return mkdir(path, 0755) ? fail_sys(f, "making %.100s", path) : 0;
-}
-
-static int add_inputs(struct space *s, const struct spec *spec, struct fail *f)
-{
-	char target[BOX_NAME_MAX + 8];
-	struct stat st;
-
-	if (make_dir("in", f))
 		return -1;
-	for (int i = 0; i < spec->n_inputs; i++) {
-		int tree = s->inputs[i];
-
-		snprintf(target, sizeof(target), "in/%s", spec->inputs[i].name);
-		if (fstat(tree, &st))
-			return fail_sys(f, "looking at input %s", spec->inputs[i].name);
-		if ((S_ISDIR(st.st_mode) ? make_dir(target, f) : make_file(target, f)) || attach(tree, target, f))
-			return -1;
 	}
-	return 0;
+	return tree;
 }
 
-/* One entry of --root: a link is made again, a folder or file is mounted. */
-static int add_root_entry(const char *base, const char *name, struct fail *f)
+static bool is_ours(const char *name)
 {
-	char path[PATH_MAX], link[PATH_MAX];
-	struct stat st;
-
-	snprintf(path, sizeof(path), "%s/%s", base, name);
-	if (lstat(path, &st))
-		return fail_sys(f, "--root: %.200s", path);
-	if (S_ISLNK(st.st_mode)) {
-		ssize_t n = readlink(path, link, sizeof(link) - 1);
-
-		if (n < 0)
-			return fail_sys(f, "--root: %.200s", path);
-		link[n] = '\0';
-		return symlink(link, name) ? fail_sys(f, "--root: %.100s", name) : 0;
-	}
-	if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
-		return 0;
-	int tree = grab(path, f);
-	if (tree < 0)
-		return -1;
-	if ((S_ISDIR(st.st_mode) ? make_dir(name, f) : make_file(name, f)) || attach(tree, name, f))
-		return -1;
-	return 0;
-}
-
-/* Not what the box has of its own, and not the host's kernel interfaces. */
-static bool left_out(const char *name)
-{
-	static const char *const names[] = { ".", "..", "in", "out", "tmp", "proc", "sys", "dev", "run" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(name, names[i]))
+	for (size_t i = 0; i < LEN(not_from_root); i++) {
+		if (strcmp(name, not_from_root[i]) == 0)
 			return true;
+	}
 	return false;
 }
 
-static int add_root(const char *base, struct fail *f)
+static int take_entry(struct trees *t, const char *dir, const char *name, struct why *w)
 {
-	DIR *d = opendir(base);
-	struct dirent *entry;
-	int n = 0, bad = 0;
+	struct entry *e = &t->root[t->n_root];
+	char path[4608];
+	struct stat st;
+	ssize_t n;
 
-	if (!d)
-		return fail_sys(f, "--root %.200s", base);
-	while (!bad && (entry = readdir(d)))
-		if (!left_out(entry->d_name))
-			bad = ++n > ROOT_ENTRIES_MAX
-				? fail_set(f, BOX_EXIT_NOT_STARTED, "--root: more than %d entries", ROOT_ENTRIES_MAX)
-				: add_root_entry(base, entry->d_name, f);
+	if (is_ours(name))
+		return 0;
+	if (t->n_root == ROOT_ENTRIES_MAX)
+		return why_set(w, "--root: more than %d entries at its top", ROOT_ENTRIES_MAX);
+	snprintf(e->name, sizeof(e->name), "%s", name);
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	e->tree = -1;
+	if (lstat(path, &st))
+		return why_sys(w, "--root: %.80s", path);
+	if (S_ISLNK(st.st_mode)) {
+		n = readlink(path, e->link, sizeof(e->link) - 1);
+		if (n > 0)
+			t->n_root++;
+		return 0;
+	}
+	if (!S_ISDIR(st.st_mode))
+		return 0;
+	e->tree = clone_tree(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
+	if (e->tree < 0)
+		return why_sys(w, "--root: showing %.80s", path);
+	t->n_root++;
+	return 0;
+}
+
+static int take_root(struct trees *t, int root, struct why *w)
+{
+	char path[4096];
+	struct dirent *e;
+	DIR *d;
+	int rc = 0;
+
+	if (root < 0)
+		return 0;
+	if (path_of(root, path, sizeof(path)) || !(d = opendir(path)))
+		return why_sys(w, "--root: opening it again in the box");
+	if (!same_file(root, dirfd(d)))
+		rc = why_set(w, "--root: it was moved meanwhile");
+	while (rc == 0 && (e = readdir(d)))
+		rc = take_entry(t, strcmp(path, "/") == 0 ? "" : path, e->d_name, w);
 	closedir(d);
-	return bad;
+	return rc;
 }
 
-/* /out and /tmp: two folders of one tmpfs of the disk limit's size. */
-static int add_disk(const struct spec *spec, int *out_fd, struct fail *f)
+static int take_trees(struct trees *t, const struct given *g, struct why *w)
 {
-	char options[120];
+	char path[32];
 
-	snprintf(options, sizeof(options), "size=%lldm,nr_inodes=16384,mode=0700",
-		(long long)spec->limits.disk_mib);
-	if (make_dir(".disk", f) || make_dir("out", f) || make_dir("tmp", f))
+	for (size_t i = 0; i < g->n_inputs; i++)
+		t->inputs[i] = clone_opened(g->inputs[i],
+			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+	for (size_t i = 0; i < LEN(devices); i++) {
+		snprintf(path, sizeof(path), "/dev/%s", devices[i]);
+		t->devices[i] = clone_tree(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	}
+	return take_root(t, g->root, w);
+}
+
+/* --- the new root, built at `.` ----------------------------------------------------------- */
+
+static int touch(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0444);
+
+	return fd < 0 ? -1 : close(fd);
+}
+
+/* Move `tree` (used up) to `path`, made to fit. */
+static int place(int tree, const char *path)
+{
+	struct stat st;
+	int rc = fstat(tree, &st);
+
+	if (rc == 0)
+		rc = S_ISDIR(st.st_mode) ? mkdir(path, 0755) : touch(path);
+	if (rc == 0)
+		rc = move_mount(tree, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH);
+	close(tree);
+	return rc;
+}
+
+static int copy_input(int from, const char *path)
+{
+	struct stat st;
+	off_t at = 0;
+	int to;
+
+	if (fstat(from, &st) || !S_ISREG(st.st_mode)) {
+		errno = EACCES; /* a folder that nobody may reach */
 		return -1;
-	if (mount("tmpfs", ".disk", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, options))
-		return fail_sys(f, "layer mountns: mounting the box's disk");
-	if (mkdir(".disk/out", 0700) || mkdir(".disk/tmp", 0700) ||
-		mount(".disk/out", "out", NULL, MS_BIND, NULL) || mount(".disk/tmp", "tmp", NULL, MS_BIND, NULL) ||
-		umount2(".disk", MNT_DETACH) || rmdir(".disk"))
-		return fail_sys(f, "layer mountns: placing the box's disk");
-	*out_fd = open("out", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return *out_fd < 0 ? fail_sys(f, "opening /out") : 0;
+	}
+	to = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (to < 0)
+		return -1;
+	while (at < st.st_size && sendfile(to, from, &at, (size_t)(st.st_size - at)) > 0)
+		;
+	close(to);
+	return at == st.st_size ? 0 : -1;
 }
 
-/* A new root on a tmpfs that nothing else is mounted on; the host's tree is let go. */
-static int build_root(struct space *s, const struct spec *spec, int *out_fd, struct fail *f)
+static int place_inputs(const struct trees *t, const struct given *g, const struct spec *s, struct why *w)
 {
-	char host_root[40] = "";
+	char path[8 + BOX_NAME_MAX];
 
-	/* held by a descriptor, because what follows may hide its path */
-	int base = spec->root ? open(spec->root, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (spec->root && base < 0)
-		return fail_sys(f, "--root %.200s", spec->root);
-	snprintf(host_root, sizeof(host_root), "/proc/self/fd/%d", base);
+	if (mkdir("in", 0755))
+		return why_sys(w, "making /in");
+	for (size_t i = 0; i < g->n_inputs; i++) {
+		snprintf(path, sizeof(path), "in/%s", s->inputs[i].name);
+		if (t->inputs[i] >= 0 ? place(t->inputs[i], path) : copy_input(g->inputs[i], path))
+			return why_sys(w, "--in: showing /%s", path);
+	}
+	return 0;
+}
+
+/* A missing device is no loss of safety. */
+static int place_devices(const struct trees *t, struct why *w)
+{
+	char path[32];
+
+	if (mkdir("dev", 0755))
+		return why_sys(w, "making /dev");
+	for (size_t i = 0; i < LEN(devices); i++) {
+		snprintf(path, sizeof(path), "dev/%s", devices[i]);
+		if (t->devices[i] >= 0)
+			(void)place(t->devices[i], path);
+	}
+	return 0;
+}
+
+static int place_root(const struct trees *t, struct why *w)
+{
+	for (size_t i = 0; i < t->n_root; i++) {
+		const struct entry *e = &t->root[i];
+
+		if (e->tree >= 0 ? place(e->tree, e->name) : symlink(e->link, e->name))
+			return why_sys(w, "--root: showing /%.80s", e->name);
+	}
+	return 0;
+}
+
+/* /out and /tmp are two folders of one tmpfs, so that one size limits both. */
+static int place_work(int64_t disk_mib, int *work, struct why *w)
+{
+	const unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	char options[96];
+
+	snprintf(options, sizeof(options), "mode=0755,size=%lldm,nr_inodes=%d",
+		(long long)disk_mib + DISK_SLACK_MIB, SPACE_INODES + INODE_SLACK);
+	if (mkdir(WORK, 0755) || mkdir("out", 0755) || mkdir("tmp", 0755) ||
+		mount("work", WORK, "tmpfs", flags, options) || mkdir(WORK "/out", 0755) ||
+		mkdir(WORK "/tmp", 0755) || mount(WORK "/out", "out", NULL, MS_BIND, NULL) ||
+		mount(WORK "/tmp", "tmp", NULL, MS_BIND, NULL))
+		return why_sys(w, "making /out and /tmp");
+	*work = open(WORK, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*work < 0 || umount2(WORK, MNT_DETACH) || rmdir(WORK))
+		return why_sys(w, "making /out and /tmp");
+	return 0;
+}
+
+static int place_files(const struct trees *t, const struct given *g, const struct spec *s, int *work,
+	struct why *w)
+{
+	if (place_inputs(t, g, s, w) || place_devices(t, w) || place_root(t, w))
+		return -1;
+	return place_work(s->limits.disk_mib, work, w);
+}
+
+/* Mount the tmpfs that becomes the root, and go there. */
+static int new_root(struct why *w)
+{
+	static const char *const bases[] = { "/tmp", "/var", "/usr", "/etc" };
+
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-		return fail_sys(f, "layer mountns: making mounts private");
-	for (int i = 0; i < spec->n_inputs; i++)
-		if (s->inputs[i] < 0 && (s->inputs[i] = grab(spec->inputs[i].path, f)) < 0)
-			return -1;
-	if (mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1024,mode=0755") ||
-		chdir("/tmp"))
-		return fail_sys(f, "layer mountns: mounting the root");
-	if (spec->profile == BOX_FILES &&
-		((spec->root && add_root(host_root, f)) || add_inputs(s, spec, f) || add_disk(spec, out_fd, f)))
-		return -1;
+		return why_sys(w, "mount namespace: making it private");
+	for (size_t i = 0; i < LEN(bases); i++) {
+		if (mount("box", bases[i], "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") == 0)
+			return chdir(bases[i]) ? why_sys(w, "entering the new root") : 0;
+	}
+	return why_sys(w, "mount namespace: mounting a tmpfs");
+}
+
+/* pivot_root(".", ".") puts the old root over the new one (pivot_root(2)); then it is let go. */
+static int enter(struct why *w)
+{
+	const unsigned long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
+
 	if (syscall(SYS_pivot_root, ".", ".") || umount2(".", MNT_DETACH) || chdir("/"))
-		return fail_sys(f, "layer mountns: pivoting into the root");
-	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
-		return fail_sys(f, "layer mountns: making the root read-only");
+		return why_sys(w, "leaving the old root");
+	if (mount(NULL, "/", NULL, flags, NULL))
+		return why_sys(w, "making the root read-only");
 	return 0;
 }
 
-int space_enter(struct space *s, const struct spec *spec, int *out_fd, struct fail *f)
+int space_root(const struct given *g, const struct spec *s, int *work, struct why *w)
 {
-	uid_t id = s->user ? BOX_UID : BOX_NOBODY;
+	static struct trees t; /* large; this process does it once */
+	bool files = s->profile == BOX_FILES;
 
-	*out_fd = -1;
-	if (s->mount && !s->user && build_root(s, spec, out_fd, f)) /* root without a user namespace */
+	*work = -1;
+	umask(022);
+	if (files && take_trees(&t, g, w))
 		return -1;
-	if (s->user || geteuid() == 0)
-		if (setresgid(id, id, id) || setresuid(id, id, id))
-			return fail_sys(f, "becoming an unprivileged user");
-	if (s->mount && s->user && build_root(s, spec, out_fd, f))
+	if (new_root(w) || (files && place_files(&t, g, s, work, w)))
 		return -1;
-	if (s->mount && s->user && (sethostname("talkoot", 7) || setdomainname("", 0)))
-		return fail_sys(f, "layer utsns: naming the host");
-	if (setsid() < 0)
-		return fail_sys(f, "a session of its own");
-	return 0;
+	return enter(w);
+}
+
+bool space_full(int work, int64_t disk_mib)
+{
+	struct statfs f;
+
+	if (work < 0 || fstatfs(work, &f))
+		return false;
+	return (int64_t)(f.f_blocks - f.f_bfree) * f.f_bsize > disk_mib * 1048576 ||
+		f.f_files - f.f_ffree > SPACE_INODES;
 }

@@ -1,33 +1,32 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * space.h: the box's own world: namespaces, identity, and a root with nothing in it but what the spec gives.
+ * space.h: the namespaces of a box and the root file system in it.
  */
 #ifndef SANDBOX_SPACE_H
 #define SANDBOX_SPACE_H
 
-#include <sys/types.h>
+#include "sandbox/given.h"
 
-#include "sandbox/spec.h"
+#define SPACE_UID 1000 /* who the program is, inside */
+/* Files and directories that /out and /tmp together may hold: each costs a kilobyte of kernel. */
+#define SPACE_INODES 16384
 
-#define BOX_UID 1000    /* who the program believes to be */
-#define BOX_NOBODY 65534 /* who it is outside when the launcher is root */
+/* Fork into new namespaces (`layers`: any of BOX_NAMESPACES) with the id maps written. As fork():
+ * 0 in the child, which must wait for a word of its parent before it relies on the maps. */
+pid_t space_fork(unsigned layers, struct why *w);
 
-/* Descriptors that the launcher opened while it still was who it was. -1: none. */
-struct space {
-	int inputs[BOX_INPUTS_MAX]; /* detached mounts; only when the launcher is root */
-	int root;                   /* likewise */
-	int program;                /* the executable */
-	bool user, pid, mount;      /* which namespaces there are (net, ipc and uts come with mount) */
-};
+/* Which namespaces this kernel grants, one child each; why[layer] says why not. */
+unsigned space_probe(struct why why[BOX_N_LAYERS]);
 
-/* Launcher: take inputs and root along as detached mounts (root only; otherwise nothing to do). */
-int space_grab(struct space *s, const struct spec *spec, struct fail *f);
-/* Launcher: clone a child into as many namespaces as the kernel grants; -1 with *f when the profile needs
- * more than that. Returns the pid, 0 in the child. */
-pid_t space_clone(struct space *s, const struct spec *spec, struct fail *f);
-/* Launcher: give the child its identity. */
-int space_map(const struct space *s, pid_t child, struct fail *f);
-/* Child, after space_map: become BOX_UID and build the root. *out_fd: /out (profile files), else -1. */
-int space_enter(struct space *s, const struct spec *spec, int *out_fd, struct fail *f);
+/* In the child: fixed host name. */
+int space_name(struct why *w);
+
+/* In the child: leave the old root for a new one: empty for compute; for files with /in, /out,
+ * /tmp, three devices and the folders of --root. In *work comes a directory that holds `out`
+ * and `tmp`, or -1. After a failure the old root may still be there. */
+int space_root(const struct given *g, const struct spec *s, int *work, struct why *w);
+
+/* Whether /out and /tmp together hold more than `disk_mib` or SPACE_INODES. */
+bool space_full(int work, int64_t disk_mib);
 
 #endif

@@ -1,205 +1,226 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * spec.c: the options, by one table.
+ * spec.c: the command line, read into a struct spec.
+ *
+ * Options are a table of (flag, how to read it, where it goes). `--flag VALUE` and `--flag=VALUE`
+ * are the same; the first word that is no option, or `--`, begins the program.
  */
 #include "sandbox/spec.h"
 
-#include <errno.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-enum kind { NUMBER, PATH, PROFILE, INPUT, ON_OFF, FLAG };
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+const char spec_help[] =
+	"usage: talkoot-sandbox [OPTION]... -- PROGRAM [ARG...]\n"
+	"Run one program with nothing but what the options give it.\n"
+	"\n"
+	"  --profile compute     a static program, standard input to standard output (default)\n"
+	"  --profile files       also: reads /in, writes /out and /tmp, may start processes\n"
+	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files; repeatable)\n"
+	"  --out DIR             take what it leaves in /out into DIR, empty or new (files)\n"
+	"  --root DIR            show DIR's folders, read-only: for dynamic programs (files)\n"
+	"  --stdin PATH          standard input (default: /dev/null; -: our own)\n"
+	"  --stdout PATH, --stderr PATH\n"
+	"                        write them there (default: our own)\n"
+	"  --cpu S               CPU seconds of all its processes together (default 3600)\n"
+	"  --wall S              seconds from its start (default 7200)\n"
+	"  --memory MIB          memory of all its processes together (default 512)\n"
+	"  --disk MIB            /out and /tmp together (default 256)\n"
+	"  --max-output MIB      standard output and error together (default 64)\n"
+	"  --processes N, --threads N\n"
+	"                        N + N - 1 tasks may exist at once (default 32 and 1)\n"
+	"  --deterministic on|off\n"
+	"                        fixed addresses, CPU-independent libm, fixed seeds (default on)\n"
+	"  --report PATH         write what happened there, one JSON object\n"
+	"  --check               try each layer on this machine, print one JSON object\n"
+	"  --help, --version\n"
+	"\n"
+	"Exit: the program's own code; 128+N when signal N killed it; 124 a limit ended it;\n"
+	"125 it was not started; 2 wrong usage.\n";
 
 struct option {
-	const char *name, *argument, *help;
-	enum kind kind;
-	size_t at; /* in struct spec */
-	int64_t max;
+	const char *flag;
+	int (*read)(struct spec *s, const struct option *o, const char *value, struct why *w);
+	size_t at;     /* offset in struct spec */
+	int64_t most;  /* for numbers */
 };
 
-#define AT(field) offsetof(struct spec, field)
-
-static const struct option options[] = {
-	{ "profile", "compute|files", "what the program may use (default compute)", PROFILE, 0, 0 },
-	{ "root", "DIR", "files: a read-only base for dynamic programs", PATH, AT(root), 0 },
-	{ "in", "NAME=PATH", "files: PATH as read-only /in/NAME (repeatable)", INPUT, 0, 0 },
-	{ "out", "DIR", "files: where regular files of /out go; must be empty or new", PATH, AT(out), 0 },
-	{ "stdin", "PATH", "standard input (default: nothing)", PATH, AT(in_path), 0 },
-	{ "stdout", "PATH", "standard output (default: this one)", PATH, AT(out_path), 0 },
-	{ "stderr", "PATH", "standard error (default: this one)", PATH, AT(err_path), 0 },
-	{ "cpu", "S", "CPU seconds of all processes together (default 3600)", NUMBER, AT(limits.cpu_s),
-		BOX_SECONDS_MAX },
-	{ "wall", "S", "seconds (default 7200)", NUMBER, AT(limits.wall_s), BOX_SECONDS_MAX },
-	{ "memory", "MIB", "memory of all processes together (default 512)", NUMBER,
-		AT(limits.memory_mib), BOX_MIB_MAX },
-	{ "disk", "MIB", "files: /out and /tmp together (default 256)", NUMBER, AT(limits.disk_mib),
-		BOX_MIB_MAX },
-	{ "max-output", "MIB", "standard output and error together (default 64)", NUMBER,
-		AT(limits.max_output_mib), BOX_OUTPUT_MIB_MAX },
-	{ "processes", "N", "files: processes at once (default 32)", NUMBER, AT(limits.processes),
-		BOX_PROCESSES_MAX },
-	{ "threads", "N", "threads the program is told to use (default 1)", NUMBER, AT(limits.threads),
-		BOX_THREADS_MAX },
-	{ "deterministic", "on|off", "pin what differs between machines (default on)", ON_OFF,
-		AT(limits.deterministic), 0 },
-	{ "report", "PATH", "a JSON object about the run goes here", PATH, AT(report), 0 },
-	{ "check", NULL, "print as JSON what this machine grants, and exit", FLAG, AT(check), 0 },
-	{ "help", NULL, "show this and exit", FLAG, AT(help), 0 },
-	{ "version", NULL, "show the version and exit", FLAG, AT(version), 0 },
-};
-#define N_OPTIONS (sizeof(options) / sizeof(options[0]))
-
-void spec_help(void)
+static int read_text(struct spec *s, const struct option *o, const char *value, struct why *w)
 {
-	printf("usage: talkoot-sandbox [OPTIONS] -- PROGRAM [ARG...]\n\n"
-	       "Runs one program with nothing but what the options give it. Exit: the program's own\n"
-	       "code; 128+N when signal N ended it; 124 when a limit did; 125 when it was not started.\n\n");
-	for (size_t i = 0; i < N_OPTIONS; i++) {
-		char left[40];
+	if (*value == 0)
+		return why_set(w, "--%s: must not be empty", o->flag);
+	*(const char **)(void *)((char *)s + o->at) = value;
+	return 0;
+}
 
-		snprintf(left, sizeof(left), "--%s %s", options[i].name,
-			options[i].argument ? options[i].argument : "");
-		printf("  %-26s %s\n", left, options[i].help);
+/* Plain decimal digits: no sign, no space, no exponent. */
+static int read_number(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	int64_t n = 0;
+	const char *p = value;
+
+	for (; *p >= '0' && *p <= '9' && n <= o->most; p++)
+		n = n * 10 + (*p - '0');
+	if (p == value || *p != 0 || n < 1 || n > o->most)
+		return why_set(w, "--%s: '%.40s' is not a whole number from 1 to %lld", o->flag, value,
+			(long long)o->most);
+	*(int64_t *)(void *)((char *)s + o->at) = n;
+	return 0;
+}
+
+static int read_switch(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	bool on = strcmp(value, "on") == 0;
+
+	if (!on && strcmp(value, "off") != 0)
+		return why_set(w, "--%s: '%.40s' is neither on nor off", o->flag, value);
+	*(bool *)((char *)s + o->at) = on;
+	return 0;
+}
+
+static int read_profile(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	static const char *const names[] = BOX_PROFILE_NAMES;
+
+	if (strcmp(value, names[BOX_IMAGE]) == 0)
+		return why_set(w, "--%s image: images are not there yet", o->flag);
+	for (int i = 0; i < BOX_N_PROFILES; i++) {
+		if (strcmp(value, names[i]) == 0) {
+			s->profile = (enum box_profile)i;
+			return 0;
+		}
 	}
+	return why_set(w, "--%s: '%.40s' is none of compute, files, image", o->flag, value);
 }
 
-bool spec_name_ok(const char *name)
+static int read_input(struct spec *s, const struct option *o, const char *value, struct why *w)
 {
-	size_t n = strlen(name);
-
-	return n >= 1 && n <= BOX_NAME_MAX && name[0] != '.' &&
-		strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
-}
-
-static int usage(struct fail *f, const char *name, const char *value, const char *must)
-{
-	return fail_set(f, BOX_EXIT_USAGE, "--%s: \"%.100s\" is not %s", name, value, must);
-}
-
-static int set_number(int64_t *n, const struct option *o, const char *value, struct fail *f)
-{
-	char must[64];
-	char *end;
-
-	snprintf(must, sizeof(must), "a whole number from 1 to %lld", (long long)o->max);
-	errno = 0;
-	long long v = value[0] >= '1' && value[0] <= '9' ? strtoll(value, &end, 10) : 0;
-	if (v < 1 || errno || *end || v > o->max)
-		return usage(f, o->name, value, must);
-	*n = v;
-	return 0;
-}
-
-static int set_profile(struct spec *s, const char *value, struct fail *f)
-{
-	if (!strcmp(value, "image"))
-		return fail_set(f, BOX_EXIT_USAGE, "--profile image: images are not there yet");
-	if (strcmp(value, "compute") != 0 && strcmp(value, "files") != 0)
-		return usage(f, "profile", value, "compute or files");
-	s->profile = !strcmp(value, "files") ? BOX_FILES : BOX_COMPUTE;
-	return 0;
-}
-
-static int add_input(struct spec *s, const char *value, struct fail *f)
-{
-	const char *equals = strchr(value, '=');
+	const char *eq = strchr(value, '=');
+	size_t n = eq ? (size_t)(eq - value) : 0;
 	struct spec_input *in = &s->inputs[s->n_inputs];
 
-	if (!equals || equals - value > BOX_NAME_MAX || !equals[1])
-		return usage(f, "in", value, "NAME=PATH");
 	if (s->n_inputs == BOX_INPUTS_MAX)
-		return fail_set(f, BOX_EXIT_USAGE, "--in: more than %d inputs", BOX_INPUTS_MAX);
-	memcpy(in->name, value, (size_t)(equals - value));
-	in->name[equals - value] = '\0';
-	in->path = equals + 1;
-	if (!spec_name_ok(in->name))
-		return usage(f, "in", value, "NAME=PATH with a NAME of [A-Za-z0-9._-], no dot first");
-	for (int i = 0; i < s->n_inputs; i++)
-		if (!strcmp(s->inputs[i].name, in->name))
-			return fail_set(f, BOX_EXIT_USAGE, "--in: %s is there twice", in->name);
+		return why_set(w, "--%s: more than %d inputs", o->flag, BOX_INPUTS_MAX);
+	if (!eq || eq[1] == 0)
+		return why_set(w, "--%s: '%.80s' is not NAME=PATH", o->flag, value);
+	if (n > BOX_NAME_MAX)
+		return why_set(w, "--%s: the name is longer than %d bytes", o->flag, BOX_NAME_MAX);
+	memcpy(in->name, value, n);
+	in->name[n] = 0;
+	in->path = eq + 1;
+	if (!box_name_ok(in->name))
+		return why_set(w, "--%s: '%.*s' is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
+			o->flag, (int)n, value);
+	for (size_t i = 0; i < s->n_inputs; i++) {
+		if (strcmp(s->inputs[i].name, in->name) == 0)
+			return why_set(w, "--%s: %s is given twice", o->flag, in->name);
+	}
 	s->n_inputs++;
 	return 0;
 }
 
-static int set(struct spec *s, const struct option *o, const char *value, struct fail *f)
-{
-	char *field = (char *)s + o->at;
+#define AT(field) offsetof(struct spec, field)
+static const struct option options[] = {
+	{ "profile", read_profile, 0, 0 },
+	{ "root", read_text, AT(root), 0 },
+	{ "in", read_input, 0, 0 },
+	{ "out", read_text, AT(out), 0 },
+	{ "stdin", read_text, AT(in), 0 },
+	{ "stdout", read_text, AT(stdout_path), 0 },
+	{ "stderr", read_text, AT(stderr_path), 0 },
+	{ "report", read_text, AT(report), 0 },
+	{ "deterministic", read_switch, AT(limits.deterministic), 0 },
+#define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
+	BOX_LIMIT_TABLE(X)
+#undef X
+};
 
-	switch (o->kind) {
-	case NUMBER:
-		return set_number((int64_t *)(void *)field, o, value, f);
-	case PATH:
-		if (!*value)
-			return usage(f, o->name, value, "a path");
-		*(const char **)(void *)field = value;
-		return 0;
-	case PROFILE:
-		return set_profile(s, value, f);
-	case INPUT:
-		return add_input(s, value, f);
-	case ON_OFF:
-		if (strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-			return usage(f, o->name, value, "on or off");
-		*(bool *)field = !strcmp(value, "on");
-		return 0;
-	case FLAG:
-		*(bool *)field = true;
-		return 0;
-	}
-	return -1;
-}
+/* Options that stand alone and say what to do instead of running. */
+static const struct {
+	const char *word;
+	enum spec_what what;
+} instead[] = {
+	{ "--help", SPEC_HELP },
+	{ "--version", SPEC_VERSION },
+	{ "--check", SPEC_CHECK },
+};
 
-static const struct option *find(const char *name, size_t n)
+static const struct option *find(const char *flag, size_t n)
 {
-	for (size_t i = 0; i < N_OPTIONS; i++)
-		if (strlen(options[i].name) == n && !strncmp(options[i].name, name, n))
+	for (size_t i = 0; i < LEN(options); i++) {
+		if (strlen(options[i].flag) == n && memcmp(options[i].flag, flag, n) == 0)
 			return &options[i];
+	}
 	return NULL;
 }
 
-static int check_whole(const struct spec *s, struct fail *f)
+static bool says_what(struct spec *s, const char *word)
 {
-	if (s->help || s->version || s->check)
-		return 0;
-	if (!s->argv || !s->argv[0] || !*s->argv[0])
-		return fail_set(f, BOX_EXIT_USAGE, "no program: write `-- PROGRAM [ARG...]` at the end");
-	if (s->profile == BOX_COMPUTE && (s->n_inputs || s->out || s->root))
-		return fail_set(f, BOX_EXIT_USAGE, "--%s: the profile compute has no files; use --profile files",
-			s->n_inputs ? "in" : s->out ? "out" : "root");
+	for (size_t i = 0; i < LEN(instead); i++) {
+		if (strcmp(word, instead[i].word) == 0) {
+			s->what = instead[i].what;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Read the option at argv[*i] and step over it and its value. */
+static int read_option(struct spec *s, int argc, char **argv, int *i, struct why *w)
+{
+	const char *flag = argv[*i] + 2, *eq = strchr(flag, '='), *value;
+	size_t n = eq ? (size_t)(eq - flag) : strlen(flag);
+	const struct option *o = find(flag, n);
+
+	if (!o)
+		return why_set(w, "--%.*s: unknown option", n > 60 ? 60 : (int)n, flag);
+	if (eq) {
+		value = eq + 1;
+	} else if (*i + 1 < argc) {
+		value = argv[++*i];
+	} else {
+		return why_set(w, "--%s: needs a value", o->flag);
+	}
+	++*i;
+	return o->read(s, o, value, w);
+}
+
+/* What only makes sense together. */
+static int check(const struct spec *s, struct why *w)
+{
+	const char *only = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
+
+	if (!s->argv[0])
+		return why_set(w, "no PROGRAM is given");
+	if (s->argv[0][0] == 0)
+		return why_set(w, "PROGRAM must not be empty");
+	if (only && s->profile != BOX_FILES)
+		return why_set(w, "--%s: needs --profile files (compute has no files)", only);
 	return 0;
 }
 
-int spec_parse(struct spec *s, int argc, char **argv, struct fail *f)
+int spec_read(struct spec *s, int argc, char **argv, struct why *w)
 {
-	*s = (struct spec){ .limits = BOX_LIMITS_DEFAULT };
-	for (int i = 1; i < argc; i++) {
-		const char *name = argv[i] + 2, *equals = strchr(argv[i], '=');
+	int i = 1;
 
-		if (!strcmp(argv[i], "--")) {
-			s->argv = argv + i + 1;
+	memset(s, 0, sizeof(*s));
+	s->limits.deterministic = true;
+#define X(field, flag, usual, most) s->limits.field = usual;
+	BOX_LIMIT_TABLE(X)
+#undef X
+	while (i < argc && argv[i][0] == '-') {
+		if (strcmp(argv[i], "--") == 0) {
+			i++;
 			break;
 		}
-		if (strncmp(argv[i], "--", 2) != 0)
-			return fail_set(f, BOX_EXIT_USAGE, "\"%.100s\" is no option; the program stands after --",
-				argv[i]);
-		size_t n = equals ? (size_t)(equals - name) : strlen(name);
-		const struct option *o = find(name, n);
-		if (!o)
-			return fail_set(f, BOX_EXIT_USAGE, "unknown option --%.*s (see --help)",
-				n > 100 ? 100 : (int)n, name);
-		const char *value = equals ? equals + 1 : NULL;
-		if (o->kind == FLAG && value)
-			return fail_set(f, BOX_EXIT_USAGE, "--%s takes no value", o->name);
-		if (o->kind != FLAG && !value) {
-			if (i + 1 >= argc)
-				return fail_set(f, BOX_EXIT_USAGE, "--%s: needs a value (%s)", o->name,
-					o->argument);
-			value = argv[++i];
-		}
-		if (set(s, o, value, f))
+		if (says_what(s, argv[i]))
+			return 0;
+		if (argv[i][1] != '-')
+			return why_set(w, "%.60s: unknown option", argv[i]);
+		if (read_option(s, argc, argv, &i, w))
 			return -1;
 	}
-	return check_whole(s, f);
+	s->argv = argv + (i < argc ? i : argc);
+	return check(s, w);
 }

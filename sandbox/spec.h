@@ -1,33 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * spec.h: what was asked for on the command line, checked, before anything is opened.
+ * spec.h: what the command line asks for, as one struct. Pure: touches no file and prints nothing.
  */
 #ifndef SANDBOX_SPEC_H
 #define SANDBOX_SPEC_H
 
 #include "sandbox/box.h"
-#include "sandbox/fail.h"
+#include "sandbox/why.h"
+
+#include <stddef.h>
+
+enum spec_what { SPEC_RUN, SPEC_CHECK, SPEC_HELP, SPEC_VERSION };
 
 struct spec_input {
-	char name[BOX_NAME_MAX + 1];
+	char name[BOX_NAME_MAX + 1]; /* /in/NAME */
 	const char *path;
 };
 
+/* All strings are borrowed from argv. */
 struct spec {
+	enum spec_what what;
 	enum box_profile profile;
 	struct box_limits limits;
+	const char *root, *out, *in, *stdout_path, *stderr_path, *report; /* NULL: not given */
 	struct spec_input inputs[BOX_INPUTS_MAX];
-	int n_inputs;
-	const char *root, *out, *in_path, *out_path, *err_path, *report;
-	char **argv; /* PROGRAM and its arguments, NULL at the end */
-	bool help, version, check;
+	size_t n_inputs;
+	char **argv; /* the program and its arguments; NULL at the end */
 };
 
-/* Texts stay argv's. -1 and a sentence naming the flag when it is malformed (exit 2). */
-int spec_parse(struct spec *s, int argc, char **argv, struct fail *f);
-void spec_help(void);
+/* Read `argv` (argv[0] is skipped). -1: wrong usage, and `w` names the flag or the word at fault.
+ * What the spec promises when it is 0: argv[0] is there and not empty; input names are good and
+ * distinct; limits are in range; `files`-only options come only with `files`. */
+int spec_read(struct spec *s, int argc, char **argv, struct why *w);
 
-/* [A-Za-z0-9._-]{1,100}, not beginning with a dot: what one part of an input's or output's name may be. */
-bool spec_name_ok(const char *name);
+/* The text of --help. */
+extern const char spec_help[];
 
 #endif

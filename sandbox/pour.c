@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pour.c: see pour.h.
+ *
+ * The other end is not ours to make non-blocking, and a slow reader must not hold up the limits:
+ * so it is written to only when poll says so, and then at most PIPE_BUF bytes, for which a
+ * pipe that polls writable always has room (pipe(7)).
+ */
+#include "sandbox/pour.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void pour_init(struct pour *p, int from, int to)
+{
+	struct stat st;
+
+	p->from = from;
+	p->to = to;
+	p->to_file = fstat(to, &st) == 0 && S_ISREG(st.st_mode);
+	p->have = p->at = 0;
+}
+
+struct pollfd pour_want(const struct pour *p)
+{
+	struct pollfd in = { p->from, POLLIN, 0 }, out = { p->to, POLLOUT, 0 };
+
+	return p->at < p->have ? out : in;
+}
+
+void pour_stop(struct pour *p)
+{
+	if (p->from >= 0)
+		close(p->from);
+	p->from = -1;
+	p->have = p->at = 0;
+}
+
+static enum poured fill(struct pour *p, int64_t *left)
+{
+	ssize_t n = read(p->from, p->buffer, sizeof(p->buffer));
+	bool over = n > *left;
+
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return POUR_OK;
+	if (n <= 0) {
+		pour_stop(p);
+		return n == 0 ? POUR_OK : POUR_FAILED;
+	}
+	p->at = 0;
+	p->have = over ? (size_t)*left : (size_t)n;
+	*left -= (int64_t)p->have;
+	if (over) { /* what still fits is written, then no more is read */
+		close(p->from);
+		p->from = -1;
+	}
+	return over ? POUR_OVER : POUR_OK;
+}
+
+static enum poured drain(struct pour *p)
+{
+	size_t n = p->have - p->at, step = p->to_file || n < PIPE_BUF ? n : PIPE_BUF;
+	ssize_t wrote = write(p->to, p->buffer + p->at, step);
+
+	if (wrote >= 0) {
+		p->at += (size_t)wrote;
+		return POUR_OK;
+	}
+	if (errno == EINTR || errno == EAGAIN)
+		return POUR_OK;
+	pour_stop(p);
+	return errno == EPIPE ? POUR_OK : POUR_FAILED;
+}
+
+enum poured pour_move(struct pour *p, int64_t *left)
+{
+	enum poured rc;
+
+	if (p->at < p->have)
+		return drain(p);
+	rc = fill(p, left);
+	if (p->to_file) {
+		while (p->at < p->have) {
+			if (drain(p) == POUR_FAILED)
+				return POUR_FAILED;
+		}
+	}
+	return rc;
+}

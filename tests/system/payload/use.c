@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * use.c: uses something up: `use WHAT [N]`. What it could get it says on standard output.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define MIB (1024L * 1024)
+
+static int touch(long mib)
+{
+	for (long i = 0; i < mib; i++) {
+		char *p = malloc(MIB);
+
+		if (!p)
+			return 3;
+		memset(p, 1, MIB);
+	}
+	return 0;
+}
+
+static int memory(long n)
+{
+	return touch(n);
+}
+
+/* n children with 24 MiB each, all at once. */
+static int memory_children(long n)
+{
+	for (long i = 0; i < n; i++) {
+		if (fork() == 0) {
+			touch(24);
+			pause();
+		}
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+/* A parent's pages, shared with n children, are there once. */
+static int memory_shared(long n)
+{
+	touch(24);
+	for (long i = 0; i < n; i++) {
+		if (fork() == 0) {
+			usleep(200000);
+			_exit(0);
+		}
+	}
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+static int sleeping(long n)
+{
+	sleep((unsigned)n);
+	return 0;
+}
+
+__attribute__((noreturn)) static int burn(long n)
+{
+	volatile unsigned long x = 0;
+
+	for (long i = 1; i < n; i++) {
+		if (fork() == 0)
+			break;
+	}
+	for (;;)
+		x++;
+}
+
+static int flood(long n)
+{
+	char block[4096];
+
+	memset(block, 'x', sizeof(block));
+	for (long i = 0; i < n * 256; i++) {
+		if (write(1 + i % 2, block, sizeof(block)) < 0)
+			return 3;
+	}
+	return 0;
+}
+
+static int disk(long n)
+{
+	int fd = open("/out/big", O_WRONLY | O_CREAT, 0600);
+	char *block = calloc(1, MIB);
+
+	for (long i = 0; i < n; i++) {
+		if (write(fd, block, MIB) != MIB)
+			return 3;
+	}
+	return 0;
+}
+
+/* n MiB in each of two folders: one alone would fit. */
+static int disk_two(long n)
+{
+	static const char *const names[] = { "/tmp/a", "/out/a" };
+	char *block = calloc(1, MIB);
+
+	for (int k = 0; k < 2; k++) {
+		int fd = open(names[k], O_WRONLY | O_CREAT, 0600);
+
+		for (long i = 0; i < n; i++) {
+			if (write(fd, block, MIB) != MIB)
+				return 3;
+		}
+	}
+	return 0;
+}
+
+static int inodes(long n)
+{
+	char name[40];
+
+	for (long i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "/tmp/%ld", i);
+		if (open(name, O_WRONLY | O_CREAT, 0600) < 0 || close(3))
+			break;
+	}
+	sleep(10);
+	return 0;
+}
+
+static int sparse(long n)
+{
+	int fd = open("/out/sparse", O_WRONLY | O_CREAT, 0600);
+
+	return ftruncate(fd, n * MIB) ? 3 : 0;
+}
+
+static int processes(long n)
+{
+	for (long i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		if (pid < 0)
+			break;
+		if (pid == 0) {
+			pause();
+			_exit(0);
+		}
+		printf("%ld\n", i + 2);
+		fflush(stdout);
+	}
+	return 0;
+}
+
+__attribute__((noreturn)) static int bomb(long n)
+{
+	(void)n;
+	for (;;)
+		(void)!fork();
+}
+
+static void *add(void *arg)
+{
+	long *sum = arg;
+
+	for (int i = 0; i < 100000; i++)
+		__atomic_add_fetch(sum, 1, __ATOMIC_RELAXED);
+	return NULL;
+}
+
+static int threads(long n)
+{
+	pthread_t t[64];
+	long sum = 0, made = 0;
+
+	for (; made < n && made < 64; made++) {
+		if (pthread_create(&t[made], NULL, add, &sum))
+			break;
+	}
+	for (long i = 0; i < made; i++)
+		pthread_join(t[i], NULL);
+	printf("%ld threads, sum %ld\n", made, sum);
+	return made != n;
+}
+
+static int addresses(long n)
+{
+	int here;
+
+	(void)n;
+	printf("%p %p %p %d\n", (void *)&here, malloc(1), mmap(NULL, 4096, 1, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+		getpid());
+	return 0;
+}
+
+extern char **environ;
+
+static int environment(long n)
+{
+	char name[80];
+
+	(void)n;
+	for (char **e = environ; *e; e++)
+		puts(*e);
+	gethostname(name, sizeof(name));
+	printf("host %s uid %d pid %d\n", name, getuid(), getpid());
+	return 0;
+}
+
+static int die(long n)
+{
+	raise((int)n);
+	return 0;
+}
+
+static int leave(long n)
+{
+	return (int)n;
+}
+
+__attribute__((noreturn)) static int stubborn(long n)
+{
+	for (int s = 1; s < 32; s++)
+		signal(s, SIG_IGN);
+	if (n && fork() == 0)
+		setsid();
+	puts("here");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+/* A call of the x32 convention, whose numbers a careless filter would mistake. */
+static int foreign(long n)
+{
+	return (int)syscall(0x40000000 + n);
+}
+
+static int copy_in(long n)
+{
+	char text[4096];
+	int fd = open("/in/data", O_RDONLY);
+	ssize_t got = read(fd, text, sizeof(text));
+
+	(void)n;
+	if (open("/in/data", O_RDWR) >= 0 || unlink("/in/data") == 0 || chmod("/in/data", 0777) == 0)
+		puts("REACHED the input");
+	return got < 0 || write(1, text, (size_t)got) != got;
+}
+
+static void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT, 0644);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0 || close(fd))
+		printf("cannot make %s: %s\n", path, strerror(errno));
+}
+
+static int outputs(long n)
+{
+	(void)n;
+	put("/out/good.txt", "good\n");
+	put("/out/locked", "locked\n");
+	chmod("/out/locked", 0);
+	mkdir("/out/d", 0755);
+	mkdir("/out/d/e", 0755);
+	mkdir("/out/d/e/f", 0755);
+	put("/out/d/e/f/deep", "deep\n");
+	mkdir("/out/d/e/f/g", 0755);
+	put("/out/d/e/f/g/too", "too deep\n");
+	chmod("/out/d/e", 0);
+	put("/out/.hidden", "x");
+	put("/out/new\nline", "x");
+	put("/out/sp ace", "x");
+	put("/out/\xff\x1b[31m", "x");
+	if (symlink("/etc/passwd", "/out/link") || symlink("/etc", "/out/dirlink") ||
+		symlink("good.txt", "/out/inner"))
+		puts("no links");
+	if (mkfifo("/out/fifo", 0666))
+		puts("no fifo");
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*fn)(long n);
+} uses[] = {
+	{ "memory", memory }, { "memory-children", memory_children }, { "memory-shared", memory_shared },
+	{ "sleep", sleeping }, { "burn", burn }, { "flood", flood }, { "disk", disk }, { "disk-two", disk_two },
+	{ "inodes", inodes }, { "sparse", sparse }, { "processes", processes }, { "bomb", bomb },
+	{ "threads", threads }, { "addresses", addresses }, { "environment", environment }, { "die", die },
+	{ "leave", leave }, { "stubborn", stubborn }, { "foreign", foreign }, { "in", copy_in }, { "out", outputs },
+};
+
+int main(int argc, char **argv)
+{
+	for (size_t i = 0; argc > 1 && i < sizeof(uses) / sizeof(uses[0]); i++) {
+		if (strcmp(argv[1], uses[i].name) == 0)
+			return uses[i].fn(argc > 2 ? atol(argv[2]) : 0);
+	}
+	return 99;
+}

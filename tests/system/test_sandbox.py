@@ -1,0 +1,492 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""test_sandbox.py: the box, through its door: what a program in it can reach, and what ends it.
+
+Runs the real talkoot-sandbox (TALKOOT_BIN, default build/bin) on payloads built here with
+`gcc -static`. As root it runs everything twice: as root and as the user `vol`.
+"""
+import json
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BIN = os.path.abspath(os.environ.get("TALKOOT_BIN", "build/bin"))
+USER = "vol"
+TIMEOUT = 60
+NAMESPACES = ["userns", "pidns", "mountns", "netns", "ipcns", "utsns"]
+ALWAYS = ["landlock", "seccomp", "rlimits"]
+COUNTS = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+class Skip(Exception):
+    pass
+
+
+class World:
+    """A temp dir with the program and the payloads, and who runs them."""
+
+    def __init__(self, top, user):
+        self.top, self.user = top, user
+        self.dir = os.path.join(top, user or "me")
+        os.mkdir(self.dir)
+        os.chmod(self.dir, 0o755)
+        self.uid = pwd.getpwnam(user).pw_uid if user else os.geteuid()
+        if user:
+            os.chown(self.dir, self.uid, pwd.getpwnam(user).pw_gid)
+        self.use = os.path.join(top, "use")
+        self.probe = os.path.join(top, "probe")
+        self.box = os.path.join(top, "talkoot-sandbox")
+        self.n = 0
+
+    def path(self, name=None):
+        self.n += 1
+        return os.path.join(self.dir, name or "f%d" % self.n)
+
+    def write(self, data, mode=0o644):
+        path = self.path()
+        with open(path, "wb") as f:
+            f.write(data)
+        os.chmod(path, mode)
+        os.chown(path, self.uid, -1)
+        return path
+
+    def start(self, *argv, **more):
+        if self.user:
+            more.update(user=self.user, group=pwd.getpwnam(self.user).pw_gid, extra_groups=[])
+        return subprocess.Popen(argv, cwd=self.dir, stdout=more.pop("stdout", subprocess.PIPE),
+                                stderr=more.pop("stderr", subprocess.PIPE), **more)
+
+    def run(self, *options, before=(), input=None, **more):
+        """Run the box; gives (exit, stdout, stderr, report or None)."""
+        report = self.path()
+        more.setdefault("stdin", subprocess.PIPE if input is not None else subprocess.DEVNULL)
+        p = self.start(*before, self.box, "--report", report, *options, **more)
+        out, err = p.communicate(input, timeout=TIMEOUT)
+        r = None
+        if os.path.exists(report) and os.path.getsize(report):
+            with open(report) as f:
+                r = json.load(f)
+        return p.returncode, out, err, r
+
+
+def equal(got, want, what):
+    assert got == want, "%s: got %r, want %r" % (what, got, want)
+
+
+def ended(result, reason, code, what=""):
+    rc, out, err, r = result
+    assert r is not None, "%s: no report, exit %s, %r" % (what, rc, err)
+    equal((r["reason"], rc), (reason, code), "%s reason and exit (%r)" % (what, err[-300:]))
+    if reason != "disk":  # there it may have come to an end of its own
+        equal(r["exit"], code if reason == "exited" else 0, "%s exit in the report" % what)
+    return r
+
+
+def limited(result, reason):
+    return ended(result, reason, 124)
+
+
+FILES = ("--profile", "files")
+
+
+# --- what it is --------------------------------------------------------------------------------
+
+def its_own_exit_code_passes(w):
+    for profile in "compute", "files":
+        rc, out, err, r = w.run("--profile", profile, "--", w.use, "leave", "7")
+        ended((rc, out, err, r), "exited", 7)
+        equal(err, b"", "stderr")
+        want = NAMESPACES + ALWAYS
+        equal([l for l in r["layers"] if l != "cgroup"], want, "layers")
+        assert re.fullmatch("sha256:[0-9a-f]{64}", r["policy"])
+        assert r["signal"] == 0 and r["max_rss_kib"] > 0 and r["wall_s"] > 0
+
+
+def its_own_signal_passes(w):
+    for n in signal.SIGSEGV, signal.SIGKILL, signal.SIGTERM, signal.SIGABRT:
+        r = ended(w.run("--", w.use, "die", str(int(n))), "signaled", 128 + n)
+        equal(r["signal"], n, "signal")
+
+
+def usage_names_the_flag(w):
+    cases = [
+        (["--wobble", "1", "--", w.use], "--wobble"),
+        (["--cpu", "0", "--", w.use], "--cpu"),
+        (["--memory", "12x", "--", w.use], "--memory"),
+        (["--memory", "-1", "--", w.use], "--memory"),
+        (["--deterministic", "maybe", "--", w.use], "--deterministic"),
+        (["--profile", "image", "--", w.use], "image"),
+        (["--profile", "none", "--", w.use], "--profile"),
+        (["--in", "a=/etc/hostname", "--", w.use], "--in"),
+        (["--profile", "files", "--in", "../a=/etc/hostname", "--", w.use], "--in"),
+        (["--profile", "files", "--in", "a=x", "--in", "a=y", "--", w.use], "--in"),
+        (["--wall"], "--wall"),
+        ([], "PROGRAM"),
+    ]
+    for argv, word in cases:
+        p = w.start(w.box, *argv, stdin=subprocess.DEVNULL)
+        out, err = p.communicate(timeout=TIMEOUT)
+        equal(p.returncode, 2, argv)
+        assert err.startswith(b"talkoot-sandbox: ") and word.encode() in err, err
+        equal(out, b"", argv)
+
+
+def help_and_version(w):
+    for flag, word in ("--help", b"--max-output"), ("--version", b"talkoot-sandbox "):
+        p = w.start(w.box, flag)
+        out, err = p.communicate(timeout=TIMEOUT)
+        equal((p.returncode, err), (0, b""), flag)
+        assert word in out
+
+
+def what_cannot_run_is_125(w):
+    dynamic = shutil.which("true")
+    script = w.write(b"#!/bin/sh\necho hi\n", 0o755)
+    text = w.write(b"hello\n", 0o755)
+    foreign = w.write(b"\x7fELF\x01\x01\x01" + bytes(100), 0o755)
+    plain = w.write(open(w.use, "rb").read(), 0o644)
+    for what, argv in {
+        "dynamic": [dynamic], "script": [script], "text": [text], "foreign": [foreign],
+        "not executable": [plain], "missing": [w.dir + "/none"], "a folder": [w.dir],
+    }.items():
+        for profile in "compute", "files":
+            rc, out, err, r = w.run("--profile", profile, "--", *argv)
+            ended((rc, out, err, r), "setup", 125, what)
+            assert r["why"] and out == b"", r
+    for flag in "--stdin", "--root", "--in":
+        value = ("x=" if flag == "--in" else "") + w.dir + "/none"
+        rc, out, err, r = w.run("--profile", "files", flag, value, "--", w.use, "leave", "0")
+        ended((rc, out, err, r), "setup", 125, flag)
+        assert flag.encode() in err, err
+
+
+def check_says_what_works(w):
+    p = w.start(w.box, "--check")
+    out, err = p.communicate(timeout=TIMEOUT)
+    got = json.loads(out)
+    equal((p.returncode, got["compute"], got["files"]), (0, True, True), out)
+    equal([l for l in NAMESPACES + ALWAYS if got["layers"][l] != "ok"], [], "layers")
+
+
+# --- what it can reach --------------------------------------------------------------------------
+
+def a_hostile_program_reaches_nothing(w):
+    for profile in "compute", "files":
+        result = w.run("--profile", profile, "--", w.probe, profile)
+        ended(result, "exited", 0, profile)
+        equal(result[1], b"done\n", profile)
+
+
+def inherited_descriptors_are_invisible(w):
+    secret = os.open("/etc/passwd", os.O_RDONLY)
+    for fd in 9, 77:
+        os.dup2(secret, fd, inheritable=True)
+    try:
+        for profile in "compute", "files":
+            result = w.run("--profile", profile, "--", w.probe, profile, close_fds=False)
+            equal(result[1], b"done\n", profile)
+    finally:
+        for fd in secret, 9, 77:
+            os.close(fd)
+
+
+def the_environment_is_built_from_nothing(w):
+    env = dict(os.environ, TALKOOT_SECRET="leak", LD_PRELOAD="", LANG="fi_FI.UTF-8")
+    _, out, _, _ = w.run("--threads", "3", "--", w.use, "environment", env=env)
+    lines = out.decode().splitlines()
+    assert not any("leak" in l or "fi_FI" in l or l.startswith("LD_") for l in lines), lines
+    for want in ("LANG=C", "TZ=UTC0", "HOME=/tmp", "PYTHONHASHSEED=0", "OMP_NUM_THREADS=3",
+                 "host box uid 1000 pid 2"):
+        assert want in lines, (want, lines)
+    assert any(l.startswith("GLIBC_TUNABLES=") and "-FMA" in l for l in lines), lines
+    _, out, _, _ = w.run("--deterministic", "off", "--", w.use, "environment")
+    assert b"GLIBC_TUNABLES" not in out and b"LANG=C\n" in out
+
+
+def addresses_are_the_same_twice(w):
+    for profile in "compute", "files":
+        got = {w.run("--profile", profile, "--", w.use, "addresses")[1] for _ in range(3)}
+        equal(len(got), 1, got)
+    got = {w.run("--deterministic", "off", "--", w.use, "addresses")[1] for _ in range(3)}
+    assert len(got) > 1, got
+
+
+def a_foreign_call_is_killed(w):
+    ended(w.run("--", w.use, "foreign", "39"), "policy", 128 + signal.SIGSYS)
+
+
+# --- what it is for ------------------------------------------------------------------------------
+
+def standard_input_to_standard_output(w):
+    busybox = shutil.which("busybox")
+    if not busybox:
+        raise Skip("no busybox")
+    data = os.urandom(300000)
+    want = subprocess.run(["sha256sum"], input=data, capture_output=True, check=True).stdout
+    for profile in "compute", "files":
+        _, out, err, _ = w.run("--profile", profile, "--stdin", w.write(data), "--", busybox, "sha256sum")
+        equal((out, err), (want, b""), profile)
+    _, out, _, _ = w.run("--stdin", "-", "--", busybox, "sha256sum", input=data)
+    equal(out, want, "through a pipe")
+    _, out, _, _ = w.run("--", busybox, "wc", "-c")
+    equal(out, b"0\n", "standard input is empty by default")
+
+
+def streams_go_to_files(w):
+    out, err = w.path(), w.path()
+    ended(w.run("--stdout", out, "--stderr", err, "--", w.use, "flood", "2"), "exited", 0)
+    equal((os.path.getsize(out), os.path.getsize(err)), (1 << 20, 1 << 20), "sizes")
+
+
+def threads_in_compute(w):
+    rc, out, err, r = w.run("--threads", "8", "--processes", "1", "--", w.use, "threads", "7")
+    equal(out, b"7 threads, sum 700000\n", err)
+
+
+def inputs_are_read_only(w):
+    rc, out, err, r = w.run(*FILES, "--in", "data=" + w.write(b"hello\n"), "--", w.use, "in")
+    ended((rc, out, err, r), "exited", 0)
+    equal(out, b"hello\n", "the input")
+
+
+def a_dynamic_program_with_a_root(w):
+    rc, out, err, r = w.run(*FILES, "--root", "/", "--", "/bin/sh", "-c",
+                            "echo a | cat; echo b > /tmp/x && cat /tmp/x; ls /proc 2>&1; : > /usr/x")
+    assert out.startswith(b"a\nb\n") and b"No such file" in out, (out, err)
+    assert b"Read-only" in err, err
+
+
+def outputs_are_taken_with_care(w):
+    out = w.path("taken")
+    rc, text, err, r = w.run(*FILES, "--out", out, "--", w.use, "out")
+    ended((rc, text, err, r), "exited", 0)
+    equal(text, b"", "payload")
+    found = {}
+    for top, _, names in os.walk(out):
+        for name in names:
+            path = os.path.join(top, name)
+            st = os.lstat(path)
+            equal(st.st_mode, 0o100600, path)
+            found[os.path.relpath(path, out)] = open(path, "rb").read()
+    equal(found, {"good.txt": b"good\n", "locked": b"locked\n", "d/e/f/deep": b"deep\n"}, "files")
+    equal(sorted(r["not_taken"]), sorted([".hidden", "new\nline", "sp ace", "\xff\x1b[31m", "link", "dirlink",
+                                          "inner", "fifo", "d/e/f/g"]), "not taken")
+    ended(w.run(*FILES, "--out", out, "--", w.use, "out"), "setup", 125, "a folder that is not empty")
+
+
+def roots_own_program_and_input_are_opened_first(w):
+    if w.uid != 0:
+        raise Skip("not root")
+    program = w.write(open(w.use, "rb").read(), 0o700)
+    secret = w.write(b"for root\n", 0o600)
+    closed = w.path("closed")
+    os.mkdir(closed, 0o700)
+    rc, out, err, r = w.run(*FILES, "--in", "data=" + secret, "--out", closed + "/out", "--", program, "in")
+    ended((rc, out, err, r), "exited", 0)
+    equal(out, b"for root\n", "input")
+
+
+# --- what ends it ----------------------------------------------------------------------------------
+
+def wall(w):
+    r = limited(w.run("--wall", "1", "--", w.use, "sleep", "50"), "wall")
+    assert 1 <= r["wall_s"] < 10, r
+    limited(w.run(*FILES, "--wall", "1", "--", w.use, "stubborn", "1"), "wall")
+
+
+def cpu(w):
+    r = limited(w.run("--cpu", "1", "--", w.use, "burn", "1"), "cpu")
+    assert 0.9 <= r["cpu_s"] < 3, r
+    r = limited(w.run(*FILES, "--cpu", "1", "--", w.use, "burn", "4"), "cpu")
+    assert 0.9 <= r["cpu_s"] < 3, r
+
+
+def memory(w):
+    limited(w.run("--memory", "64", "--", w.use, "memory", "800"), "memory")
+    limited(w.run(*FILES, "--memory", "64", "--", w.use, "memory", "800"), "memory")
+    limited(w.run(*FILES, "--memory", "64", "--", w.use, "memory-children", "6"), "memory")
+    ended(w.run("--memory", "64", "--", w.use, "memory", "40"), "exited", 0)
+    ended(w.run(*FILES, "--memory", "64", "--", w.use, "memory-shared", "6"), "exited", 0)
+
+
+def output(w):
+    result = w.run("--max-output", "1", "--", w.use, "flood", "50")
+    limited(result, "output")
+    equal(len(result[1]) + len(result[2].replace(b"talkoot-sandbox: ", b"")), 1 << 20, "bytes of both together")
+    ended(w.run("--max-output", "2", "--", w.use, "flood", "2"), "exited", 0, "exactly the limit")
+
+
+def disk(w):
+    limited(w.run(*FILES, "--disk", "2", "--", w.use, "disk", "9"), "disk")
+    limited(w.run(*FILES, "--disk", "2", "--", w.use, "disk-two", "2"), "disk")
+    limited(w.run(*FILES, "--disk", "2", "--", w.use, "inodes", "40000"), "disk")
+    limited(w.run(*FILES, "--disk", "2", "--", w.use, "sparse", "100000"), "disk")
+    ended(w.run(*FILES, "--disk", "2", "--", w.use, "disk", "2"), "exited", 0, "exactly the limit")
+
+
+def processes(w):
+    result = w.run(*FILES, "--processes", "4", "--", w.use, "processes", "3")
+    ended(result, "exited", 0, "exactly the limit")
+    result = w.run(*FILES, "--processes", "4", "--", w.use, "processes", "50")
+    limited(result, "processes")
+    assert len(result[1].split()) <= 3, result[1]
+    limited(w.run(*FILES, "--processes", "30", "--wall", "20", "--", w.use, "bomb"), "processes")
+    limited(w.run("--processes", "1", "--threads", "2", "--", w.use, "threads", "9"), "processes")
+
+
+# --- what is left ------------------------------------------------------------------------------------
+
+def alive(marker):
+    """Processes, zombies aside, whose command line holds `marker`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/cmdline" % pid, "rb") as f:
+                cmdline = f.read()
+            with open("/proc/%s/stat" % pid) as f:
+                state = f.read().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            continue
+        if marker.encode() in cmdline and state not in "ZX":
+            found.append(int(pid))
+    return found
+
+
+def until(what, test, seconds=20):
+    end = time.monotonic() + seconds
+    while not test():
+        assert time.monotonic() < end, "waited %s s for: %s" % (seconds, what)
+        time.sleep(0.005)
+
+
+def started(w, marker, *options, before=()):
+    p = w.start(*before, w.box, *options, "--", w.use, "stubborn", "1" if "files" in options else "0", marker,
+                stdin=subprocess.DEVNULL)
+    line = p.stdout.readline()
+    assert line == b"here\n", (line, p.stderr.read() if not line else b"")
+    return p
+
+
+def a_killed_launcher_leaves_nothing(w):
+    for profile in "compute", "files":
+        marker = "marker-%d-%s-%s" % (os.getpid(), profile, w.user)
+        p = started(w, marker, "--profile", profile)
+        assert len(alive(marker)) >= 2
+        p.kill()
+        p.communicate(timeout=TIMEOUT)
+        until("no process to be left", lambda: not alive(marker))
+
+
+def sigterm_ends_the_box_and_reports(w):
+    for n in signal.SIGTERM, signal.SIGINT:
+        report = w.path()
+        marker = "marker-%d-%s-%d" % (os.getpid(), w.user, n)
+        p = started(w, marker, *FILES, "--report", report)
+        p.send_signal(n)
+        p.communicate(timeout=TIMEOUT)
+        equal(p.returncode, 128 + n, "exit")
+        r = json.load(open(report))
+        equal((r["reason"], r["signal"], r["exit"]), ("signaled", n, 0), "report")
+        equal(alive(marker), [], "processes left")
+
+
+# --- without namespaces --------------------------------------------------------------------------------
+
+def poor():
+    """Begins a command line that runs the rest where no user namespace is granted."""
+    return ["unshare", "-Ur", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"', "sh"]
+
+
+def a_missing_layer_refuses_files(w):
+    mark = w.path("mark")
+    rc, out, err, r = w.run(*FILES, "--out", mark, "--", w.use, "out", before=poor())
+    ended((rc, out, err, r), "setup", 125)
+    equal((out, r["layers"], os.listdir(mark)), (b"", [], []), "not started")
+    assert b"userns" in err, err
+
+
+def compute_works_without_namespaces(w):
+    rc, out, err, r = w.run("--", w.probe, "compute", before=poor())
+    ended((rc, out, err, r), "exited", 0)
+    equal((out, err), (b"done\n", b""), "output")
+    equal([l for l in r["layers"] if l != "cgroup"], ALWAYS, "layers")
+    limited(w.run("--wall", "1", "--", w.use, "stubborn", before=poor()), "wall")
+    limited(w.run("--memory", "64", "--", w.use, "memory", "800", before=poor()), "memory")
+    limited(w.run("--cpu", "1", "--", w.use, "burn", "1", before=poor()), "cpu")
+    limited(w.run("--processes", "1", "--threads", "3", "--", w.use, "threads", "9", before=poor()), "processes")
+    marker = "marker-%d-poor-%s" % (os.getpid(), w.user)
+    p = started(w, marker, before=poor())
+    p.kill()
+    p.communicate(timeout=TIMEOUT)
+    until("no process to be left", lambda: not alive(marker))
+    p = w.start(*poor(), w.box, "--check")
+    got = json.loads(p.communicate(timeout=TIMEOUT)[0])
+    equal((got["compute"], got["files"]), (True, False), got)
+
+
+TESTS = [
+    its_own_exit_code_passes, its_own_signal_passes, usage_names_the_flag, help_and_version,
+    what_cannot_run_is_125, check_says_what_works, a_hostile_program_reaches_nothing,
+    inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
+    a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
+    inputs_are_read_only, a_dynamic_program_with_a_root, outputs_are_taken_with_care,
+    roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
+    a_killed_launcher_leaves_nothing, sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
+    compute_works_without_namespaces,
+]
+
+
+def build(top):
+    payload = os.path.join(HERE, "payload")
+    for name in "use", "probe":
+        subprocess.run(["gcc", "-static", "-O1", "-w", "-pthread", "-o", os.path.join(top, name),
+                        os.path.join(payload, name + ".c")], check=True)
+    # a copy, for the checkout may lie where another user cannot reach it
+    shutil.copy(os.path.join(BIN, "talkoot-sandbox"), top)
+
+
+def run_all(w, wanted):
+    who = " as " + w.user if w.user else ""
+    for test in TESTS:
+        if wanted and test.__name__ not in wanted:
+            continue
+        try:
+            test(w)
+            COUNTS["passed"] += 1
+        except Skip as e:
+            COUNTS["skipped"] += 1
+            print("skipped: %s%s: %s" % (test.__name__, who, e))
+        except Exception as e:  # an AssertionError tells the difference; anything else is a failure too
+            COUNTS["failed"] += 1
+            print("FAILED: %s%s: %s: %s" % (test.__name__, who, type(e).__name__, e))
+
+
+def main():
+    top = tempfile.mkdtemp(prefix="talkoot-sandbox-")
+    os.chmod(top, 0o755)
+    try:
+        build(top)
+        run_all(World(top, None), sys.argv[1:])
+        if os.geteuid() == 0:
+            try:
+                pwd.getpwnam(USER)
+            except KeyError:
+                COUNTS["skipped"] += 1
+                print("skipped: all as an ordinary user: there is no user %s" % USER)
+            else:
+                run_all(World(top, USER), sys.argv[1:])
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
+    print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % COUNTS)
+    return 1 if COUNTS["failed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_box_spec.c: the box's command line, its environment and its limits: what is decided without
+ * touching anything.
+ */
+#include "sandbox/env.h"
+#include "sandbox/limit.h"
+#include "sandbox/spec.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct spec s;
+static struct why w;
+
+#define READ(...)                                                                                  \
+	read_words((char *[]){ (char *)(uintptr_t) "talkoot-sandbox", __VA_ARGS__, NULL })
+#define W(text) (char *)(uintptr_t)(text)
+
+static int read_words(char **argv)
+{
+	int n = 0;
+
+	while (argv[n])
+		n++;
+	w.text[0] = 0;
+	return spec_read(&s, n, argv, &w);
+}
+
+static void defaults_are_those_of_the_table(void **state)
+{
+	(void)state;
+	assert_int_equal(READ(W("prog")), 0);
+	assert_int_equal(s.what, SPEC_RUN);
+	assert_int_equal(s.profile, BOX_COMPUTE);
+	assert_true(s.limits.deterministic);
+#define X(field, flag, usual, most) assert_int_equal(s.limits.field, usual);
+	BOX_LIMIT_TABLE(X)
+#undef X
+	assert_null(s.report);
+	assert_string_equal(s.argv[0], "prog");
+}
+
+static void every_limit_has_its_flag_and_its_bounds(void **state)
+{
+	char flag[40], text[40];
+
+	(void)state;
+#define X(field, name, usual, most)                                                                \
+	snprintf(flag, sizeof(flag), "--%s", name);                                                \
+	snprintf(text, sizeof(text), "%lld", (long long)(most));                                   \
+	assert_int_equal(READ(flag, text, W("--"), W("p")), 0);                                    \
+	assert_int_equal(s.limits.field, most);                                                    \
+	snprintf(text, sizeof(text), "%lld", (long long)(most) + 1);                               \
+	assert_int_equal(READ(flag, text, W("--"), W("p")), -1);                                   \
+	assert_non_null(strstr(w.text, flag));
+	BOX_LIMIT_TABLE(X)
+#undef X
+}
+
+static void a_number_is_nothing_but_digits(void **state)
+{
+	static const char *const bad[] = { "", "0", "-1", "+1", " 1", "1 ", "1.5", "1e3", "0x10", "one",
+		"99999999999999999999999999" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(READ(W("--cpu"), W(bad[i]), W("--"), W("p")), -1);
+		assert_non_null(strstr(w.text, "--cpu"));
+	}
+}
+
+static void options_end_where_the_program_begins(void **state)
+{
+	(void)state;
+	assert_int_equal(READ(W("--cpu=5"), W("prog"), W("--cpu"), W("nine")), 0);
+	assert_int_equal(s.limits.cpu_s, 5);
+	assert_string_equal(s.argv[1], "--cpu");
+	assert_int_equal(READ(W("--"), W("--help")), 0);
+	assert_string_equal(s.argv[0], "--help");
+	assert_int_equal(READ(W("--cpu"), W("5"), W("--")), -1);
+	assert_non_null(strstr(w.text, "PROGRAM"));
+	assert_int_equal(READ(W("--"), W("")), -1);
+}
+
+static void help_version_and_check_need_no_program(void **state)
+{
+	(void)state;
+	assert_int_equal(READ(W("--help")), 0);
+	assert_int_equal(s.what, SPEC_HELP);
+	assert_int_equal(READ(W("--version")), 0);
+	assert_int_equal(s.what, SPEC_VERSION);
+	assert_int_equal(READ(W("--check")), 0);
+	assert_int_equal(s.what, SPEC_CHECK);
+}
+
+static void what_is_wrong_is_named(void **state)
+{
+	(void)state;
+	assert_int_equal(READ(W("--profile"), W("image"), W("p")), -1);
+	assert_non_null(strstr(w.text, "image"));
+	assert_int_equal(READ(W("--frobnicate"), W("p")), -1);
+	assert_non_null(strstr(w.text, "--frobnicate"));
+	assert_int_equal(READ(W("-x"), W("p")), -1);
+	assert_int_equal(READ(W("--cpus"), W("1"), W("p")), -1);
+	assert_int_equal(READ(W("--wall")), -1);
+	assert_non_null(strstr(w.text, "--wall"));
+	assert_int_equal(READ(W("--out"), W("d"), W("p")), -1);
+	assert_non_null(strstr(w.text, "--out"));
+	assert_int_equal(READ(W("--report="), W("p")), -1);
+}
+
+static void inputs_have_good_and_distinct_names(void **state)
+{
+	static const char *const bad[] = { "=x", "a=", "a", ".a=x", "..=x", "a/b=x", "a b=x", "\xc3\xa4=x" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W(bad[i]), W("p")), -1);
+	assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W("a=x=y"), W("--in"), W("b=x"), W("p")), 0);
+	assert_int_equal(s.n_inputs, 2);
+	assert_string_equal(s.inputs[0].name, "a");
+	assert_string_equal(s.inputs[0].path, "x=y");
+	assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W("a=x"), W("--in"), W("a=y"), W("p")), -1);
+	assert_non_null(strstr(w.text, "twice"));
+}
+
+static void names_are_a_hundred_plain_bytes(void **state)
+{
+	char name[103];
+
+	(void)state;
+	memset(name, 'a', sizeof(name));
+	name[100] = 0;
+	assert_true(box_name_ok(name));
+	name[100] = 'a';
+	name[101] = 0;
+	assert_false(box_name_ok(name));
+	assert_false(box_name_ok(""));
+	assert_false(box_name_ok("."));
+	assert_false(box_name_ok("a\n"));
+	assert_false(box_name_ok("a/b"));
+	assert_true(box_name_ok("-a.B_9"));
+}
+
+static bool has(const struct env *e, const char *word)
+{
+	for (char *const *p = e->words; *p; p++) {
+		if (strncmp(*p, word, strlen(word)) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void the_environment_depends_on_the_limits_alone(void **state)
+{
+	struct box_limits l = { .threads = 4, .deterministic = true };
+	struct env e;
+
+	(void)state;
+	env_build(&e, &l);
+	assert_true(has(&e, "TZ=UTC0") && has(&e, "LANG=C") && has(&e, "HOME=/tmp"));
+	assert_true(has(&e, "OMP_NUM_THREADS=4"));
+	assert_true(has(&e, "GLIBC_TUNABLES=glibc.cpu.hwcaps="));
+	l.deterministic = false;
+	env_build(&e, &l);
+	assert_true(has(&e, "TZ=UTC0"));
+	assert_false(has(&e, "GLIBC_TUNABLES"));
+	assert_false(has(&e, "PYTHONHASHSEED"));
+}
+
+static rlim_t planned(const struct box_limits *l, bool own_users, int which)
+{
+	struct limit_rlimit plan[LIMIT_RLIMITS];
+	size_t n = limit_plan(plan, l, own_users);
+
+	for (size_t i = 0; i < n; i++) {
+		if (plan[i].which == which)
+			return plan[i].hard;
+	}
+	return RLIM_INFINITY;
+}
+
+static void rlimits_follow_the_limits(void **state)
+{
+	struct box_limits l = { 10, 20, 64, 2, 1, 8, 3, true };
+
+	(void)state;
+	assert_int_equal(limit_tasks(&l), 10);
+	assert_int_equal(planned(&l, true, RLIMIT_NPROC), 11);
+	assert_true(planned(&l, false, RLIMIT_NPROC) == RLIM_INFINITY);
+	assert_int_equal(planned(&l, true, RLIMIT_FSIZE), 2 << 20);
+	assert_int_equal(planned(&l, true, RLIMIT_CORE), 0);
+	assert_true(planned(&l, true, RLIMIT_CPU) > 10);
+	assert_true(planned(&l, true, RLIMIT_DATA) > 64 << 20);
+}
+
+static void the_largest_limits_do_not_overflow(void **state)
+{
+	struct box_limits l;
+
+	(void)state;
+#define X(field, flag, usual, most) l.field = most;
+	BOX_LIMIT_TABLE(X)
+#undef X
+	assert_true(planned(&l, true, RLIMIT_AS) > planned(&l, true, RLIMIT_DATA));
+	assert_true(planned(&l, true, RLIMIT_DATA) > (rlim_t)l.memory_mib << 20);
+	assert_true(planned(&l, true, RLIMIT_FSIZE) == (rlim_t)l.disk_mib << 20);
+}
+
+static void use_is_judged_against_every_limit(void **state)
+{
+	const struct box_limits l = { 10, 20, 64, 2, 1, 8, 1, true };
+	struct limit_use u = { 10000000, 64 * 1024, 8, 8 };
+
+	(void)state;
+	assert_int_equal(limit_judge(&u, &l), BOX_REASON_EXITED);
+	u.cpu_us++;
+	assert_int_equal(limit_judge(&u, &l), BOX_REASON_CPU);
+	u.cpu_us = 0;
+	u.memory_kib++;
+	assert_int_equal(limit_judge(&u, &l), BOX_REASON_MEMORY);
+	u.memory_kib = 0;
+	u.tasks++;
+	assert_int_equal(limit_judge(&u, &l), BOX_REASON_PROCESSES);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_those_of_the_table),
+		cmocka_unit_test(every_limit_has_its_flag_and_its_bounds),
+		cmocka_unit_test(a_number_is_nothing_but_digits),
+		cmocka_unit_test(options_end_where_the_program_begins),
+		cmocka_unit_test(help_version_and_check_need_no_program),
+		cmocka_unit_test(what_is_wrong_is_named),
+		cmocka_unit_test(inputs_have_good_and_distinct_names),
+		cmocka_unit_test(names_are_a_hundred_plain_bytes),
+		cmocka_unit_test(the_environment_depends_on_the_limits_alone),
+		cmocka_unit_test(rlimits_follow_the_limits),
+		cmocka_unit_test(the_largest_limits_do_not_overflow),
+		cmocka_unit_test(use_is_judged_against_every_limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
