@@ -376,7 +376,7 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .files = w->ability.files,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
@@ -408,7 +408,7 @@ static void open_agent(struct worker *w)
 
 static int worker_open(struct worker *w, struct err *e)
 {
-	if (lock_dir(w, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
+	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
 	ability_ask(&w->ability, w->conf.sandbox);
 	if (open_stores(w, e) || open_errands(w, e) || open_serve(w, e))
@@ -445,6 +445,7 @@ static void worker_close(struct worker *w)
 	notes_close(&w->notes);
 	home_close(&w->home);
 	key_free(w->key);
+	guard_stop(&w->guard);
 	if (w->lock >= 0)
 		close(w->lock);
 }
@@ -455,7 +456,7 @@ int worker_run(const struct worker_conf *conf, struct err *e)
 	int bad;
 
 	w->conf = *conf;
-	w->lock = -1;
+	w->lock = w->guard.fd = -1;
 	if (geteuid() == 0)
 		log_warn("running as root: an ordinary user is enough, and safer");
 	signal(SIGPIPE, SIG_IGN);

@@ -5,10 +5,9 @@ import json
 import os
 import signal
 import stat
-import subprocess
 import time
 
-from grid import (BIN, Grid, Proc, Skip, compile_static, main, program, run, tls_connect, wait_for)
+from grid import BIN, Grid, Proc, main, program, run, tls_connect, wait_for
 from test_faults import boxes_of, sleeper
 
 
@@ -156,6 +155,20 @@ def test_after_kill_9_it_gives_back_what_it_held():
         g.restart_worker(g.workers[0])
         wait_for("its tasks to run again, long before their leases expire", lambda: boxes_of(g), 20)
         assert not old & set(os.listdir(g.path("w0", "tasks")))
+        g.cli("cancel", job)
+
+
+def test_kill_9_leaves_no_box_behind_a_wrapper_either():
+    with Grid() as g:
+        wrapper = g.path("wrapper.sh")
+        with open(wrapper, "w") as f:
+            f.write('#!/bin/sh\n"%s" "$@"\nexit $?\n' % program("talkoot-sandbox"))
+        os.chmod(wrapper, 0o755)
+        w = g.add_worker(args=("--sandbox", wrapper))
+        job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")
+        wait_for("a box", lambda: boxes_of(g))
+        w.kill()
+        wait_for("no box to be left", lambda: not boxes_of(g), 10)
         g.cli("cancel", job)
 
 
