@@ -41,11 +41,10 @@ static int try_landlock(struct why *w)
 static int try_filter(struct why *w)
 {
 	struct filter_plan plan = { BOX_FILES, true, getpid() };
-	int listener;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return why_sys(w, "no_new_privs");
-	return filter_load(&plan, &listener, w);
+	return filter_load(&plan, w);
 }
 
 static int try_rlimits(struct why *w)

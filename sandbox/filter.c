@@ -3,10 +3,9 @@
  * filter.c: policy.h as a seccomp filter. The only file that knows libseccomp.
  *
  * policy.h is included as rows of a table; a row is taken when it is meant for the plan. The
- * default is EPERM, a foreign architecture (i386, x32) is killed. Calls marked COUNT go to the
- * launcher by user notification: it lets them on or answers EAGAIN. Letting on is safe although the
- * program could change memory meanwhile, for the arguments were tested in registers
- * and the kernel's own limit on tasks stands behind.
+ * default is EPERM, a foreign architecture (i386, x32) is killed. Nothing waits for
+ * user notification: a signal interrupts the wait, and a fork that fails with EINTR, which no
+ * kernel ever gave, breaks shells.
  */
 #include "sandbox/filter.h"
 
@@ -28,9 +27,6 @@
 #endif
 #ifndef MAP_TYPE
 #define MAP_TYPE 0x0f
-#endif
-#ifndef SECCOMP_USER_NOTIF_FLAG_CONTINUE
-#define SECCOMP_USER_NOTIF_FLAG_CONTINUE 1u
 #endif
 
 #define CLONE_THREADLY (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)
@@ -60,8 +56,6 @@ const char filter_policy[] = POLICY_DIGEST;
 #define ALLOW(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ALLOW, 0, { { 0, 0, 0, 0 } } },
 #define WHEN(who, call, reason, ...)                                                               \
 	{ SCMP_SYS(call), who, SCMP_ACT_ALLOW, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
-#define COUNT(who, call, reason, ...)                                                              \
-	{ SCMP_SYS(call), who, SCMP_ACT_NOTIFY, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
 #define NOSYS(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
 
 static const struct row table[] = {
@@ -120,7 +114,7 @@ static int fill(scmp_filter_ctx ctx, const struct filter_plan *plan, struct why 
 	return 0;
 }
 
-int filter_load(const struct filter_plan *plan, int *listener, struct why *w)
+int filter_load(const struct filter_plan *plan, struct why *w)
 {
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int rc;
@@ -132,28 +126,8 @@ int filter_load(const struct filter_plan *plan, int *listener, struct why *w)
 		return -1;
 	}
 	rc = seccomp_load(ctx);
-	if (rc == 0)
-		*listener = seccomp_notify_fd(ctx);
 	seccomp_release(ctx);
 	if (rc)
 		return failed(rc, "loading the filter", w);
 	return 0;
-}
-
-int filter_answer(int listener, bool (*grant)(void *arg), void *arg)
-{
-	struct seccomp_notif ask = { 0 };
-	struct seccomp_notif_resp answer = { 0 };
-	bool yes;
-
-	/* The kernel wants `ask` zeroed. ENOENT: who asked is gone. */
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &ask))
-		return errno == ENOENT || errno == EINTR ? 0 : -1;
-	yes = grant(arg);
-	answer.id = ask.id;
-	answer.flags = yes ? SECCOMP_USER_NOTIF_FLAG_CONTINUE : 0;
-	answer.error = yes ? 0 : -EAGAIN;
-	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer) && errno != ENOENT)
-		return -1;
-	return yes ? 0 : 1;
 }

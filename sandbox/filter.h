@@ -21,16 +21,10 @@ struct filter_plan {
 /* "sha256:…" of policy.h's text, as built. */
 extern const char filter_policy[];
 
-/* Bind the calling process for ever (it needs no_new_privs first). Gives in *listener the
- * descriptor on which the calls marked COUNT ask for leave; it is closed on exec. */
-int filter_load(const struct filter_plan *plan, int *listener, struct why *w);
+/* Bind the calling process for ever (it needs no_new_privs first). */
+int filter_load(const struct filter_plan *plan, struct why *w);
 
 /* For tests: whether the table has a line (of any kind but NOSYS) for system call `nr`. */
 bool filter_lists(const struct filter_plan *plan, int nr);
-
-/* Answer one waiting call on `listener`: `grant` is asked whether one more task may exist. What is
- * refused gets EAGAIN, as from a full process table. Gives 1 when it was refused, 0 when it
- * was let on or went away, -1 when the listener is done. */
-int filter_answer(int listener, bool (*grant)(void *arg), void *arg);
 
 #endif

@@ -6,7 +6,8 @@
  *	cpu        the launcher, every 20 ms over all processes; RLIMIT_CPU behind it
  *	memory     the cgroup where there is one, else the launcher; RLIMIT_DATA far behind it
  *	disk       the size of the tmpfs and RLIMIT_FSIZE (SIGXFSZ)
- *	processes  the launcher before each clone; RLIMIT_NPROC behind it, exact in a user namespace
+ *	processes  the launcher likewise; RLIMIT_NPROC, exact in a user namespace, lets one more be made
+ *	           than may be, so that there is something to see
  * Limits that stand behind are wide on purpose: a program that hits one gets ENOMEM or EAGAIN,
  * which leaves no trace, and would end for a reason nobody could name.
  */
@@ -48,8 +49,8 @@ size_t limit_plan(struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limit
 		{ RLIMIT_NICE, 0, 0 },
 		{ RLIMIT_RTPRIO, 0, 0 },
 		{ RLIMIT_SIGPENDING, 64, 64 },
-		/* last, for it is left out where it would count the user's other processes; + the init */
-		{ RLIMIT_NPROC, (rlim_t)limit_tasks(l) + 1, (rlim_t)limit_tasks(l) + 1 },
+		/* last, for it is left out where it would count the user's other processes; + the init and the one too many */
+		{ RLIMIT_NPROC, (rlim_t)limit_tasks(l) + 2, (rlim_t)limit_tasks(l) + 2 },
 	};
 	size_t n = LEN(all) - (own_users ? 0 : 1);
 

@@ -8,7 +8,6 @@
  *
  *	ALLOW(who, call, reason)           as it is
  *	WHEN(who, call, reason, tests)     only when all tests hold; lines of one call are "or"
- *	COUNT(who, call, reason, tests)    as WHEN, but the launcher counts tasks before each
  *	NOSYS(who, call, reason)           "no such call": the C library then takes the older one
  *
  * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root.
@@ -56,8 +55,8 @@ WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE | MA
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 
 /* threads and signals of one's own */
-COUNT(COMPUTE, clone, "a thread: no process, no namespace, not traced", MASK(0, CLONE_THREADLY | CLONE_NEVER, CLONE_THREADLY))
-COUNT(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
+WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced", MASK(0, CLONE_THREADLY | CLONE_NEVER, CLONE_THREADLY))
+WHEN(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
 NOSYS(BOTH, clone3, "its flags are behind a pointer no filter sees; libraries fall back to clone")
 ALLOW(BOTH, futex, "locks")
 ALLOW(BOTH, set_robust_list, "thread start")
@@ -180,8 +179,8 @@ WHEN(FILES, ioctl, "close-on-exec", IS(1, FIONCLEX))
 WHEN(FILES, ioctl, "non-blocking", IS(1, FIONBIO))
 
 /* processes: of the box, and counted */
-COUNT(FILES, fork, "a process")
-COUNT(FILES, vfork, "a process")
+ALLOW(FILES, fork, "a process")
+ALLOW(FILES, vfork, "a process")
 ALLOW(FILES, execve, "start a program it can see; /in, /out and /tmp are noexec")
 ALLOW(FILES, wait4, "wait for a child")
 ALLOW(FILES, waitid, "wait for a child")

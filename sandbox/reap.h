@@ -6,7 +6,7 @@
  *	launcher                       init                          program
  *	  | -- REAP_GO --------------->| builds the root                |
  *	  | <-- NOTE_READY, work dir --| forks ----------------------->| binds itself
- *	  | <-- NOTE_LISTENER ------------------------------------------| execs (or NOTE_FAILED)
+ *	  | (<-- NOTE_FAILED -------------------------------------------) execs
  *	  | (-- REAP_END, or gone ---->| kills)                         |
  *	  | <-- NOTE_ENDED ------------| reaps all, ends <-------------| ends
  */
@@ -18,7 +18,7 @@
 
 enum { REAP_GO = 'g', REAP_END = 'e' }; /* the launcher's words, a byte each */
 
-enum note_kind { NOTE_READY, NOTE_LISTENER, NOTE_ENDED, NOTE_FAILED };
+enum note_kind { NOTE_READY, NOTE_ENDED, NOTE_FAILED };
 
 struct note {
 	enum note_kind kind;

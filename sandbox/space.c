@@ -24,6 +24,7 @@
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
@@ -103,10 +104,13 @@ static bool try_one(unsigned layers, struct why *w)
 {
 	pid_t pid = space_fork(layers, w);
 
-	if (pid == 0)
-		_exit(0);
+	/* it lives while its maps are written: a dead process's /proc is root's */
+	if (pid == 0 && !prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+		for (;;)
+			pause();
 	if (pid < 0)
 		return false;
+	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return true;
 }

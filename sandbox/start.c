@@ -116,15 +116,8 @@ static int bind_landlock(const struct spec *s, struct why *w)
 static int bind_filter(const struct spec *s, unsigned layers, struct why *w)
 {
 	struct filter_plan f = { s->profile, (layers & BOX_BIT(MOUNTNS)) != 0, getpid() };
-	struct note n = { .kind = NOTE_LISTENER };
-	int listener;
 
-	if (filter_load(&f, &listener, w))
-		return -1;
-	if (note_send(FD_SOCK, &n, listener))
-		return why_sys(w, "handing over the filter's listener");
-	close(listener);
-	return 0;
+	return filter_load(&f, w);
 }
 
 static int bind_all(const struct reap_plan *p, unsigned layers, pid_t init, struct why *w)

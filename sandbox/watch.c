@@ -3,7 +3,6 @@
  * watch.c: see watch.h. One loop over everything that can happen:
  *
  *	the init's notes          it is ready, it failed, it ended
- *	the filter's listener     may there be one more task?
  *	the program's two streams counted and passed on
  *	SIGTERM, SIGINT, SIGHUP   end the box and report
  *	every 20 ms               look what it uses; is its time up?
@@ -14,7 +13,6 @@
  */
 #include "sandbox/watch.h"
 
-#include "sandbox/filter.h"
 #include "sandbox/pour.h"
 #include "sandbox/reap.h"
 #include "sandbox/space.h"
@@ -33,7 +31,7 @@
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
 #define STUCK_US 5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
-enum { AT_SOCK, AT_LISTENER, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
+enum { AT_SOCK, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
 
 struct watch {
 	const struct spec *spec;
@@ -41,7 +39,7 @@ struct watch {
 	struct limit_cgroup *cgroup;
 	struct ending *end;
 	pid_t init;
-	int sock, listener, signals, work; /* -1: none */
+	int sock, signals, work; /* -1: none */
 	struct pour out, err;
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
@@ -204,33 +202,11 @@ static void on_note(struct watch *k)
 	if (n.kind == NOTE_READY) {
 		k->end->layers |= n.layers | BOX_ALWAYS;
 		k->work = fd;
-	} else if (n.kind == NOTE_LISTENER) {
-		k->listener = fd;
 	} else if (n.kind == NOTE_ENDED) {
 		on_ended(k, &n);
 	} else {
 		fail(k, &n.why);
 	}
-}
-
-/* One more task is one more than there are now. */
-static bool grant(void *arg)
-{
-	struct watch *k = arg;
-	struct limit_use u;
-
-	limit_look(&u, k->init, INT64_MAX);
-	return u.tasks < limit_tasks(&k->spec->limits);
-}
-
-static void on_listener(struct watch *k, short revents)
-{
-	int refused = (revents & POLLIN) ? filter_answer(k->listener, grant, k) : -1;
-
-	if (refused == 1)
-		stop_for(k, BOX_REASON_PROCESSES);
-	if (refused < 0) /* POLLHUP: nobody is left who could ask */
-		shut(&k->listener);
 }
 
 static void on_signal(struct watch *k)
@@ -311,7 +287,6 @@ static void turn(struct watch *k)
 {
 	struct pollfd fds[N_AT] = {
 		[AT_SOCK] = { k->sock, POLLIN, 0 },
-		[AT_LISTENER] = { k->listener, POLLIN, 0 },
 		[AT_SIGNALS] = { k->signals, POLLIN, 0 },
 		[AT_OUT] = pour_want(&k->out),
 		[AT_ERR] = pour_want(&k->err),
@@ -323,8 +298,6 @@ static void turn(struct watch *k)
 		memset(fds, 0, sizeof(fds));
 	if (fds[AT_SOCK].revents)
 		on_note(k);
-	if (fds[AT_LISTENER].revents)
-		on_listener(k, fds[AT_LISTENER].revents);
 	if (fds[AT_SIGNALS].revents)
 		on_signal(k);
 	if (fds[AT_OUT].revents)
@@ -380,7 +353,7 @@ void watch_run(struct ending *e, const struct spec *s, const struct given *g, st
 	static struct watch k; /* large */
 
 	k = (struct watch){ .spec = s, .given = g, .cgroup = cgroup, .end = e, .init = -1 };
-	k.sock = k.listener = k.signals = k.work = -1;
+	k.sock = k.signals = k.work = -1;
 	k.out.from = k.err.from = -1;
 	k.output_left = s->limits.max_output_mib * 1048576;
 	e->limit = BOX_REASON_EXITED;
@@ -393,6 +366,5 @@ void watch_run(struct ending *e, const struct spec *s, const struct given *g, st
 		settle(&k);
 	}
 	shut(&k.signals);
-	shut(&k.listener);
 	shut(&k.work);
 }

@@ -336,7 +336,7 @@ def processes(w):
     ended(result, "exited", 0, "exactly the limit")
     result = w.run(*FILES, "--processes", "4", "--", w.use, "processes", "50")
     limited(result, "processes")
-    assert len(result[1].split()) <= 3, result[1]
+    assert len(result[1].split()) <= 4, result[1]
     limited(w.run(*FILES, "--processes", "30", "--wall", "20", "--", w.use, "bomb"), "processes")
     limited(w.run("--processes", "1", "--threads", "2", "--", w.use, "threads", "9"), "processes")
 

@@ -191,7 +191,7 @@ static void rlimits_follow_the_limits(void **state)
 
 	(void)state;
 	assert_int_equal(limit_tasks(&l), 10);
-	assert_int_equal(planned(&l, true, RLIMIT_NPROC), 11);
+	assert_int_equal(planned(&l, true, RLIMIT_NPROC), 12);
 	assert_true(planned(&l, false, RLIMIT_NPROC) == RLIM_INFINITY);
 	assert_int_equal(planned(&l, true, RLIMIT_FSIZE), 2 << 20);
 	assert_int_equal(planned(&l, true, RLIMIT_CORE), 0);
