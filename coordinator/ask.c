@@ -304,7 +304,8 @@ void drop_hold(struct hold *h)
 	c->holds[h->at] = c->holds[--c->n_holds];
 	c->holds[h->at]->at = h->at;
 	h->call->hold = NULL;
-	c->sched.workers[h->worker].hold = NULL;
+	if (c->sched.workers[h->worker].hold == h)
+		c->sched.workers[h->worker].hold = NULL;
 	msg_release(&h->ask);
 	free(h);
 }

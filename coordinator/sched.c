@@ -295,6 +295,7 @@ struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind
 	};
 
 	pace(&s->workers[l.worker], now);
+	s->stirred = true; /* also when nothing new is leasable: this worker may hold one more */
 	remember(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
 }
