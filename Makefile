@@ -35,7 +35,8 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
-IO := $(addprefix common/,loop.c httpd.c httpd_conn.c httpd_guard.c httpd_answer.c fetch.c tus.c)
+IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
+	httpd_route.c httpd_answer.c fetch.c tus.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -106,6 +107,9 @@ $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
 
+# .incbin is not seen by -MMD
+$(B)/obj/coordinator/store.o: coordinator/schema.sql
+
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # --- deps ------------------------------------------------------------------------------------
@@ -163,6 +167,9 @@ build/fuzz/obj/%.o: %.c Makefile
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
+# .incbin is not seen by -MMD
+$(B)/obj/coordinator/store.o: coordinator/schema.sql
+
 -include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: fuzz-programs fuzz-replay
 .SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)

@@ -5,16 +5,19 @@
  * libcurl tells us which sockets to watch and when to wake it; we tell it what happened. Finished
  * transfers are called back outside of libcurl, so a callback may start and cancel others.
  *
+ * When a kept connection turns out to be dead before a byte of the answer came, libcurl sends the
+ * request once more on a new one: so a request may arrive twice, and must bear it (ours do).
+ *
  * Whom we talk to is decided by the pinned key alone: no authority, no name in a certificate. The
  * pin is part of what makes libcurl reuse a connection.
  */
 #include "common/fetch.h"
 #include "common/key.h"
+#include "common/problem.h"
 
 #include <assert.h>
 #include <curl/curl.h>
 #include <event2/event.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -348,48 +351,6 @@ static void header_text(struct fetch *t, const char *name, char *out, size_t roo
 	snprintf(out, room, "%s", s && strlen(s) < room ? s : "");
 }
 
-/* The code that a bare HTTP status stands for. */
-static enum err_code code_of_status(int status)
-{
-	static const struct {
-		int status;
-		enum err_code code;
-	} known[] = {
-		{ 400, ERR_MALFORMED }, { 401, ERR_REFUSED }, { 403, ERR_REFUSED },
-		{ 404, ERR_NOT_FOUND }, { 405, ERR_METHOD },  { 409, ERR_CONFLICT },
-		{ 413, ERR_TOO_BIG },   { 416, ERR_RANGE },   { 429, ERR_RATE },
-		{ 503, ERR_UNREACHABLE }, { 507, ERR_FULL },
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(known); i++)
-		if (known[i].status == status)
-			return known[i].code;
-	return ERR_INTERNAL;
-}
-
-/* Fill a->e from the refusal's problem document; without one, from the status. */
-static void read_problem(struct answer *a, const char *where)
-{
-	static const char urn[] = "urn:talkoot:problem:";
-	json_t *doc = a->body.len ? json_loadb(a->body.data, a->body.len, 0, NULL) : NULL;
-	const char *type = json_string_value(json_object_get(doc, "type"));
-	const char *detail = json_string_value(json_object_get(doc, "detail"));
-	const char *field = json_string_value(json_object_get(doc, "field"));
-	enum err_code code = ERR_NONE;
-
-	if (type && !strncmp(type, urn, strlen(urn)))
-		code = err_by_name(type + strlen(urn));
-	if (code == ERR_NONE)
-		code = code_of_status(a->status);
-	if (detail)
-		err_set(&a->e, code, "%s", detail);
-	else
-		err_set(&a->e, code, "%s answers %d", where, a->status);
-	if (field)
-		snprintf(a->e.field, sizeof(a->e.field), "%s", field);
-	json_decref(doc);
-}
-
 static void read_answer(struct fetch *t)
 {
 	struct answer *a = &t->a;
@@ -406,7 +367,7 @@ static void read_answer(struct fetch *t)
 	header_text(t, "Content-Type", a->type, sizeof(a->type));
 	header_text(t, "Location", a->location, sizeof(a->location));
 	if (status >= 400)
-		read_problem(a, t->where);
+		problem_read(&a->e, a->status, a->body.data, a->body.len, t->where);
 }
 
 static void no_answer(struct fetch *t, CURLcode code)

@@ -28,74 +28,6 @@
 #define BACKLOG 1024
 #define ACCEPT_PAUSE_MS 100 /* when there are no descriptors left */
 
-/* --- routes ------------------------------------------------------------------------------------ */
-/* Whether `path` (encoded) is `pattern`, in which "*" stands for one whole segment. */
-static bool path_matches(const char *pattern, const char *path, char *parts[PARTS_MAX])
-{
-	size_t n = 0;
-
-	while (*pattern && *path) {
-		if (*pattern != '*') {
-			if (*pattern++ != *path++)
-				return false;
-			continue;
-		}
-		size_t len = strcspn(path, "/");
-		if (len == 0 || n == PARTS_MAX)
-			return false;
-		free(parts[n]);
-		parts[n++] = xmemdup(path, len);
-		path += len;
-		pattern++;
-	}
-	while (n < PARTS_MAX) { /* what an earlier pattern left */
-		free(parts[n]);
-		parts[n++] = NULL;
-	}
-	return !*pattern && !*path;
-}
-
-static bool method_matches(const char *want, const char *method, bool head_as_get)
-{
-	return !strcmp(want, method) ||
-		(head_as_get && !strcmp(method, "HEAD") && !strcmp(want, "GET"));
-}
-
-const struct route *route_find(const struct httpd *h, const char *method, const char *path,
-	char *parts[PARTS_MAX], bool *path_known)
-{
-	*path_known = false;
-	for (int head_as_get = 0; head_as_get < 2; head_as_get++)
-		for (size_t i = 0; i < h->spec.n_routes; i++) {
-			const struct route *route = &h->spec.routes[i];
-			bool fits = path_matches(route->path, path, parts);
-
-			*path_known |= fits;
-			if (fits && method_matches(route->method, method, head_as_get))
-				return route;
-		}
-	return NULL;
-}
-
-/* "GET, HEAD, POST": what the path can do. Yours. */
-static char *allowed(const struct httpd *h, const char *path)
-{
-	struct buf b = { 0 };
-	char *parts[PARTS_MAX] = { 0 };
-
-	for (size_t i = 0; i < h->spec.n_routes; i++) {
-		const struct route *route = &h->spec.routes[i];
-
-		if (!path_matches(route->path, path, parts))
-			continue;
-		buf_printf(&b, "%s%s%s", b.len ? ", " : "", route->method,
-			strcmp(route->method, "GET") ? "" : ", HEAD");
-	}
-	for (size_t i = 0; i < PARTS_MAX; i++)
-		free(parts[i]);
-	return buf_take(&b);
-}
-
 /* --- who is meant: against DNS rebinding -------------------------------------------------------- */
 static bool is_loopback_text(const char *host)
 {
@@ -206,7 +138,7 @@ static int prepare(struct req *r, struct err *e)
 		return err_set(e, ERR_REFUSED, "the Host header names another machine");
 	r->route = route_find(h, req_method(r), r->path, r->parts, &known);
 	if (!r->route && known) {
-		auto_free char *allow = allowed(h, r->path);
+		auto_free char *allow = route_methods(h, r->path);
 
 		req_out_header(r, "Allow", allow);
 		return err_set(e, ERR_METHOD, "%s cannot do %s", r->path, req_method(r));

@@ -5,7 +5,7 @@
  * not grow with the file.
  */
 #include "common/httpd_in.h"
-#include "common/log.h"
+#include "common/problem.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -71,33 +71,6 @@ void req_answer(struct req *r, int status, const char *type, const void *bytes, 
 void req_answer_json(struct req *r, int status, const char *text)
 {
 	req_answer(r, status, "application/json", text, strlen(text));
-}
-
-/* `s` between quotes. text_safe() leaves valid UTF-8 without control characters. */
-static void json_text(struct buf *b, const char *s)
-{
-	auto_free char *safe = text_safe(s, strlen(s));
-
-	buf_text(b, "\"");
-	for (const char *c = safe; *c; c++)
-		buf_printf(b, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
-	buf_text(b, "\"");
-}
-
-char *problem_json(const struct err *e)
-{
-	struct buf b = { 0 };
-
-	buf_printf(&b, "{\"type\":\"urn:talkoot:problem:%s\",\"title\":", err_name(e->code));
-	json_text(&b, err_title(e->code));
-	buf_printf(&b, ",\"status\":%d,\"detail\":", err_status(e->code));
-	json_text(&b, e->msg);
-	if (e->field[0]) {
-		buf_text(&b, ",\"field\":");
-		json_text(&b, e->field);
-	}
-	buf_text(&b, "}");
-	return buf_take(&b);
 }
 
 void req_problem(struct req *r, const struct err *e)

@@ -5,6 +5,8 @@
  *	httpd.c         the server: listening, routes, what a handler may ask of a request
  *	httpd_conn.c    connections: caps, deadlines, refusing, farewell
  *	httpd_guard.c   the strict look at the bytes
+ *	httpd_peer.c    how many connections an address has
+ *	httpd_route.c   which handler a path means
  *	httpd_answer.c  answers: whole, as a problem, as a range, streamed
  *
  * A connection and its states:
@@ -111,13 +113,17 @@ void conn_drop_all(struct httpd *h); /* after evhttp_free() */
 void conn_make_room(struct httpd *h); /* the longest idle one goes */
 void conn_close_idle(struct httpd *h);
 
-/* httpd.c */
+/* httpd_peer.c */
+void peer_count(struct conn *c); /* also finds c->address */
+void peer_uncount(struct conn *c);
+
+/* httpd_route.c */
 const struct route *route_find(const struct httpd *h, const char *method, const char *path,
 	char *parts[PARTS_MAX], bool *path_known);
+char *route_methods(const struct httpd *h, const char *path);
+
+/* httpd.c */
 void req_hand(struct req *r); /* to its handler */
 void req_free(struct req *r);
-
-/* httpd_answer.c */
-char *problem_json(const struct err *e); /* yours */
 
 #endif

@@ -33,7 +33,8 @@ void timer_off(struct timer *t);
 bool timer_is_on(const struct timer *t);
 void timer_free(struct timer *t); /* NULL is fine */
 
-/* Call fn when fd may be read (or written); stays on until freed. fd stays yours. */
+/* Call fn when fd may be read (or written); stays on until freed. fd stays yours: close it after
+ * freeing, and never watch two descriptors of one open file (dup). */
 struct watch *watch_read(struct loop *l, int fd, loop_fn *fn, void *arg);
 struct watch *watch_write(struct loop *l, int fd, loop_fn *fn, void *arg);
 void watch_free(struct watch *w);

@@ -61,7 +61,7 @@ static void finish(struct tus *t, const struct err *e)
 static bool may_retry(const struct tus *t, const struct answer *a)
 {
 	return (a->status == 0 && a->e.code == ERR_UNREACHABLE) || a->status == 429 ||
-		a->status >= 500 || (a->status == 409 && a->e.code == ERR_OFFSET) ||
+		(a->status >= 500 && a->e.code != ERR_FULL) || (a->status == 409 && a->e.code == ERR_OFFSET) ||
 		(a->status == 404 && t->location[0]);
 }
 

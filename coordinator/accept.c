@@ -3,8 +3,8 @@
  * accept.c: a job comes in, or is cancelled.
  *
  * A job is taken only when everything it needs is here: its submitter may submit, every blob it
- * names is held, each program is what it says, and somebody could run it. From then on its blobs are
- * public: workers fetch them by digest.
+ * names is held, each program is what it says, and somebody could run it. From then on its blobs
+ * are public: workers fetch them by digest.
  */
 #include "common/log.h"
 #include "coordinator/coord.h"
@@ -23,14 +23,16 @@ bool may_submit(struct coord *c, const struct id *key, struct err *e)
 		return true;
 	id_text(id, key);
 	err_set(e, ERR_REFUSED,
-		"key %s may not submit here; whoever runs this grid may allow it: talkoot-coordinator --data %s allow"
+		"key %s may not submit here; whoever runs this grid may allow it: "
+	        "talkoot-coordinator --data %s allow"
 		" submitter %s",
 		id, c->o.dir, id);
 	return false;
 }
 
-/* --- blobs ------------------------------------------------------------------------------------------ */
-int blob_head(struct coord *c, const struct digest *d, char *out, size_t room, size_t *n, struct err *e)
+/* --- blobs -------------------------------------------------------------------------------- */
+int blob_head(
+	struct coord *c, const struct digest *d, char *out, size_t room, size_t *n, struct err *e)
 {
 	auto_free char *inside = store_blob_bytes(c->store, d, n);
 	int64_t size;
@@ -50,7 +52,8 @@ int blob_head(struct coord *c, const struct digest *d, char *out, size_t room, s
 	return 0;
 }
 
-int blob_whole(struct coord *c, const struct digest *d, char **out, size_t *n, size_t max, struct err *e)
+int blob_whole(
+	struct coord *c, const struct digest *d, char **out, size_t *n, size_t max, struct err *e)
 {
 	*out = store_blob_bytes(c->store, d, n);
 	return *out ? 0 : blob_read(c->blobs, d, out, n, max, e);
@@ -70,12 +73,14 @@ static int is_here(void *arg, const struct blob *b, const char *what)
 
 	digest_text(text, &b->digest);
 	if (!store_holds(k->c->store, k->author, &b->digest, &size)) {
-		err_set(k->e, ERR_MISSING_BLOB, "%s: %s is not here yet; upload it first", what, text);
+		err_set(k->e, ERR_MISSING_BLOB, "%s: %s is not here yet; upload it first", what,
+			text);
 		snprintf(k->e->field, sizeof(k->e->field), "%s", what);
 		return -1;
 	}
 	if (size != b->size)
-		return err_field(k->e, what, "%s has %lld bytes, not %lld", text, (long long)size, (long long)b->size);
+		return err_field(k->e, what, "%s has %lld bytes, not %lld", text, (long long)size,
+			(long long)b->size);
 	return 0;
 }
 
@@ -88,7 +93,7 @@ static int publish(void *arg, const struct blob *b, const char *what)
 	return 0;
 }
 
-/* --- a job ------------------------------------------------------------------------------------------- */
+/* --- a job -------------------------------------------------------------------------------- */
 static int check_program(struct coord *c, const struct job_program *p, struct err *e)
 {
 	char head[ELF_HEAD], platform[40] = "";
@@ -100,19 +105,22 @@ static int check_program(struct coord *c, const struct job_program *p, struct er
 	case ELF_STATIC:
 		if (strcmp(platform, p->platform) == 0)
 			return 0;
-		return err_set(e, ERR_PROGRAM, "%s is for %s, not for %s", p->name, platform, p->platform);
+		return err_set(
+			e, ERR_PROGRAM, "%s is for %s, not for %s", p->name, platform, p->platform);
 	case ELF_DYNAMIC:
-		return err_set(e, ERR_PROGRAM, "%s is dynamically linked; without an image only static programs run",
+		return err_set(e, ERR_PROGRAM,
+			"%s is dynamically linked; without an image only static programs run",
 			p->name);
 	case ELF_SCRIPT:
-		return err_set(e, ERR_PROGRAM, "%s is a script; without an image only static programs run", p->name);
+		return err_set(e, ERR_PROGRAM,
+			"%s is a script; without an image only static programs run", p->name);
 	default:
 		return err_set(e, ERR_PROGRAM, "%s is no program for %s", p->name, p->platform);
 	}
 }
 
-static int check_list(struct checking *k, const struct job *job, int (*fn)(void *, const struct blob *, const char *),
-	struct err *e)
+static int check_list(struct checking *k, const struct job *job,
+	int (*fn)(void *, const struct blob *, const char *), struct err *e)
 {
 	auto_free char *list = NULL;
 	size_t n;
@@ -137,7 +145,8 @@ static int check_demands(struct coord *c, const struct job *job, struct err *e)
 	if (!any || sched_anyone_can(&c->sched, &needs))
 		return 0;
 	return err_set(e, ERR_TOO_DEMANDING,
-		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, the platform and the"
+		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, "
+	        "the platform and the"
 		" profile that the job asks for",
 		(long long)job->memory_mib, (long long)job->disk_mib, (long long)job->threads);
 }
@@ -149,7 +158,8 @@ static int check_job(struct coord *c, const struct job *job, struct err *e)
 	if (!may_submit(c, &job->submitter, e))
 		return -1;
 	if (c->sched.active >= JOBS_ACTIVE_MAX)
-		return err_set(e, ERR_RATE, "%d jobs are active, which is the most", JOBS_ACTIVE_MAX);
+		return err_set(
+			e, ERR_RATE, "%d jobs are active, which is the most", JOBS_ACTIVE_MAX);
 	if (job_each_blob(job, is_here, &k) || check_list(&k, job, is_here, e))
 		return -1;
 	for (size_t i = 0; i < job->n_programs; i++)
@@ -189,7 +199,8 @@ void handle_job(struct call *call, struct msg *m)
 		reply_error(call, &e);
 		return;
 	}
-	/* Ed25519 is deterministic, so another envelope of the same payload comes from another signer */
+	/* Ed25519 is deterministic, so another envelope of the same payload comes from another
+	 * signer */
 	if (store_job(c->store, &job->id, &row))
 		err_set(&e, ERR_CONFLICT, "this job is here already, in another envelope");
 	else if (!check_job(c, job, &e)) {
@@ -201,7 +212,7 @@ void handle_job(struct call *call, struct msg *m)
 	free(job);
 }
 
-/* --- the end of a job ------------------------------------------------------------------------------------ */
+/* --- the end of a job --------------------------------------------------------------------- */
 int cancel_job(struct coord *c, const struct digest *id, const char *why, struct err *e)
 {
 	struct job_row row;
@@ -232,7 +243,8 @@ void handle_cancel(struct call *call, struct msg *m)
 	digest_from_hex(&id, jtext(m->body, "job"));
 	if (!store_job(c->store, &id, &row))
 		err_set(&e, ERR_UNKNOWN_JOB, "no such job");
-	else if (!id_equal(&row.submitter, &m->author) && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
+	else if (!id_equal(&row.submitter, &m->author) &&
+		 !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
 		err_set(&e, ERR_REFUSED, "only its submitter or an admin may cancel a job");
 	else if (!cancel_job(c, &id, "by its submitter", &e)) {
 		char *ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));

@@ -2,9 +2,9 @@
  *
  * admin.c: allow, disallow, list, cancel, ban, unban, drain.
  *
- * On the socket a request is one line of words, the answer is a line with the exit code and then text;
- * who may open the socket is who may read DIR. A command is a call like any other: it is answered
- * when it is durable.
+ * On the socket a request is one line of words, the answer is a line with the exit code and then
+ * text; who may open the socket is who may read DIR. A command is a call like any other: it is
+ * answered when it is durable.
  */
 #include "coordinator/admin.h"
 #include "common/log.h"
@@ -23,7 +23,7 @@
 #define CONNS_MAX 16
 #define ANSWER_MAX (64 * MIB)
 
-/* --- the commands -------------------------------------------------------------------------------------- */
+/* --- the commands ------------------------------------------------------------------------- */
 typedef int command_fn(struct coord *c, const char *const *word, struct buf *out, struct err *e);
 
 static int find_key(struct coord *c, const char *text, struct id *id, struct err *e)
@@ -44,7 +44,8 @@ static int allow(struct coord *c, const char *const *word, struct buf *out, stru
 	struct id id;
 
 	if (strcmp(word[1], "submitter") != 0)
-		return err_set(e, ERR_USAGE, "%s what? It is: %s submitter KEYID", word[0], word[0]);
+		return err_set(
+			e, ERR_USAGE, "%s what? It is: %s submitter KEYID", word[0], word[0]);
 	if (find_key(c, word[2], &id, e))
 		return -1;
 	store_allow(c->store, &id, allowed);
@@ -90,7 +91,9 @@ static int list(struct coord *c, const char *const *word, struct buf *out, struc
 
 		id_text(hex, &w->id);
 		buf_printf(out, "worker %s %s\n", hex,
-			w->banned ? "banned" : worker_online(w, coord_now(c)) ? "online" : "offline");
+			w->banned                        ? "banned"
+			: worker_online(w, coord_now(c)) ? "online"
+							 : "offline");
 	}
 	list_jobs(c, out);
 	return 0;
@@ -104,12 +107,14 @@ static int cancel(struct coord *c, const char *const *word, struct buf *out, str
 
 	if (!digest_from_hex(&d, word[1])) {
 		if (!id_is_prefix(word[1]))
-			return err_set(e, ERR_USAGE, "\"%s\" is no job id, nor 8 or more digits of one", word[1]);
+			return err_set(e, ERR_USAGE,
+				"\"%s\" is no job id, nor 8 or more digits of one", word[1]);
 		n = store_match(c->store, ID_JOB, word[1], &id);
 		memcpy(d.b, id.b, sizeof(d.b));
 	}
 	if (n != 1)
-		return err_set(e, ERR_UNKNOWN_JOB, n ? "more than one job's id begins with %s" : "no job's id begins with %s",
+		return err_set(e, ERR_UNKNOWN_JOB,
+			n ? "more than one job's id begins with %s" : "no job's id begins with %s",
 			word[1]);
 	if (cancel_job(c, &d, "by the admin", e))
 		return -1;
@@ -129,13 +134,14 @@ static int drain(struct coord *c, const char *const *word, struct buf *out, stru
 {
 	(void)word, (void)e;
 	c->draining = true;
-	buf_printf(out, "draining: no new leases until the next start; %zu are live\n", c->sched.live);
+	buf_printf(
+		out, "draining: no new leases until the next start; %zu are live\n", c->sched.live);
 	return 0;
 }
 
 static const struct command {
 	const char *name;
-	size_t words; /* with its name */
+	size_t words;    /* with its name */
 	command_fn *run; /* NULL: belongs to a later version */
 	const char *usage;
 } commands[] = {
@@ -160,7 +166,8 @@ static const struct command *find(const char *const *word, size_t n, struct err 
 		if (strcmp(word[0], k->name) != 0)
 			continue;
 		if (!k->run)
-			err_set(e, ERR_USAGE, "%s: %s are not part of this version yet", k->name, k->usage);
+			err_set(e, ERR_USAGE, "%s: %s are not part of this version yet", k->name,
+				k->usage);
 		else if (n != k->words)
 			err_set(e, ERR_USAGE, "it is: %s", k->usage);
 		else
@@ -192,7 +199,7 @@ static void run_command(struct call *call, const char *const *word, size_t n)
 	reply_text(call, 200, "text/plain", buf_take(&out), len);
 }
 
-/* --- the socket, serving ----------------------------------------------------------------------------------- */
+/* --- the socket, serving ------------------------------------------------------------------ */
 struct conn {
 	struct admin *a;
 	int fd;
@@ -245,7 +252,8 @@ static void obey(struct conn *k)
 	size_t n = 0;
 	char *save = NULL;
 
-	for (char *w = strtok_r(k->line, " \n", &save); w && n <= WORDS_MAX; w = strtok_r(NULL, " \n", &save))
+	for (char *w = strtok_r(k->line, " \n", &save); w && n <= WORDS_MAX;
+		w = strtok_r(NULL, " \n", &save))
 		word[n++] = w;
 	k->asked = true;
 	watch_free(k->watch);
@@ -311,7 +319,8 @@ static int listen_in(struct admin *a, const char *dir, struct err *e)
 	unlink(a->path); /* DIR is locked: nobody else listens there */
 	mode_t mask = umask(0177);
 	a->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int bad = a->fd < 0 || bind(a->fd, (const struct sockaddr *)&sa, sizeof(sa)) || listen(a->fd, CONNS_MAX);
+	int bad = a->fd < 0 || bind(a->fd, (const struct sockaddr *)&sa, sizeof(sa)) ||
+	          listen(a->fd, CONNS_MAX);
 	umask(mask);
 	return bad ? err_sys(e, "listening on %s", a->path) : 0;
 }
@@ -320,7 +329,9 @@ int admin_new(struct admin **out, struct loop *l, struct coord *c, struct err *e
 {
 	struct admin *a = xcalloc(1, sizeof(*a));
 
-	*a = (struct admin){ .c = c, .loop = l, .fd = -1, .path = xprintf("%s/admin.sock", c->o.dir) };
+	*a = (struct admin){
+		.c = c, .loop = l, .fd = -1, .path = xprintf("%s/admin.sock", c->o.dir)
+	};
 	for (size_t i = 0; i < CONNS_MAX; i++)
 		a->conns[i] = (struct conn){ .a = a, .fd = -1 };
 	if (listen_in(a, c->o.dir, e)) {
@@ -348,7 +359,7 @@ void admin_free(struct admin *a)
 	free(a);
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------- */
+/* --- asking ------------------------------------------------------------------------------- */
 static int say(int code, const char *text)
 {
 	if (code == 0)
@@ -368,7 +379,8 @@ static int by_socket(const char *dir, const struct texts *words)
 	char *rest;
 	struct err e;
 
-	if (fd < 0 || address(&sa, dir, &dirfd, &e) || connect(fd, (const struct sockaddr *)&sa, sizeof(sa)))
+	if (fd < 0 || address(&sa, dir, &dirfd, &e) ||
+		connect(fd, (const struct sockaddr *)&sa, sizeof(sa)))
 		return -1;
 	for (size_t i = 0; i < words->n; i++)
 		buf_printf(&b, "%s%s", words->at[i], i + 1 < words->n ? " " : "\n");

@@ -18,7 +18,8 @@ void admin_free(struct admin *a);
 
 /* Check the words of a command without doing anything: ERR_USAGE. */
 int admin_check(const struct texts *words, struct err *e);
-/* Do it: through the socket, or, when nobody serves, here. Gives the exit code; prints what it has to say. */
+/* Do it: through the socket, or, when nobody serves, here. Gives the exit code; prints what it has
+ * to say. */
 int admin_run(const struct coord_options *o, const struct texts *words);
 
 #endif

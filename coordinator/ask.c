@@ -13,11 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVE_STEP 256  /* waiting asks tried in one turn */
+#define SERVE_STEP 256     /* waiting asks tried in one turn */
 #define SEEN_STEP_MS 30000 /* how stale a worker's row may be */
 #define BUSY_ASKS_PER_S 1000.0
 
-/* --- who asks ------------------------------------------------------------------------------------------- */
+/* --- who asks ----------------------------------------------------------------------------- */
 static bool same_request(struct call *call, const struct msg *m, enum asker who)
 {
 	struct last_request last;
@@ -28,7 +28,8 @@ static bool same_request(struct call *call, const struct msg *m, enum asker who)
 	if (last.seq >= m->seq && digest_equal(&last.asked, &m->sealed.digest)) {
 		reply_json(call, 200, TAKE(last.answer));
 	} else if (last.seq >= m->seq) {
-		err_set(&e, ERR_OLD_SEQ, "the last seq known of this author is %lld", (long long)last.seq);
+		err_set(&e, ERR_OLD_SEQ, "the last seq known of this author is %lld",
+			(long long)last.seq);
 		reply_error(call, &e);
 	} else {
 		over = false;
@@ -39,13 +40,14 @@ static bool same_request(struct call *call, const struct msg *m, enum asker who)
 
 static unsigned profiles_of(const json_t *ask)
 {
-	static const char *const names[] = { [PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files",
-		[PROFILE_IMAGE] = "image" };
+	static const char *const names[] = {
+		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
+	};
 	unsigned bits = 0;
 	json_t *p;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "profiles"), i, p)
+	json_array_foreach (json_object_get(ask, "profiles"), i, p)
 		for (size_t k = 0; k < ARRAY_LEN(names); k++)
 			if (!strcmp(json_string_value(p), names[k]))
 				bits |= 1u << k;
@@ -71,10 +73,11 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	w->voter.net = network_of(address);
 	w->has_asked = true;
 	bool stale = now - w->seen_ms > SEEN_STEP_MS || w->voter.net != was.voter.net ||
-		     w->slots != was.slots || w->cpus != was.cpus || w->memory_mib != was.memory_mib ||
-		     w->disk_mib != was.disk_mib || w->profiles != was.profiles ||
-		     strcmp(w->platform, was.platform) != 0 || strcmp(w->address, was.address) != 0 ||
-		     strcmp(w->agent, was.agent) != 0 || strcmp(w->platform_class, was.platform_class) != 0;
+	             w->slots != was.slots || w->cpus != was.cpus ||
+	             w->memory_mib != was.memory_mib || w->disk_mib != was.disk_mib ||
+	             w->profiles != was.profiles || strcmp(w->platform, was.platform) != 0 ||
+	             strcmp(w->address, was.address) != 0 || strcmp(w->agent, was.agent) != 0 ||
+	             strcmp(w->platform_class, was.platform_class) != 0;
 	w->seen_ms = now;
 	return stale;
 }
@@ -87,7 +90,8 @@ static bool refused(struct coord *c, const struct msg *m, uint32_t at, struct er
 	if (at != NOBODY && c->sched.workers[at].banned)
 		err_set(e, ERR_BANNED, "worker %s is banned", id);
 	else if (!c->o.work_open && (at == NOBODY || !c->sched.workers[at].admitted))
-		err_set(e, ERR_REFUSED, "this grid takes only invited workers, and %s was not invited", id);
+		err_set(e, ERR_REFUSED,
+			"this grid takes only invited workers, and %s was not invited", id);
 	else if (at == NOBODY && c->sched.n_workers >= WORKERS_MAX)
 		err_set(e, ERR_RATE, "this grid knows as many workers as it can");
 	else
@@ -113,7 +117,7 @@ static uint32_t meet(struct coord *c, const struct msg *m, uint32_t at, const ch
 	return at;
 }
 
-/* --- what it holds ----------------------------------------------------------------------------------------- */
+/* --- what it holds ------------------------------------------------------------------------ */
 static uint32_t its_lease(const struct coord *c, uint32_t worker, const char *hex)
 {
 	unsigned char id[LEASE_ID_BYTES];
@@ -129,7 +133,7 @@ static void take_back(struct coord *c, uint32_t worker, const json_t *ask)
 	json_t *r;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "returned"), i, r) {
+	json_array_foreach (json_object_get(ask, "returned"), i, r) {
 		uint32_t at = its_lease(c, worker, jtext(r, "lease"));
 
 		if (at == NOBODY)
@@ -148,7 +152,9 @@ static const char *why_ended(struct coord *c, uint32_t worker, const char *hex)
 	if (!hex_decode(id, sizeof(id), hex) || !store_lease(c->store, id, &row) ||
 		row.worker != c->sched.workers[worker].row)
 		return "unknown";
-	return !strcmp(row.state, "expired") ? "expired" : !strcmp(row.state, "cancelled") ? "cancelled" : "unknown";
+	return !strcmp(row.state, "expired")     ? "expired"
+	       : !strcmp(row.state, "cancelled") ? "cancelled"
+	                                         : "unknown";
 }
 
 static bool any_ended(const struct coord *c, uint32_t worker, const json_t *ask)
@@ -156,7 +162,7 @@ static bool any_ended(const struct coord *c, uint32_t worker, const json_t *ask)
 	json_t *h;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "held"), i, h)
+	json_array_foreach (json_object_get(ask, "held"), i, h)
 		if (its_lease(c, worker, json_string_value(h)) == NOBODY)
 			return true;
 	return false;
@@ -167,12 +173,13 @@ static void renew(struct coord *c, uint32_t worker, const json_t *ask, json_t *a
 	json_t *renewed = json_array(), *ended = json_array(), *h;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "held"), i, h) {
+	json_array_foreach (json_object_get(ask, "held"), i, h) {
 		const char *hex = json_string_value(h);
 		uint32_t at = its_lease(c, worker, hex);
 
 		if (at == NOBODY) {
-			json_array_append_new(ended, json_pack("{s:s,s:s}", "lease", hex, "why", why_ended(c, worker, hex)));
+			json_array_append_new(ended, json_pack("{s:s,s:s}", "lease", hex, "why",
+							     why_ended(c, worker, hex)));
 			continue;
 		}
 		sched_renew(&c->sched, at, now);
@@ -187,7 +194,7 @@ static void renew(struct coord *c, uint32_t worker, const json_t *ask, json_t *a
 	}
 }
 
-/* --- the answer ------------------------------------------------------------------------------------------------ */
+/* --- the answer --------------------------------------------------------------------------- */
 static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_t now)
 {
 	const struct lease *first = &c->sched.leases[at[0]];
@@ -203,20 +210,22 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		char id[2 * LEASE_ID_BYTES + 1];
 
 		hex_encode(id, l->id, LEASE_ID_BYTES);
-		json_array_append_new(list, json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index,
-			"ttl_ms", (json_int_t)LEASE_TERM_MS));
+		json_array_append_new(
+			list, json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index,
+				      "ttl_ms", (json_int_t)LEASE_TERM_MS));
 	}
 	json_object_set_new(m, "leases", list);
 	json_object_set_new(m, "now", json_integer(now));
 	return seal_ours(c, m);
 }
 
-/* Ask again after this: soon while there is work, later the busier the coordinator is. */
-static int64_t next_ms(const struct coord *c, size_t given, int64_t now)
+/* Ask again after this: at once while there is work, after a pause when there was none and the ask
+ * did not wait either, and later the busier the coordinator is. */
+static int64_t next_ms(const struct coord *c, const struct hold *h, size_t given, int64_t now)
 {
 	double load = 1.0 + meter_rate(&c->asks, now) / BUSY_ASKS_PER_S;
 
-	return (int64_t)((given ? 50 : 250) * load * load);
+	return (int64_t)((given || h->waited ? 10 : 250) * load * load);
 }
 
 /* Leases are sorted by job: one message for each job. */
@@ -225,7 +234,8 @@ static char *leases_text(struct coord *c, const uint32_t *at, size_t n, int64_t 
 	struct buf b = { 0 };
 
 	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i + 1; end < n && c->sched.leases[at[end]].job == c->sched.leases[at[i]].job;)
+		for (end = i + 1;
+			end < n && c->sched.leases[at[end]].job == c->sched.leases[at[i]].job;)
 			end++;
 		auto_free char *line = lease_message(c, at + i, end - i, now);
 		buf_printf(&b, "%s%s", i ? "," : "", line);
@@ -239,16 +249,18 @@ static void answer(struct coord *c, struct hold *h, const uint32_t *at, size_t n
 	struct call *call = h->call;
 
 	renew(c, h->worker, h->ask.body, ack, now);
-	json_object_set_new(ack, "next_ms", json_integer(next_ms(c, n, now)));
+	json_object_set_new(ack, "next_ms", json_integer(next_ms(c, h, n, now)));
 	for (size_t i = 0; i < n; i++) {
 		const struct lease *l = &c->sched.leases[at[i]];
 
-		store_add_lease(c->store, l, c->sched.jobs[l->job].row, c->sched.workers[h->worker].row, now);
+		store_add_lease(c->store, l, c->sched.jobs[l->job].row,
+			c->sched.workers[h->worker].row, now);
 	}
 	auto_free char *line = seal_ours(c, ack);
 	auto_free char *leases = leases_text(c, at, n, now);
 	char *text = xprintf("{\"ack\":%s,\"leases\":[%s]}", line, leases);
-	store_answered(c->store, ASKER_WORKER, &h->ask.author, h->ask.seq, &h->ask.sealed.digest, text);
+	store_answered(
+		c->store, ASKER_WORKER, &h->ask.author, h->ask.seq, &h->ask.sealed.digest, text);
 	drop_hold(h);
 	reply_json(call, 200, text);
 }
@@ -265,7 +277,9 @@ static bool try_answer(struct coord *c, struct hold *h, int64_t now)
 	uint32_t at[LEASES_PER_ASK];
 	size_t n = 0, want = (size_t)jint(ask, "want", 0);
 
-	if (want > 0 && c->sched.workers[h->worker].state == RUN && !c->draining)
+	const struct worker *w = &c->sched.workers[h->worker];
+
+	if (want > 0 && w->state == RUN && !w->banned && !c->draining)
 		n = sched_lease(&c->sched, h->worker, want, now, at, draw_id);
 	if (n == 0 && !h->now && now < h->until_ms)
 		return false;
@@ -273,7 +287,7 @@ static bool try_answer(struct coord *c, struct hold *h, int64_t now)
 	return true;
 }
 
-/* --- waiting ------------------------------------------------------------------------------------------------------ */
+/* --- waiting ------------------------------------------------------------------------------ */
 static void add_hold(struct coord *c, struct hold *h)
 {
 	array_room(&c->holds, &c->holds_room, c->n_holds, sizeof(struct hold *));
@@ -290,7 +304,8 @@ void drop_hold(struct hold *h)
 	c->holds[h->at] = c->holds[--c->n_holds];
 	c->holds[h->at]->at = h->at;
 	h->call->hold = NULL;
-	c->sched.workers[h->worker].hold = NULL;
+	if (c->sched.workers[h->worker].hold == h)
+		c->sched.workers[h->worker].hold = NULL;
 	msg_release(&h->ask);
 	free(h);
 }
@@ -341,7 +356,7 @@ int64_t coord_due_in(const struct coord *c)
 	return due <= now ? 1 : due - now < 60000 ? due - now : 60000;
 }
 
-/* --- the ask itself ------------------------------------------------------------------------------------------------- */
+/* --- the ask itself ----------------------------------------------------------------------- */
 void handle_ask(struct call *call, struct msg *m, const char *address)
 {
 	struct coord *c = call->c;
@@ -369,9 +384,10 @@ void handle_ask(struct call *call, struct msg *m, const char *address)
 	struct hold *h = xcalloc(1, sizeof(*h));
 	wait = jint(m->body, "wait_ms", 0);
 	*h = (struct hold){ .call = call, .ask = *m, .worker = at, .until_ms = now + wait };
-	h->now = wait == 0 || jint(m->body, "want", 0) == 0 || any_ended(c, at, m->body) || c->n_holds >= HOLDS_MAX;
+	h->now = wait == 0 || any_ended(c, at, m->body) || c->n_holds >= HOLDS_MAX;
 	add_hold(c, h);
 	if (!try_answer(c, h, now)) {
+		h->waited = true;
 		renew(c, at, h->ask.body, NULL, now);
 		c->want_turn(c->want_turn_arg); /* its deadline is to be watched */
 	}

@@ -24,7 +24,7 @@ int64_t coord_now(const struct coord *c)
 	return c->time_base + clock_mono_ms() - c->mono_base;
 }
 
-/* --- meters ----------------------------------------------------------------------------------------- */
+/* --- meters ------------------------------------------------------------------------------- */
 void meter_add(struct meter *m, int64_t now, int64_t n)
 {
 	int64_t s = now / 1000;
@@ -47,7 +47,7 @@ double meter_rate(const struct meter *m, int64_t now)
 	return (double)sum / METER_S;
 }
 
-/* --- calls and replies -------------------------------------------------------------------------------- */
+/* --- calls and replies -------------------------------------------------------------------- */
 struct call *coord_call(struct coord *c, reply_fn *fn, void *arg)
 {
 	struct call *call = xcalloc(1, sizeof(*call));
@@ -123,7 +123,7 @@ static void send_replies(struct coord *c, const struct err *failed)
 	}
 }
 
-/* --- what we sign ---------------------------------------------------------------------------------------- */
+/* --- what we sign ------------------------------------------------------------------------- */
 char *seal_ours(struct coord *c, json_t *payload)
 {
 	struct err e;
@@ -163,7 +163,7 @@ bool replied_before(struct call *call, const struct digest *line)
 	return true;
 }
 
-/* --- a message ----------------------------------------------------------------------------------------------- */
+/* --- a message ---------------------------------------------------------------------------- */
 static void dispatch(struct call *call, struct msg *m, const json_t *blobs, const char *address)
 {
 	struct err e;
@@ -191,8 +191,8 @@ static void dispatch(struct call *call, struct msg *m, const json_t *blobs, cons
 	msg_release(m);
 }
 
-static void open_and_dispatch(struct call *call, const char *line, size_t n, const json_t *blobs,
-	const char *address)
+static void open_and_dispatch(
+	struct call *call, const char *line, size_t n, const json_t *blobs, const char *address)
 {
 	struct coord *c = call->c;
 	struct digest d = digest_of(line, n);
@@ -266,7 +266,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 	open_and_dispatch(call, line, strlen(line), blobs, address);
 }
 
-/* --- the turn ---------------------------------------------------------------------------------------------------- */
+/* --- the turn ----------------------------------------------------------------------------- */
 static void expire(struct coord *c, int64_t now)
 {
 	uint32_t at;
@@ -339,7 +339,7 @@ void coord_turn(struct coord *c)
 		c->want_turn(c->want_turn_arg);
 }
 
-/* --- opening --------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------ */
 static void nobody_cares(void *arg)
 {
 	(void)arg;
@@ -374,8 +374,12 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	c->o = *o;
 	c->answered_end = &c->answered;
 	c->want_turn = nobody_cares;
-	c->authors = (struct rate){ .seed = random_seed(), .per_s = AUTHOR_RATE, .burst = 2 * AUTHOR_RATE };
-	c->garbage = (struct rate){ .seed = random_seed(), .per_s = GARBAGE_RATE, .burst = 4 * GARBAGE_RATE };
+	c->authors = (struct rate){
+		.seed = random_seed(), .per_s = AUTHOR_RATE, .burst = 2 * AUTHOR_RATE
+	};
+	c->garbage = (struct rate){
+		.seed = random_seed(), .per_s = GARBAGE_RATE, .burst = 4 * GARBAGE_RATE
+	};
 	if (make_dirs(o->dir, 0700, e) || store_open(&c->store, o->dir, e) || open_key(c, e) ||
 		blobs_open(&c->blobs, blobs, o->blobs_max, e)) {
 		coord_close(c);
@@ -397,10 +401,14 @@ int coord_publish(struct coord *c, const struct endpoint *at, struct err *e)
 	int64_t serial = store_meta(c->store, "serial") + 1, now = coord_now(c);
 	struct grid *g = &c->grid;
 
-	*g = (struct grid){ .id = c->id, .serial = serial, .expires_ms = now + 3650 * (int64_t)86400000,
-		.n_keys = 1, .n_addresses = 1, .addresses = { *at } };
-	g->keys[0] = (struct grid_key){ c->id, ROLE_COORDINATOR | ROLE_LOG | ROLE_ARBITER | ROLE_ADMIN, 0,
-		g->expires_ms };
+	*g = (struct grid){ .id = c->id,
+		.serial = serial,
+		.expires_ms = now + 3650 * (int64_t)86400000,
+		.n_keys = 1,
+		.n_addresses = 1,
+		.addresses = { *at } };
+	g->keys[0] = (struct grid_key){ c->id,
+		ROLE_COORDINATOR | ROLE_LOG | ROLE_ARBITER | ROLE_ADMIN, 0, g->expires_ms };
 	snprintf(g->name, sizeof(g->name), "%s", c->o.name);
 	snprintf(g->about, sizeof(g->about), "%s", c->o.about);
 	snprintf(g->contact, sizeof(g->contact), "%s", c->o.contact);

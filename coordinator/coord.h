@@ -3,9 +3,10 @@
  * coord.h: the coordinator as one machine: a message in, a decision, facts written, an answer out.
  *
  * Everything that happens in one turn of the loop is one transaction. A handler never answers at
- * once: it leaves a reply, and coord_turn() sends the replies after the commit. So what is acknowledged is
- * durable, and what could not be made durable is not believed either: the state in memory is
- * rebuilt from the store. There is no socket in here: routes.c speaks HTTP, tests call directly.
+ * once: it leaves a reply, and coord_turn() sends the replies after the commit. So what is
+ * acknowledged is durable, and what could not be made durable is not believed either: the state in
+ * memory is rebuilt from the store. There is no socket in here: routes.c speaks HTTP, tests call
+ * directly.
  */
 #ifndef COORDINATOR_COORD_H
 #define COORDINATOR_COORD_H
@@ -39,8 +40,8 @@ struct reply {
 	const char *type; /* a literal; NULL: no body */
 	char *body;
 	size_t n;
-	bool ranged;      /* Range is honoured */
-	int fd;           /* -1: none */
+	bool ranged; /* Range is honoured */
+	int fd;      /* -1: none */
 	int64_t size;
 	char etag[DIGEST_TEXT + 3];
 	char location[90];
@@ -53,7 +54,8 @@ typedef void reply_fn(void *arg, struct reply *r); /* r is borrowed; set fd to -
 struct coord;
 struct hold;
 
-/* Somebody waits for an answer. Made by coord_call(), freed after fn was called or by coord_gone(). */
+/* Somebody waits for an answer. Made by coord_call(), freed after fn was called or by coord_gone().
+ */
 struct call {
 	struct coord *c;
 	reply_fn *fn; /* NULL: gone */
@@ -99,8 +101,8 @@ struct coord {
 	struct decided *decided;
 	size_t n_decided, decided_room;
 	struct uploads *uploads;
-	bool draining, more;  /* more: the next turn has work waiting */
-	bool failed;          /* the last commit did; try gently */
+	bool draining, more; /* more: the next turn has work waiting */
+	bool failed;         /* the last commit did; try gently */
 	int64_t retry_ms;
 	struct counts counts;
 	struct rate authors, garbage;
@@ -127,20 +129,21 @@ void coord_gone(struct call *call);
 /* A message has arrived for `call`; address as the coordinator sees it. */
 void coord_message(struct call *call, const char *bytes, size_t n, const char *address);
 
-/* --- leaving a reply ---------------------------------------------------------------------------- */
-void reply_text(struct call *call, int status, const char *type, char *body, size_t n); /* takes body */
-void reply_json(struct call *call, int status, char *text);                             /* takes text */
+/* --- leaving a reply ---------------------------------------------------------------------- */
+void reply_text(
+	struct call *call, int status, const char *type, char *body, size_t n); /* takes body */
+void reply_json(struct call *call, int status, char *text);                     /* takes text */
 void reply_error(struct call *call, const struct err *e);
 
-/* --- load.c: the state in memory, from the store ------------------------------------------------------ */
+/* --- load.c: the state in memory, from the store ------------------------------------------ */
 int coord_load(struct coord *c, struct err *e);
 void coord_unload(struct coord *c);
 
-/* --- for the handlers: each leaves its reply ------------------------------------------------------ */
-void handle_ask(struct call *call, struct msg *m, const char *address);   /* ask.c; takes *m */
-void handle_job(struct call *call, struct msg *m);                        /* accept.c */
+/* --- for the handlers: each leaves its reply ---------------------------------------------- */
+void handle_ask(struct call *call, struct msg *m, const char *address); /* ask.c; takes *m */
+void handle_job(struct call *call, struct msg *m);                      /* accept.c */
 void handle_cancel(struct call *call, struct msg *m);
-void handle_query(struct call *call, struct msg *m);                      /* query.c */
+void handle_query(struct call *call, struct msg *m);                       /* query.c */
 void handle_result(struct call *call, struct msg *m, const json_t *blobs); /* report.c */
 bool may_submit(struct coord *c, const struct id *key, struct err *e);
 int cancel_job(struct coord *c, const struct digest *id, const char *why, struct err *e);
@@ -150,23 +153,26 @@ char *seal_ours(struct coord *c, json_t *payload);
 /* The reply that was given to the same bytes before; false: these are new. */
 bool replied_before(struct call *call, const struct digest *line);
 
-/* --- verdict.c --------------------------------------------------------------------------------------- */
-void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state, const struct verdict *v);
+/* --- verdict.c ---------------------------------------------------------------------------- */
+void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state,
+	const struct verdict *v);
 void record_verdicts(struct coord *c);
 void sweep_cancelled(struct coord *c);
 void end_leases_of(struct coord *c, uint32_t job, uint32_t worker); /* NOBODY: any */
 
-/* --- ask.c ---------------------------------------------------------------------------------------------- */
+/* --- ask.c -------------------------------------------------------------------------------- */
 void serve_holds(struct coord *c, int64_t now);
 void wake_worker(struct coord *c, uint32_t worker);
 void drop_hold(struct hold *h);
 
-/* --- workers.c: bans ------------------------------------------------------------------------------------ */
+/* --- workers.c: bans ---------------------------------------------------------------------- */
 int ban_worker(struct coord *c, const char *id_or_prefix, bool banned, struct err *e);
 
-/* --- blobs as everybody, or one author, sees them --------------------------------------------------------- */
+/* --- blobs as everybody, or one author, sees them ----------------------------------------- */
 /* The first bytes of what `author` may rely on. -1: it is not there for them. */
-int blob_head(struct coord *c, const struct digest *d, char *out, size_t room, size_t *n, struct err *e);
-int blob_whole(struct coord *c, const struct digest *d, char **out, size_t *n, size_t max, struct err *e);
+int blob_head(
+	struct coord *c, const struct digest *d, char *out, size_t room, size_t *n, struct err *e);
+int blob_whole(
+	struct coord *c, const struct digest *d, char **out, size_t *n, size_t max, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@ struct hold {
 	struct msg ask;
 	uint32_t worker;
 	int64_t until_ms;
+	bool waited;
 	bool now;  /* answer it in this turn, whatever there is */
 	size_t at; /* its place among the holds */
 };

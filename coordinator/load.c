@@ -38,7 +38,8 @@ static uint32_t worker_by_row(const struct coord *c, int64_t row)
 		else
 			high = mid;
 	}
-	return low < c->sched.n_workers && c->sched.workers[low].row == row ? (uint32_t)low : NOBODY;
+	return low < c->sched.n_workers && c->sched.workers[low].row == row ? (uint32_t)low
+	                                                                    : NOBODY;
 }
 
 static void load_task(void *arg, int64_t index, enum task_state state)
@@ -62,12 +63,15 @@ static void load_lease(void *arg, const struct lease_row *r)
 {
 	struct loading *l = arg;
 	struct voter voter = { worker_by_row(l->c, r->worker), r->net, r->owner };
-	struct lease lease = { .worker = voter.worker, .job = l->job, .index = r->index, .voter = voter };
+	struct lease lease = {
+		.worker = voter.worker, .job = l->job, .index = r->index, .voter = voter
+	};
 
 	if (voter.worker == NOBODY)
 		return;
 	if (!strcmp(r->state, "expired")) {
-		sched_restore_vote(&l->c->sched, l->job, r->index, &(struct vote){ .kind = EXPIRED, .from = voter });
+		sched_restore_vote(&l->c->sched, l->job, r->index,
+			&(struct vote){ .kind = EXPIRED, .from = voter });
 		return;
 	}
 	memcpy(lease.id, r->id, sizeof(lease.id));

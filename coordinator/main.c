@@ -15,38 +15,44 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STOP_MS 5000         /* what is in flight may take this long to end */
-#define CHECKPOINT_MS 2000   /* how often the journal's length is looked at */
+#define STOP_MS 5000          /* what is in flight may take this long to end */
+#define CHECKPOINT_MS 2000    /* how often the journal's length is looked at */
 #define CHECKPOINT_PAGES 4000 /* 16 MiB */
 #define TOKEN_MAX 1024
 
-static const char *data, *listen_at = "0.0.0.0:7070", *admin_at = "127.0.0.1:7071", *advertise, *token_file;
+static const char *data, *listen_at = "0.0.0.0:7070", *admin_at = "127.0.0.1:7071", *advertise,
+			 *token_file;
 static const char *name = "", *about = "", *contact = "", *submit = "listed", *work = "open",
 		  *independence = "network", *level = "info";
 static int64_t disk_mib;
 
 static const struct knob knobs[] = {
-	{ "data", 0, KNOB_TEXT, &data, "DIR", "where the key and the database are (required)", 0, 0, NULL, false },
-	{ "listen", 0, KNOB_TEXT, &listen_at, "ADDR:PORT", "the grid port, TLS (default 0.0.0.0:7070; port 0: any)", 0, 0,
+	{ "data", 0, KNOB_TEXT, &data, "DIR", "where the key and the database are (required)", 0, 0,
 		NULL, false },
-	{ "admin", 0, KNOB_TEXT, &admin_at, "ADDR:PORT", "the admin port, plain HTTP (default 127.0.0.1:7071)", 0, 0, NULL,
-		false },
-	{ "advertise", 0, KNOB_TEXT, &advertise, "HOST:PORT", "where others reach the grid port (goes into the link)", 0,
-		0, NULL, false },
-	{ "name", 0, KNOB_TEXT, &name, "TEXT", "the grid's name, shown to whoever joins", 0, 0, NULL, false },
+	{ "listen", 0, KNOB_TEXT, &listen_at, "ADDR:PORT",
+		"the grid port, TLS (default 0.0.0.0:7070; port 0: any)", 0, 0, NULL, false },
+	{ "admin", 0, KNOB_TEXT, &admin_at, "ADDR:PORT",
+		"the admin port, plain HTTP (default 127.0.0.1:7071)", 0, 0, NULL, false },
+	{ "advertise", 0, KNOB_TEXT, &advertise, "HOST:PORT",
+		"where others reach the grid port (goes into the link)", 0, 0, NULL, false },
+	{ "name", 0, KNOB_TEXT, &name, "TEXT", "the grid's name, shown to whoever joins", 0, 0,
+		NULL, false },
 	{ "about", 0, KNOB_TEXT, &about, "TEXT", "what the grid is for", 0, 0, NULL, false },
 	{ "contact", 0, KNOB_TEXT, &contact, "TEXT", "whom to write to", 0, 0, NULL, false },
-	{ "submit", 0, KNOB_CHOICE, &submit, "open|listed", "who may submit jobs (default listed)", 0, 0, "open|listed",
-		false },
-	{ "work", 0, KNOB_CHOICE, &work, "open|invited", "who may work (default open)", 0, 0, "open|invited", false },
+	{ "submit", 0, KNOB_CHOICE, &submit, "open|listed", "who may submit jobs (default listed)",
+		0, 0, "open|listed", false },
+	{ "work", 0, KNOB_CHOICE, &work, "open|invited", "who may work (default open)", 0, 0,
+		"open|invited", false },
 	{ "independence", 0, KNOB_CHOICE, &independence, "key|network|owner",
-		"what two results of a task must not share (default network)", 0, 0, "key|network|owner", false },
+		"what two results of a task must not share (default network)", 0, 0,
+		"key|network|owner", false },
 	{ "admin-token-file", 0, KNOB_TEXT, &token_file, "FILE",
-		"the admin port's bearer token (required when it is not on loopback)", 0, 0, NULL, false },
-	{ "disk", 0, KNOB_INT, &disk_mib, "MIB", "what uploaded blobs may use (default 0: no limit)", 0, 1 << 30, NULL,
+		"the admin port's bearer token (required when it is not on loopback)", 0, 0, NULL,
 		false },
-	{ "log-level", 0, KNOB_CHOICE, &level, "LEVEL", "error, warn, info or debug (default info)", 0, 0,
-		"error|warn|info|debug", false },
+	{ "disk", 0, KNOB_INT, &disk_mib, "MIB",
+		"what uploaded blobs may use (default 0: no limit)", 0, 1 << 30, NULL, false },
+	{ "log-level", 0, KNOB_CHOICE, &level, "LEVEL", "error, warn, info or debug (default info)",
+		0, 0, "error|warn|info|debug", false },
 	{ .name = NULL },
 };
 
@@ -54,8 +60,8 @@ static struct conf conf = {
 	.program = "talkoot-coordinator",
 	.usage = "talkoot-coordinator --data DIR [OPTION]... [COMMAND]",
 	.about = "Runs a talkoot grid: one program, one SQLite file.\n"
-		 "Commands, while it serves or not: allow|disallow submitter KEYID, list, cancel JOB,\n"
-		 "ban|unban WORKER, drain.",
+		 "Commands, while it serves or not: allow|disallow submitter KEYID,\n"
+		 "list, cancel JOB, ban|unban WORKER, drain.",
 	.env_prefix = "TALKOOT_COORDINATOR_",
 	.knobs = knobs,
 };
@@ -80,7 +86,7 @@ static int fail(const struct err *e)
 	return err_exit(e->code);
 }
 
-/* --- the turn ------------------------------------------------------------------------------------------ */
+/* --- the turn ----------------------------------------------------------------------------- */
 static void want_turn(void *arg)
 {
 	struct program *p = arg;
@@ -104,12 +110,13 @@ static void checkpoint(void *arg)
 	timer_in(p->checkpoint, CHECKPOINT_MS);
 }
 
-/* --- stopping --------------------------------------------------------------------------------------------- */
+/* --- stopping ----------------------------------------------------------------------------- */
 static void try_stop(void *arg)
 {
 	struct program *p = arg;
 
-	if (httpd_in_flight(p->grid) + httpd_in_flight(p->admin) > 0 && clock_mono_ms() < p->stop_by)
+	if (httpd_in_flight(p->grid) + httpd_in_flight(p->admin) > 0 &&
+		clock_mono_ms() < p->stop_by)
 		timer_in(p->stop, 20);
 	else
 		loop_stop(p->loop);
@@ -128,18 +135,22 @@ static void stop(void *arg)
 	timer_in(p->stop, 20);
 }
 
-/* --- starting ----------------------------------------------------------------------------------------------- */
+/* --- starting ----------------------------------------------------------------------------- */
 static int read_token(struct program *p, struct err *e)
 {
 	if (!token_file)
 		return endpoint_is_loopback(&p->admin_listen)
-			? 0
-			: err_set(e, ERR_USAGE, "--admin %s is not on loopback: that needs --admin-token-file", admin_at);
+		               ? 0
+		               : err_set(e, ERR_USAGE,
+					 "--admin %s is not on loopback: that needs "
+		                         "--admin-token-file",
+					 admin_at);
 	if (file_read(&p->token, NULL, token_file, TOKEN_MAX, e))
 		return err_wrap(e, "--admin-token-file");
 	p->token[strcspn(p->token, "\r\n")] = '\0';
 	if (strlen(p->token) < 16)
-		return err_set(e, ERR_USAGE, "--admin-token-file: the token has fewer than 16 characters");
+		return err_set(
+			e, ERR_USAGE, "--admin-token-file: the token has fewer than 16 characters");
 	return 0;
 }
 
@@ -156,13 +167,20 @@ static int read_options(struct program *p, struct coord_options *o, struct err *
 	if (!data)
 		return err_set(e, ERR_USAGE, "--data DIR is required");
 	if (strlen(name) > 200 || strlen(contact) > 200 || strlen(about) > 1000)
-		return err_set(e, ERR_USAGE, "--name and --contact have at most 200 bytes, --about 1000");
-	if (read_endpoint(&p->listen, "listen", listen_at, e) || read_endpoint(&p->admin_listen, "admin", admin_at, e) ||
+		return err_set(
+			e, ERR_USAGE, "--name and --contact have at most 200 bytes, --about 1000");
+	if (read_endpoint(&p->listen, "listen", listen_at, e) ||
+		read_endpoint(&p->admin_listen, "admin", admin_at, e) ||
 		(advertise && read_endpoint(&p->advertise, "advertise", advertise, e)))
 		return -1;
-	*o = (struct coord_options){ .dir = data, .name = name, .about = about, .contact = contact,
-		.submit_open = !strcmp(submit, "open"), .work_open = !strcmp(work, "open"),
-		.by = (enum independence)independence_by_name(independence), .blobs_max = disk_mib * MIB };
+	*o = (struct coord_options){ .dir = data,
+		.name = name,
+		.about = about,
+		.contact = contact,
+		.submit_open = !strcmp(submit, "open"),
+		.work_open = !strcmp(work, "open"),
+		.by = (enum independence)independence_by_name(independence),
+		.blobs_max = disk_mib * MIB };
 	return 0;
 }
 
@@ -182,10 +200,16 @@ static struct endpoint reach(const struct program *p)
 
 static int open_ports(struct program *p, struct err *e)
 {
-	struct httpd_spec grid = { .listen = p->listen, .tls = p->tls, .routes = grid_routes,
-		.n_routes = n_grid_routes, .arg = &p->grid_door };
-	struct httpd_spec admin = { .listen = p->admin_listen, .routes = admin_routes, .n_routes = n_admin_routes,
-		.arg = &p->admin_door, .check_host = true };
+	struct httpd_spec grid = { .listen = p->listen,
+		.tls = p->tls,
+		.routes = grid_routes,
+		.n_routes = n_grid_routes,
+		.arg = &p->grid_door };
+	struct httpd_spec admin = { .listen = p->admin_listen,
+		.routes = admin_routes,
+		.n_routes = n_admin_routes,
+		.arg = &p->admin_door,
+		.check_host = true };
 
 	p->grid_door = (struct door){ p->c, NULL };
 	p->admin_door = (struct door){ p->c, p->token };
@@ -224,7 +248,8 @@ static int start(struct program *p, const struct coord_options *o, struct err *e
 {
 	if (read_token(p, e) || coord_open(&p->c, o, e) || loop_new(&p->loop, e) ||
 		key_tls_server(&p->tls, p->c->key, e) || open_ports(p, e) ||
-		admin_new(&p->socket, p->loop, p->c, e) || loop_on_signal(p->loop, SIGTERM, stop, p, e) ||
+		admin_new(&p->socket, p->loop, p->c, e) ||
+		loop_on_signal(p->loop, SIGTERM, stop, p, e) ||
 		loop_on_signal(p->loop, SIGINT, stop, p, e))
 		return -1;
 	p->turn_end = turn_end_new(p->loop, end_turn, p);

@@ -34,8 +34,9 @@ static json_t *page(const char *name, json_t *list, const char *next)
 	return o;
 }
 
-/* --- jobs ---------------------------------------------------------------------------------------------- */
-static int find_job(struct coord *c, const char *field, const char *text, struct job_row *row, struct err *e)
+/* --- jobs --------------------------------------------------------------------------------- */
+static int find_job(
+	struct coord *c, const char *field, const char *text, struct job_row *row, struct err *e)
 {
 	struct digest id;
 
@@ -46,7 +47,8 @@ static int find_job(struct coord *c, const char *field, const char *text, struct
 	return 0;
 }
 
-static int jobs_page(struct coord *c, const char *limit, const char *after, bool hide, json_t **out, struct err *e)
+static int jobs_page(struct coord *c, const char *limit, const char *after, bool hide, json_t **out,
+	struct err *e)
 {
 	auto_free struct job_row *rows = NULL;
 	struct job_row from = { 0 };
@@ -56,7 +58,8 @@ static int jobs_page(struct coord *c, const char *limit, const char *after, bool
 	if (page_size(limit, &max, e) || (after && find_job(c, "after", after, &from, e)))
 		return -1;
 	rows = xcalloc((size_t)max + 1, sizeof(*rows));
-	size_t n = store_jobs(c->store, from.n, false, rows, (size_t)max + 1), shown = n > (size_t)max ? (size_t)max : n;
+	size_t n = store_jobs(c->store, from.n, false, rows, (size_t)max + 1),
+	       shown = n > (size_t)max ? (size_t)max : n;
 	json_t *list = json_array();
 	for (size_t i = 0; i < shown; i++)
 		json_array_append_new(list, job_json(c, &rows[i], hide));
@@ -106,7 +109,7 @@ void show_manifest(struct call *call, const char *id)
 		reply_json(call, 200, store_line(call->c->store, row.envelope));
 }
 
-/* --- evidence -------------------------------------------------------------------------------------------- */
+/* --- evidence ----------------------------------------------------------------------------- */
 struct lines {
 	struct buf text;
 	int64_t n, max, last;
@@ -139,7 +142,8 @@ static void show_lines(struct call *call, const char *id, const char *limit, con
 	if (job_at(call, id, &row))
 		return;
 	if ((limit && page_size(limit, &l.max, &e)) ||
-		(after && !int_parse(&from, after, 0, INT64_MAX) && err_field(&e, "after", "must be a number"))) {
+		(after && !int_parse(&from, after, 0, INT64_MAX) &&
+			err_field(&e, "after", "must be a number"))) {
 		reply_error(call, &e);
 		return;
 	}
@@ -159,8 +163,9 @@ void show_attestations(struct call *call, const char *id, const char *limit, con
 	show_lines(call, id, limit, after, store_each_attestation);
 }
 
-/* --- workers ------------------------------------------------------------------------------------------------ */
-static int workers_page(struct coord *c, const char *limit, const char *after, bool hide, json_t **out, struct err *e)
+/* --- workers ------------------------------------------------------------------------------ */
+static int workers_page(struct coord *c, const char *limit, const char *after, bool hide,
+	json_t **out, struct err *e)
 {
 	int64_t max;
 	size_t at = 0;
@@ -211,7 +216,7 @@ void show_worker(struct call *call, const char *text)
 	reply_error(call, &e);
 }
 
-/* --- blobs --------------------------------------------------------------------------------------------------- */
+/* --- blobs -------------------------------------------------------------------------------- */
 /* Only what is public is there at all. */
 void show_blob(struct call *call, const char *text)
 {

@@ -3,18 +3,18 @@
  * pick.c: which task a worker gets, and who is there to get any.
  *
  * Between submitters the one with the fewest live leases goes first; among one submitter's jobs
- * priority, then the fewest leases, then age. Within a job the task is drawn at random from a window
- * of open tasks: so the order of indices tells nobody whether theirs is a first copy. A window may fill with tasks
- * that a worker may not repeat; then it gets none of this job, and that is the back-pressure wanted:
- * results that nobody can confirm do not pile up.
+ * priority, then the fewest leases, then age. Within a job the task is drawn at random from a
+ * window of open tasks: so the order of indices tells nobody whether theirs is a first copy. A
+ * window may fill with tasks that a worker may not repeat; then it gets none of this job, and that
+ * is the back-pressure wanted: results that nobody can confirm do not pile up.
  */
 #include "coordinator/sched.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PROBES 24         /* random draws before looking in turn */
-#define SCAN_MAX 4096     /* then this many in turn */
+#define PROBES 24     /* random draws before looking in turn */
+#define SCAN_MAX 4096 /* then this many in turn */
 #define INDEPENDENT_MAX 64
 
 static uint64_t below(struct sched *s, uint64_t n)
@@ -27,7 +27,7 @@ static uint64_t below(struct sched *s, uint64_t n)
 	return r % n;
 }
 
-/* --- jobs and workers ------------------------------------------------------------------------------ */
+/* --- jobs and workers --------------------------------------------------------------------- */
 static uint32_t submitter_of(struct sched *s, const struct id *id)
 {
 	uint32_t at = map_get(&s->submitter_by_id, id->b);
@@ -55,13 +55,18 @@ uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 	uint32_t at = free_job(s);
 	struct sjob *j = &s->jobs[at];
 
-	*j = (struct sjob){ .id = job->id, .row = row, .submitter = submitter_of(s, &job->submitter),
-		.count = job->count, .max_failures = job->max_failures, .priority = job->priority,
+	*j = (struct sjob){ .id = job->id,
+		.row = row,
+		.submitter = submitter_of(s, &job->submitter),
+		.count = job->count,
+		.max_failures = job->max_failures,
+		.priority = job->priority,
 		.rule = { job->quorum, (int)job->max_results, EXPIRED_MAX, s->by },
 		.needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
 			.n_platforms = job->n_programs } };
 	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(j->needs.platforms[i], job->programs[i].platform, sizeof(j->needs.platforms[i]));
+		memcpy(j->needs.platforms[i], job->programs[i].platform,
+			sizeof(j->needs.platforms[i]));
 	j->tasks = xcalloc((size_t)j->count, sizeof(*j->tasks));
 	for (int64_t i = 0; i < j->count; i++)
 		j->tasks[i].results = NOBODY;
@@ -105,7 +110,8 @@ uint32_t sched_add_worker(struct sched *s, const struct id *id)
 	array_room(&s->workers, &s->workers_room, s->n_workers, sizeof(*s->workers));
 	uint32_t at = (uint32_t)s->n_workers++;
 
-	s->workers[at] = (struct worker){ .id = *id, .voter = { .worker = at, .net = NETWORK_UNKNOWN } };
+	s->workers[at] =
+		(struct worker){ .id = *id, .voter = { .worker = at, .net = NETWORK_UNKNOWN } };
 	map_put(&s->worker_by_id, id->b, at);
 	return at;
 }
@@ -128,10 +134,12 @@ bool worker_can(const struct worker *w, const struct needs *n)
 
 /* Enough to keep its slots busy, and what it has shown to finish in about four seconds: so a
  * hoarder holds little, and short tasks travel in batches. */
-int64_t worker_cap(const struct worker *w)
+int64_t worker_cap(const struct worker *w, int64_t now)
 {
-	int64_t cap = 2 * w->slots + 2, shown = (int64_t)(w->pace * 4.0);
+	int64_t cap = 2 * w->slots + 2, shown = (int64_t)(worker_pace(w, now) * 4.0);
 
+	if (w->returned == 0 && cap > LEASES_NEWCOMER)
+		cap = LEASES_NEWCOMER;
 	if (cap < shown)
 		cap = shown;
 	return cap < LEASES_PER_WORKER ? cap : LEASES_PER_WORKER;
@@ -140,7 +148,8 @@ int64_t worker_cap(const struct worker *w)
 bool sched_anyone_can(const struct sched *s, const struct needs *n)
 {
 	for (size_t i = 0; i < s->n_workers; i++)
-		if (s->workers[i].has_asked && !s->workers[i].banned && worker_can(&s->workers[i], n))
+		if (s->workers[i].has_asked && !s->workers[i].banned &&
+			worker_can(&s->workers[i], n))
 			return true;
 	return false;
 }
@@ -170,14 +179,16 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 	if (j->ending || sched_job_over(j))
 		return;
 	if (has < need)
-		snprintf(out, size, "needs %d independent worker%s, has %d", need, need == 1 ? "" : "s", has);
+		snprintf(out, size, "needs %d independent worker%s, has %d", need,
+			need == 1 ? "" : "s", has);
 	else if (j->leased == 0 && j->fresh >= j->count && j->n_window > 0 &&
 		 j->tally[TASK_CHECKING] == (int64_t)j->n_window)
-		snprintf(out, size, "%zu tasks need a worker independent of all who answered them so far",
+		snprintf(out, size,
+			"%zu tasks need a worker independent of all who answered them so far",
 			j->n_window);
 }
 
-/* --- picking --------------------------------------------------------------------------------------- */
+/* --- picking ------------------------------------------------------------------------------ */
 static void fill_window(struct sjob *j)
 {
 	int64_t size = WINDOW_PER_LEASE * j->leased;
@@ -260,7 +271,7 @@ size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, u
 	uint32_t jobs[JOBS_ACTIVE_MAX];
 	const struct voter v = s->workers[worker].voter;
 	size_t n = 0, n_jobs = candidates(s, &s->workers[worker], jobs);
-	int64_t room = worker_cap(&s->workers[worker]) - s->workers[worker].leased;
+	int64_t room = worker_cap(&s->workers[worker], now) - s->workers[worker].leased;
 
 	if (want > LEASES_PER_ASK)
 		want = LEASES_PER_ASK;

@@ -25,9 +25,10 @@ static void tell_result(void *arg, const struct result_row *r)
 	id_text(worker, &r->worker_id);
 	digest_text(outcome, &r->outcome);
 	json_array_append_new(s->results,
-		json_pack("{s:s,s:s,s:I,s:I,s:s,s:I,s:I,s:s}", "worker", worker, "outcome", outcome, "exit",
-			(json_int_t)r->exit, "signal", (json_int_t)r->signal, "reason", r->reason, "cpu_ms",
-			(json_int_t)r->cpu_ms, "wall_ms", (json_int_t)r->wall_ms, "lease_state", r->state));
+		json_pack("{s:s,s:s,s:I,s:I,s:s,s:I,s:I,s:s}", "worker", worker, "outcome", outcome,
+			"exit", (json_int_t)r->exit, "signal", (json_int_t)r->signal, "reason",
+			r->reason, "cpu_ms", (json_int_t)r->cpu_ms, "wall_ms",
+			(json_int_t)r->wall_ms, "lease_state", r->state));
 	if (r->has_stderr) {
 		s->err = r->stderr_digest;
 		s->has_err = true;
@@ -54,8 +55,8 @@ static json_t *stderr_text(struct story *s)
 
 static json_t *task_story(struct coord *c, const struct job_row *job, int64_t index)
 {
-	static const char *const names[N_TASK_STATES] = { "pending", "running", "checking", "valid", "failed",
-		"cancelled" };
+	static const char *const names[N_TASK_STATES] = { "pending", "running", "checking", "valid",
+		"failed", "cancelled" };
 	uint32_t at = sched_job(&c->sched, &job->id);
 	struct story s = { .c = c, .results = json_array() };
 	struct task_row row;
@@ -65,8 +66,9 @@ static json_t *task_story(struct coord *c, const struct job_row *job, int64_t in
 		row.state = (enum task_state)c->sched.jobs[at].tasks[index].state;
 	store_task_results(c->store, job->n, index, tell_result, &s);
 	digest_text(outcome, &row.outcome);
-	return json_pack("{s:I,s:s,s:s,s:s,s:o,s:o}", "index", (json_int_t)index, "state", names[row.state], "outcome",
-		outcome, "why", row.why, "results", s.results, "stderr", stderr_text(&s));
+	return json_pack("{s:I,s:s,s:s,s:s,s:o,s:o}", "index", (json_int_t)index, "state",
+		names[row.state], "outcome", outcome, "why", row.why, "results", s.results,
+		"stderr", stderr_text(&s));
 }
 
 static json_t *look(struct coord *c, const struct msg *m, struct err *e)
@@ -79,7 +81,8 @@ static json_t *look(struct coord *c, const struct msg *m, struct err *e)
 	digest_from_hex(&id, jtext(m->body, "job"));
 	if (!store_job(c->store, &id, &job))
 		err_set(e, ERR_UNKNOWN_JOB, "no such job");
-	else if (!id_equal(&job.submitter, &m->author) && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
+	else if (!id_equal(&job.submitter, &m->author) &&
+		 !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
 		err_set(e, ERR_REFUSED, "only its submitter or an admin may see this");
 	else if (!strcmp(what, "job"))
 		return job_json(c, &job, false);
@@ -106,7 +109,8 @@ void handle_query(struct call *call, struct msg *m)
 		return;
 	}
 	if (last.seq >= m->seq)
-		err_set(&e, ERR_OLD_SEQ, "the last seq known of this author is %lld", (long long)last.seq);
+		err_set(&e, ERR_OLD_SEQ, "the last seq known of this author is %lld",
+			(long long)last.seq);
 	else
 		body = look(c, m, &e);
 	if (!body) {

@@ -17,7 +17,8 @@ static void count_for(struct verdict *v, const struct vote *votes, size_t n, siz
 
 	v->n_counted = 0;
 	for (size_t i = first; i < n && v->n_counted < rule->quorum; i++) {
-		bool fresh = votes[i].kind == VOTE && digest_equal(&votes[i].outcome, &votes[first].outcome);
+		bool fresh = votes[i].kind == VOTE &&
+		             digest_equal(&votes[i].outcome, &votes[first].outcome);
 
 		for (int k = 0; fresh && k < v->n_counted; k++)
 			fresh = voters_independent(counted[k], &votes[i].from, rule->by);

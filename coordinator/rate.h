@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * rate.h: token buckets for strangers, in a table of fixed size: who shares a bucket shares its fate,
- * and who that is depends on a seed.
+ * rate.h: token buckets for strangers, in a table of fixed size: who shares a bucket shares its
+ * fate, and who that is depends on a seed.
  */
 #ifndef COORDINATOR_RATE_H
 #define COORDINATOR_RATE_H

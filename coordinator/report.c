@@ -4,12 +4,12 @@
  *
  *	each result's lease:  live            -> received, votes
  *	                      over            -> late: kept as evidence, never votes
- *	                      had a result    -> the whole envelope is a conflict: 409, kept as evidence
- *	                      not this worker's, or never issued -> unknown: nothing is kept
+ *	                      had a result    -> the whole envelope is a conflict: 409, kept as
+ *evidence not this worker's, or never issued -> unknown: nothing is kept
  *
- * Everything is checked before anything is applied. Outputs of received results must be here: beside the
- * envelope, public, or uploaded by this very worker; that somebody else delivered the same bytes
- * does not count, because then answers could be copied and their existence asked for.
+ * Everything is checked before anything is applied. Outputs of received results must be here:
+ *beside the envelope, public, or uploaded by this very worker; that somebody else delivered the
+ *same bytes does not count, because then answers could be copied and their existence asked for.
  */
 #include "common/codec.h"
 #include "common/log.h"
@@ -19,7 +19,9 @@
 #include <string.h>
 
 enum fate { UNKNOWN, LATE, RECEIVED };
-static const char *const fates[] = { [UNKNOWN] = "unknown", [LATE] = "late", [RECEIVED] = "received" };
+static const char *const fates[] = {
+	[UNKNOWN] = "unknown", [LATE] = "late", [RECEIVED] = "received"
+};
 
 #define INSIDE_MAX 1024 /* blobs beside one envelope */
 
@@ -51,7 +53,7 @@ static void report_release(struct report *p)
 	results_release(&p->r);
 }
 
-/* --- the leases ---------------------------------------------------------------------------------------- */
+/* --- the leases --------------------------------------------------------------------------- */
 static int fate_of(struct report *p, size_t i, struct err *e)
 {
 	struct coord *c = p->c;
@@ -59,7 +61,8 @@ static int fate_of(struct report *p, size_t i, struct err *e)
 	struct lease_row row;
 
 	if (!hex_decode(p->lease_id[i], LEASE_ID_BYTES, r->lease) ||
-		!store_lease(c->store, p->lease_id[i], &row) || row.worker != c->sched.workers[p->worker].row)
+		!store_lease(c->store, p->lease_id[i], &row) ||
+		row.worker != c->sched.workers[p->worker].row)
 		return 0;
 	if (row.job != p->job.n || row.index != r->index)
 		return err_field(e, "results", "lease %s is for another task", r->lease);
@@ -72,7 +75,7 @@ static int fate_of(struct report *p, size_t i, struct err *e)
 	return 0;
 }
 
-/* --- the outputs ------------------------------------------------------------------------------------------ */
+/* --- the outputs -------------------------------------------------------------------------- */
 static struct digest root_of(const char *bytes, size_t n)
 {
 	struct pieces *p = pieces_new();
@@ -85,7 +88,8 @@ static struct digest root_of(const char *bytes, size_t n)
 
 static int by_digest(const void *a, const void *b)
 {
-	return digest_compare(&((const struct inside *)a)->digest, &((const struct inside *)b)->digest);
+	return digest_compare(
+		&((const struct inside *)a)->digest, &((const struct inside *)b)->digest);
 }
 
 static int read_inside(struct report *p, const json_t *blobs, struct err *e)
@@ -96,19 +100,23 @@ static int read_inside(struct report *p, const json_t *blobs, struct err *e)
 	if (json_object_size(blobs) > INSIDE_MAX)
 		return err_field(e, "blobs", "more than %d", INSIDE_MAX);
 	p->inside = xcalloc(json_object_size(blobs), sizeof(*p->inside));
-	json_object_foreach((json_t *)(uintptr_t)blobs, name, v) {
+	json_object_foreach ((json_t *)(uintptr_t)blobs, name, v) {
 		struct inside *b = &p->inside[p->n_inside];
 
 		if (!digest_from_text(&b->digest, name) || !json_is_string(v) ||
-			!base64_decode(&b->bytes, &b->n, json_string_value(v), json_string_length(v)))
+			!base64_decode(
+				&b->bytes, &b->n, json_string_value(v), json_string_length(v)))
 			return err_field(e, "blobs", "must map digests to canonical base64");
 		p->n_inside++;
 		if (b->n > RESULT_INLINE_MAX)
-			return err_set(e, ERR_TOO_BIG, "a blob beside the envelope has at most %d bytes; upload larger ones",
+			return err_set(e, ERR_TOO_BIG,
+				"a blob beside the envelope has at most %d bytes; upload larger "
+			        "ones",
 				RESULT_INLINE_MAX);
 		struct digest d = digest_of(b->bytes, b->n);
 		if (!digest_equal(&d, &b->digest))
-			return err_set(e, ERR_DIGEST, "the blob beside the envelope is not %s", name);
+			return err_set(
+				e, ERR_DIGEST, "the blob beside the envelope is not %s", name);
 		b->root = root_of(b->bytes, b->n);
 	}
 	qsort(p->inside, p->n_inside, sizeof(*p->inside), by_digest);
@@ -134,15 +142,17 @@ static int check_blob(struct report *p, const char *what, const struct digest *d
 		b->wanted = true;
 		held = (int64_t)b->n;
 		if (root && !digest_equal(root, &b->root))
-			return err_field(e, "subject", "%s: the pieces root of %s is another", what, text);
+			return err_field(
+				e, "subject", "%s: the pieces root of %s is another", what, text);
 	} else if (size > 0 && !store_holds(p->c->store, &p->r.author, d, &held)) {
-		err_set(e, ERR_MISSING_BLOB, "%s: %s is neither beside the envelope nor uploaded", what, text);
+		err_set(e, ERR_MISSING_BLOB, "%s: %s is neither beside the envelope nor uploaded",
+			what, text);
 		snprintf(e->field, sizeof(e->field), "%.90s", what);
 		return -1;
 	}
 	if (held != size)
-		return err_field(e, "subject", "%s: %s has %lld bytes, not %lld", what, text, (long long)held,
-			(long long)size);
+		return err_field(e, "subject", "%s: %s has %lld bytes, not %lld", what, text,
+			(long long)held, (long long)size);
 	return 0;
 }
 
@@ -155,18 +165,20 @@ static int check_outputs(struct report *p, const struct result *r, struct err *e
 		const struct output *o = &r->outputs[i];
 
 		if (!strncmp(o->name, "files/", 6) && !job_declares(job, o->name + 6))
-			return err_field(e, "subject", "%s is no output that the job declares", o->name);
+			return err_field(
+				e, "subject", "%s is no output that the job declares", o->name);
 		if (check_blob(p, o->name, &o->digest, o->size, &o->root, e))
 			return -1;
 		sum += o->size;
 	}
 	if (sum > job->output_mib * MIB)
-		return err_field(e, "subject", "the outputs of task %lld have more than %lld MiB", (long long)r->index,
-			(long long)job->output_mib);
-	return r->has_stderr ? check_blob(p, "stderr", &r->stderr_digest, r->stderr_size, NULL, e) : 0;
+		return err_field(e, "subject", "the outputs of task %lld have more than %lld MiB",
+			(long long)r->index, (long long)job->output_mib);
+	return r->has_stderr ? check_blob(p, "stderr", &r->stderr_digest, r->stderr_size, NULL, e)
+	                     : 0;
 }
 
-/* --- reading ------------------------------------------------------------------------------------------------ */
+/* --- reading ------------------------------------------------------------------------------ */
 static int report_read(struct report *p, const struct msg *m, const json_t *blobs, struct err *e)
 {
 	struct coord *c = p->c;
@@ -194,11 +206,12 @@ static int report_read(struct report *p, const struct msg *m, const json_t *blob
 	return 0;
 }
 
-/* --- applying ------------------------------------------------------------------------------------------------- */
+/* --- applying ----------------------------------------------------------------------------- */
 static void keep_outputs(struct report *p, const struct result *r, struct digest *list, size_t *n)
 {
 	for (size_t i = 0; i < r->n_outputs + r->has_stderr; i++) {
-		const struct digest *d = i < r->n_outputs ? &r->outputs[i].digest : &r->stderr_digest;
+		const struct digest *d =
+			i < r->n_outputs ? &r->outputs[i].digest : &r->stderr_digest;
 		int64_t size = i < r->n_outputs ? r->outputs[i].size : r->stderr_size;
 		const struct inside *b = find_inside(p, d);
 
@@ -216,9 +229,19 @@ static void keep(struct report *p, size_t i, int64_t envelope)
 	struct digest outputs[RESULT_FILES_MAX + 2];
 	size_t n_outputs = 0;
 	struct voter from = p->fate[i] == RECEIVED ? c->sched.leases[p->lease[i]].voter : w->voter;
-	struct result_row row = { .envelope = envelope, .pos = (int64_t)i, .job = p->job.n, .index = r->index,
-		.worker = w->row, .exit = r->exit, .signal = r->signal, .cpu_ms = r->cpu_ms, .wall_ms = r->wall_ms,
-		.outcome = r->outcome, .net = from.net, .owner = from.owner, .has_stderr = r->has_stderr,
+	struct result_row row = { .envelope = envelope,
+		.pos = (int64_t)i,
+		.job = p->job.n,
+		.index = r->index,
+		.worker = w->row,
+		.exit = r->exit,
+		.signal = r->signal,
+		.cpu_ms = r->cpu_ms,
+		.wall_ms = r->wall_ms,
+		.outcome = r->outcome,
+		.net = from.net,
+		.owner = from.owner,
+		.has_stderr = r->has_stderr,
 		.stderr_digest = r->stderr_digest };
 
 	memcpy(row.lease, p->lease_id[i], sizeof(row.lease));
@@ -247,7 +270,8 @@ static int64_t open_tasks(const struct report *p)
 	int64_t open = 0;
 
 	for (size_t i = 0; i < p->r.n; i++)
-		open += p->fate[i] != UNKNOWN && !store_task(p->c->store, p->job.n, p->r.items[i].index, &row);
+		open += p->fate[i] != UNKNOWN &&
+		        !store_task(p->c->store, p->job.n, p->r.items[i].index, &row);
 	return open;
 }
 
@@ -264,7 +288,8 @@ static char *apply(struct report *p, const struct msg *m)
 	char *line = seal_ours(p->c, ack);
 	if (!any)
 		return line; /* nothing of it is ours to keep */
-	int64_t envelope = store_add_fact(p->c->store, m, "result", line, p->job.n, coord_now(p->c));
+	int64_t envelope =
+		store_add_fact(p->c->store, m, "result", line, p->job.n, coord_now(p->c));
 	for (size_t i = 0; i < p->r.n; i++)
 		if (p->fate[i] != UNKNOWN)
 			keep(p, i, envelope);

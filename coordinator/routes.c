@@ -12,7 +12,7 @@
 
 #define TICKET_MAX 8192
 
-/* --- the reply --------------------------------------------------------------------------------------- */
+/* --- the reply ---------------------------------------------------------------------------- */
 static void number_header(struct req *r, const char *name, int64_t n)
 {
 	char text[24];
@@ -70,7 +70,7 @@ static struct call *begin(void *arg, struct req *r)
 	return call;
 }
 
-/* --- the grid port ---------------------------------------------------------------------------------------- */
+/* --- the grid port ------------------------------------------------------------------------ */
 static void grid_get(void *arg, struct req *r)
 {
 	struct door *d = arg;
@@ -161,7 +161,8 @@ static void verdicts_get(void *arg, struct req *r)
 
 static void attestations_get(void *arg, struct req *r)
 {
-	show_attestations(begin(arg, r), req_part(r, 0), req_query(r, "limit"), req_query(r, "after"));
+	show_attestations(
+		begin(arg, r), req_part(r, 0), req_query(r, "limit"), req_query(r, "after"));
 }
 
 static void public_workers(void *arg, struct req *r)
@@ -185,7 +186,7 @@ const struct route grid_routes[] = {
 };
 const size_t n_grid_routes = ARRAY_LEN(grid_routes);
 
-/* --- the admin port ------------------------------------------------------------------------------------------ */
+/* --- the admin port ----------------------------------------------------------------------- */
 /* Compares all of it whatever differs, so that time tells nothing. */
 static bool same_token(const char *a, const char *b)
 {
@@ -205,7 +206,8 @@ static struct call *admit(void *arg, struct req *r)
 	struct call *call = begin(arg, r);
 	struct err e;
 
-	if (!d->token || (given && !strncmp(given, "Bearer ", 7) && same_token(given + 7, d->token)))
+	if (!d->token ||
+		(given && !strncmp(given, "Bearer ", 7) && same_token(given + 7, d->token)))
 		return call;
 	req_out_header(r, "WWW-Authenticate", "Bearer");
 	err_set(&e, ERR_REFUSED, "the admin port asks for its token: Authorization: Bearer TOKEN");

@@ -40,7 +40,7 @@ void sched_release(struct sched *s)
 	*s = (struct sched){ 0 };
 }
 
-/* --- the window: tasks that may be leased now, in no order -------------------------------------- */
+/* --- the window: tasks that may be leased now, in no order -------------------------------- */
 void window_add(struct sjob *j, int64_t index)
 {
 	struct task *t = &j->tasks[index];
@@ -66,7 +66,7 @@ void window_drop(struct sjob *j, int64_t index)
 	t->in_window = false;
 }
 
-/* --- a task's past -------------------------------------------------------------------------------- */
+/* --- a task's past ------------------------------------------------------------------------ */
 static size_t votes_of(const struct sched *s, const struct task *t, struct vote *votes)
 {
 	size_t n = 0;
@@ -110,7 +110,7 @@ bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, co
 	return true;
 }
 
-/* --- a task's state --------------------------------------------------------------------------------- */
+/* --- a task's state ----------------------------------------------------------------------- */
 static void set_state(struct sjob *j, struct task *t, enum task_state state)
 {
 	j->tally[t->state]--;
@@ -156,7 +156,7 @@ static struct verdict judge(struct sched *s, struct sjob *j, int64_t index)
 	return v;
 }
 
-/* --- leases ------------------------------------------------------------------------------------------ */
+/* --- leases ------------------------------------------------------------------------------- */
 static void lease_name(unsigned char name[32], const unsigned char id[LEASE_ID_BYTES])
 {
 	memset(name, 0, 32);
@@ -207,8 +207,11 @@ uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index
 		s->free_lease = s->leases[at].after;
 	}
 	struct lease *l = &s->leases[at];
-	*l = (struct lease){ .worker = worker, .job = job, .index = index,
-		.until_ms = now + LEASE_TERM_MS, .voter = s->workers[worker].voter,
+	*l = (struct lease){ .worker = worker,
+		.job = job,
+		.index = index,
+		.until_ms = now + LEASE_TERM_MS,
+		.voter = s->workers[worker].voter,
 		.copy = t->state == TASK_CHECKING };
 	memcpy(l->id, id, LEASE_ID_BYTES);
 	lease_name(name, id);
@@ -267,13 +270,19 @@ int64_t sched_next_expiry(const struct sched *s)
 	return s->first_lease == NOBODY ? INT64_MAX : s->leases[s->first_lease].until_ms;
 }
 
-/* A worker's pace fades with a time constant of about eight seconds: halved every 5.5 s. */
-static void pace(struct worker *w, int64_t now)
+/* Fades with a time constant of about eight seconds. */
+double worker_pace(const struct worker *w, int64_t now)
 {
 	double gone = (double)(now - w->paced_ms) / 8000.0;
 
-	w->pace = w->pace / (1.0 + gone + gone * gone / 2) + 1.0 / 8.0;
+	return w->pace / (1.0 + gone + gone * gone / 2);
+}
+
+static void pace(struct worker *w, int64_t now)
+{
+	w->pace = worker_pace(w, now) + 1.0 / 8.0;
 	w->paced_ms = now;
+	w->returned++;
 }
 
 struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind, bool success,
@@ -281,10 +290,12 @@ struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind
 {
 	struct lease l = lease_end(s, lease);
 	struct sjob *j = &s->jobs[l.job];
-	struct vote v = { .kind = kind, .success = success, .from = l.voter, .outcome = *outcome,
-		.ref = ref };
+	struct vote v = {
+		.kind = kind, .success = success, .from = l.voter, .outcome = *outcome, .ref = ref
+	};
 
 	pace(&s->workers[l.worker], now);
+	s->stirred = true; /* also when nothing new is leasable: this worker may hold one more */
 	remember(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
 }
@@ -319,7 +330,7 @@ void sched_give_back(struct sched *s, uint32_t lease)
 	s->stirred = true;
 }
 
-/* --- endings ------------------------------------------------------------------------------------------- */
+/* --- endings ------------------------------------------------------------------------------ */
 size_t sched_cancel(struct sched *s, uint32_t job, int64_t *out, size_t max)
 {
 	struct sjob *j = &s->jobs[job];
@@ -373,7 +384,7 @@ void sched_unvote(struct sched *s, uint32_t worker)
 	}
 }
 
-/* --- what the store remembers ---------------------------------------------------------------------------- */
+/* --- what the store remembers ------------------------------------------------------------- */
 void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task_state state)
 {
 	if (!TASK_IS_FINAL(s->jobs[job].tasks[index].state))

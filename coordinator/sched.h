@@ -22,17 +22,26 @@
 
 #define LEASE_TERM_MS 60000
 #define LEASES_PER_ASK 64
+#define LEASES_NEWCOMER 32    /* before its first result, however many slots it claims */
 #define LEASES_PER_WORKER 256 /* what one `ask` can list as held */
 #define LEASE_ID_BYTES 16
-#define WINDOW_MIN 1024       /* tasks that the next one is drawn from: order reveals nothing */
+#define WINDOW_MIN 1024 /* tasks that the next one is drawn from: order reveals nothing */
 #define WINDOW_PER_LEASE 16
-#define EXPIRED_MAX 16        /* workers that may let one task's lease run out */
-#define WORKERS_MAX 200000    /* known; an ask of one more is refused */
+#define EXPIRED_MAX 16     /* workers that may let one task's lease run out */
+#define WORKERS_MAX 200000 /* known; an ask of one more is refused */
 #define JOBS_ACTIVE_MAX 4096
-#define ONLINE_MS 90000       /* a worker heard of within this is online */
+#define ONLINE_MS 90000 /* a worker heard of within this is online */
 #define NOBODY UINT32_MAX
 
-enum task_state { TASK_PENDING, TASK_RUNNING, TASK_CHECKING, TASK_VALID, TASK_FAILED, TASK_CANCELLED, N_TASK_STATES };
+enum task_state {
+	TASK_PENDING,
+	TASK_RUNNING,
+	TASK_CHECKING,
+	TASK_VALID,
+	TASK_FAILED,
+	TASK_CANCELLED,
+	N_TASK_STATES
+};
 #define TASK_IS_FINAL(s) ((s) >= TASK_VALID)
 
 /* 12 bytes: a job of a million tasks costs 12 MB while it is open. */
@@ -80,7 +89,8 @@ struct worker {
 	char platform[40], platform_class[40], agent[64], address[270];
 	int64_t seen_ms, first_ms;
 	int64_t leased;
-	double pace;       /* results a second, fading */
+	double pace;      /* results a second, fading */
+	int64_t returned; /* results since the start */
 	int64_t paced_ms;
 	struct hold *hold; /* its ask that waits, or NULL: the coordinator's */
 };
@@ -89,8 +99,8 @@ struct lease {
 	unsigned char id[LEASE_ID_BYTES];
 	uint32_t worker, job; /* worker NOBODY: this slot is free */
 	int64_t index, until_ms;
-	struct voter voter;   /* the worker as it was when the lease was issued */
-	bool copy;            /* results were in already; never told */
+	struct voter voter;     /* the worker as it was when the lease was issued */
+	bool copy;              /* results were in already; never told */
 	uint32_t before, after; /* by until_ms */
 };
 
@@ -127,7 +137,7 @@ struct sched {
 void sched_init(struct sched *s, enum independence by, struct chance chance);
 void sched_release(struct sched *s);
 
-/* --- jobs and workers ------------------------------------------------------------------------ */
+/* --- jobs and workers --------------------------------------------------------------------- */
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row);
 uint32_t sched_job(const struct sched *s, const struct digest *id); /* or NOBODY */
 /* Forget a job all of whose tasks are final. */
@@ -140,19 +150,23 @@ bool worker_online(const struct worker *w, int64_t now);
 /* Whether the worker has what the job needs, banned or not. */
 bool worker_can(const struct worker *w, const struct needs *n);
 /* How many leases it may hold now. */
-int64_t worker_cap(const struct worker *w);
+int64_t worker_cap(const struct worker *w, int64_t now);
+/* Its results a second, faded until now. */
+double worker_pace(const struct worker *w, int64_t now);
 /* Of the known, not banned workers that can run it: all, or those online and mutually independent
  * (counting stops at `enough`). */
 bool sched_anyone_can(const struct sched *s, const struct needs *n);
 int sched_independent(const struct sched *s, const struct needs *n, int64_t now, int enough);
 /* Why nothing of the job moves, in words, or "". */
-void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
+void sched_waiting(
+	const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
 
-/* --- leases ------------------------------------------------------------------------------------ */
+/* --- leases ------------------------------------------------------------------------------- */
 /* Up to `want` leases for the worker; out gets their slots, sorted by job. */
 size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, uint32_t *out,
 	void (*draw_id)(unsigned char id[LEASE_ID_BYTES]));
-uint32_t sched_find_lease(const struct sched *s, const unsigned char id[LEASE_ID_BYTES]); /* or NOBODY */
+uint32_t sched_find_lease(
+	const struct sched *s, const unsigned char id[LEASE_ID_BYTES]); /* or NOBODY */
 void sched_renew(struct sched *s, uint32_t lease, int64_t now);
 /* The lease that is over by `now`, or NOBODY. */
 uint32_t sched_overdue(const struct sched *s, int64_t now);
@@ -165,23 +179,24 @@ struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind
 struct verdict sched_expire(struct sched *s, uint32_t lease);
 void sched_give_back(struct sched *s, uint32_t lease);
 
-/* --- endings ----------------------------------------------------------------------------------- */
+/* --- endings ------------------------------------------------------------------------------ */
 /* Make up to max of its tasks that are not final and not leased `cancelled`; out gets them. */
 size_t sched_cancel(struct sched *s, uint32_t job, int64_t *out, size_t max);
 /* The votes of the worker for what is not final never came. */
 void sched_unvote(struct sched *s, uint32_t worker);
 
-/* --- what the store remembers, at start ---------------------------------------------------------- */
+/* --- what the store remembers, at start --------------------------------------------------- */
 void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task_state state);
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v);
 void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now);
 
-/* --- for sched.c and pick.c ---------------------------------------------------------------------- */
+/* --- for sched.c and pick.c --------------------------------------------------------------- */
 uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index, int64_t now,
 	const unsigned char id[LEASE_ID_BYTES]);
 void window_add(struct sjob *j, int64_t index);
 void window_drop(struct sjob *j, int64_t index);
 /* Whether the worker is independent of all whose results for the task are in. */
-bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
+bool task_open_to(
+	const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * store.c: the engine: one SQLite file, one writer, one transaction a turn. No other file names SQLite.
+ * store.c: the engine: one SQLite file, one writer, one transaction a turn. No other file names
+ * SQLite.
  *
  * WAL with synchronous=FULL: a commit is on the disk when it returns. Automatic checkpoints are
  * off, because they would fall into a commit; store_checkpoint() does them when there is time.
@@ -30,7 +31,7 @@ __asm__(".section .rodata\n.global schema_sql\nschema_sql:\n.incbin \"coordinato
 struct store {
 	sqlite3 *db;
 	int lock;
-	bool open;      /* a transaction is */
+	bool open;       /* a transaction is */
 	struct err sick; /* the first thing that failed since the last commit */
 	int wal_pages;
 	struct {
@@ -57,7 +58,8 @@ static sqlite3_stmt *prepared(struct store *s, const char *sql)
 	for (i &= STATEMENTS_MAX - 1; s->cache[i].sql; i = (i + 1) & (STATEMENTS_MAX - 1))
 		if (s->cache[i].sql == sql)
 			return s->cache[i].stmt;
-	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->cache[i].stmt, NULL) != SQLITE_OK) {
+	if (sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &s->cache[i].stmt,
+		    NULL) != SQLITE_OK) {
 		fail(s, sql);
 		return NULL;
 	}
@@ -209,7 +211,7 @@ void col_word(struct rows *r, int i, char *out, size_t size)
 	snprintf(out, size, "%s", col_text(r, i));
 }
 
-/* --- opening ------------------------------------------------------------------------------------ */
+/* --- opening ------------------------------------------------------------------------------ */
 static int lock_dir(int *out, const char *dir, struct err *e)
 {
 	auto_free char *path = xprintf("%s/lock", dir);
@@ -244,33 +246,38 @@ static int make_schema(struct store *s, struct err *e)
 {
 	int64_t version = ask_int(s, 0, "PRAGMA user_version", "");
 
-	for (size_t i = 0; i < STATEMENTS_MAX; i++) { /* that statement must not outlive the change */
+	for (size_t i = 0; i < STATEMENTS_MAX;
+		i++) { /* that statement must not outlive the change */
 		sqlite3_finalize(s->cache[i].stmt);
 		memset(&s->cache[i], 0, sizeof(s->cache[i]));
 	}
 	if (version == SCHEMA_VERSION)
 		return 0;
 	if (version != 0)
-		return err_set(e, ERR_REFUSED, "the database is of version %d, this program knows %d",
-			(int)version, SCHEMA_VERSION);
+		return err_set(e, ERR_REFUSED,
+			"the database is of version %d, this program knows %d", (int)version,
+			SCHEMA_VERSION);
 	return simple(s, "BEGIN IMMEDIATE", e) || simple(s, schema_sql, e) ||
-			       simple(s, "PRAGMA user_version = 1", e) || simple(s, "COMMIT", e)
-		? -1
-		: 0;
+	                       simple(s, "PRAGMA user_version = 1", e) || simple(s, "COMMIT", e)
+	               ? -1
+	               : 0;
 }
 
 static int open_db(struct store *s, const char *path, struct err *e)
 {
 	mode_t mask = umask(0077);
-	int rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
-		NULL);
+	int rc = sqlite3_open_v2(path, &s->db,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
 
 	umask(mask);
 	if (rc != SQLITE_OK)
 		return err_set(e, ERR_SYSTEM, "opening %s: %s", path, sqlite3_errmsg(s->db));
 	sqlite3_busy_timeout(s->db, BUSY_MS);
-	if (simple(s, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-		      "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA trusted_schema=OFF", e))
+	if (simple(s,
+		    "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
+		    "PRAGMA wal_autocheckpoint=0; PRAGMA cache_size=-65536; PRAGMA "
+	            "trusted_schema=OFF",
+		    e))
 		return -1;
 	sqlite3_wal_hook(s->db, note_wal, s);
 	return make_schema(s, e);
@@ -303,7 +310,7 @@ void store_close(struct store *s)
 	free(s);
 }
 
-/* --- transactions ----------------------------------------------------------------------------------- */
+/* --- transactions ------------------------------------------------------------------------- */
 bool store_dirty(const struct store *s)
 {
 	return s->open || s->sick.code != ERR_NONE;
@@ -336,16 +343,21 @@ void store_checkpoint(struct store *s, int pages)
 
 	if (s->open || s->wal_pages <= pages)
 		return;
-	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &left, &done) != SQLITE_OK)
-		log_warn("the database's journal could not be folded in: %s", sqlite3_errmsg(s->db));
+	if (sqlite3_wal_checkpoint_v2(s->db, NULL, SQLITE_CHECKPOINT_PASSIVE, &left, &done) !=
+		SQLITE_OK)
+		log_warn(
+			"the database's journal could not be folded in: %s", sqlite3_errmsg(s->db));
 	else
 		s->wal_pages = left - done;
 }
 
 int64_t store_bytes(const struct store *s)
 {
-	struct stat st;
+	struct stat st, wal;
 	const char *path = sqlite3_db_filename(s->db, NULL);
 
-	return path && !stat(path, &st) ? (int64_t)st.st_size : 0;
+	if (!path || stat(path, &st))
+		return 0;
+	auto_free char *journal = xprintf("%s-wal", path);
+	return (int64_t)st.st_size + (stat(journal, &wal) ? 0 : (int64_t)wal.st_size);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- the coordinator itself ---------------------------------------------------------------------- */
+/* --- the coordinator itself --------------------------------------------------------------- */
 int64_t store_meta(struct store *s, const char *name)
 {
 	return ask_int(s, 0, "SELECT value FROM meta WHERE name = ?", "t", name);
@@ -17,7 +17,8 @@ int64_t store_meta(struct store *s, const char *name)
 
 void store_set_meta(struct store *s, const char *name, int64_t value)
 {
-	run(s, "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", "ti", name, value);
+	run(s, "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+		"ti", name, value);
 }
 
 void store_epoch(struct store *s, struct epoch *epoch, int64_t now)
@@ -39,7 +40,7 @@ void store_epoch(struct store *s, struct epoch *epoch, int64_t now)
 	run(s, "INSERT INTO epoch VALUES (?, ?, ?)", "iti", epoch->counter, epoch->id, now);
 }
 
-/* --- envelopes ------------------------------------------------------------------------------------ */
+/* --- envelopes ---------------------------------------------------------------------------- */
 bool store_fact(struct store *s, const struct digest *d, char **answer)
 {
 	struct rows *r = ask(s, "SELECT answer FROM envelope WHERE digest = ?", "d", d);
@@ -50,8 +51,8 @@ bool store_fact(struct store *s, const struct digest *d, char **answer)
 	return there;
 }
 
-int64_t store_add_fact(struct store *s, const struct msg *m, const char *type, const char *answer, int64_t job,
-	int64_t now)
+int64_t store_add_fact(struct store *s, const struct msg *m, const char *type, const char *answer,
+	int64_t job, int64_t now)
 {
 	return run(s,
 		"INSERT INTO envelope (digest, type, author, line, answer, received_ms, job)"
@@ -70,24 +71,29 @@ char *store_line(struct store *s, int64_t envelope)
 
 int64_t store_conflicts(struct store *s, const struct id *author)
 {
-	return ask_int(s, 0, "SELECT count(*) FROM envelope WHERE author = ? AND type = 'conflict'", "k", author);
+	return ask_int(s, 0, "SELECT count(*) FROM envelope WHERE author = ? AND type = 'conflict'",
+		"k", author);
 }
 
 void store_set_open(struct store *s, int64_t envelope, int64_t open)
 {
 	run(s,
 		"UPDATE envelope SET open = ?1, shown = CASE WHEN ?1 = 0 THEN"
-		" (SELECT 1 + coalesce(max(shown), 0) FROM envelope e WHERE e.job = envelope.job AND e.shown IS NOT NULL)"
+		" (SELECT 1 + coalesce(max(shown), 0) FROM envelope e WHERE e.job = envelope.job "
+	        "AND e.shown IS NOT NULL)"
 		" END WHERE n = ?2",
 		"ii", open, envelope);
 }
 
-/* --- requests ---------------------------------------------------------------------------------------- */
-void store_last_request(struct store *s, enum asker who, const struct id *key, struct last_request *last)
+/* --- requests ----------------------------------------------------------------------------- */
+void store_last_request(
+	struct store *s, enum asker who, const struct id *key, struct last_request *last)
 {
-	struct rows *r = who == ASKER_WORKER
-		? ask(s, "SELECT seq, asked, answer FROM worker WHERE id = ?", "k", key)
-		: ask(s, "SELECT seq, asked, answer FROM submitter WHERE key = ?", "k", key);
+	struct rows *r =
+		who == ASKER_WORKER
+			? ask(s, "SELECT seq, asked, answer FROM worker WHERE id = ?", "k", key)
+			: ask(s, "SELECT seq, asked, answer FROM submitter WHERE key = ?", "k",
+				  key);
 
 	*last = (struct last_request){ 0 };
 	if (rows_next(s, r)) {
@@ -102,15 +108,17 @@ void store_answered(struct store *s, enum asker who, const struct id *key, int64
 	const struct digest *asked, const char *answer)
 {
 	if (who == ASKER_WORKER)
-		run(s, "UPDATE worker SET seq = ?, asked = ?, answer = ? WHERE id = ?", "idtk", seq, asked, answer, key);
+		run(s, "UPDATE worker SET seq = ?, asked = ?, answer = ? WHERE id = ?", "idtk", seq,
+			asked, answer, key);
 	else
 		run(s,
-			"INSERT INTO submitter (seq, asked, answer, key) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
+			"INSERT INTO submitter (seq, asked, answer, key) VALUES (?, ?, ?, ?) ON "
+		        "CONFLICT DO UPDATE"
 			" SET seq = excluded.seq, asked = excluded.asked, answer = excluded.answer",
 			"idtk", seq, asked, answer, key);
 }
 
-/* --- submitters --------------------------------------------------------------------------------------- */
+/* --- submitters --------------------------------------------------------------------------- */
 bool store_may_submit(struct store *s, const struct id *key)
 {
 	return ask_int(s, 0, "SELECT allowed FROM submitter WHERE key = ?", "k", key) == 1;
@@ -119,7 +127,8 @@ bool store_may_submit(struct store *s, const struct id *key)
 void store_allow(struct store *s, const struct id *key, bool allowed)
 {
 	run(s,
-		"INSERT INTO submitter (key, allowed) VALUES (?, ?) ON CONFLICT DO UPDATE SET allowed = excluded.allowed",
+		"INSERT INTO submitter (key, allowed) VALUES (?, ?) ON CONFLICT DO UPDATE SET "
+	        "allowed = excluded.allowed",
 		"ki", key, (int64_t)allowed);
 }
 
@@ -141,11 +150,14 @@ int store_match(struct store *s, enum id_kind kind, const char *prefix, struct i
 	int n = 0;
 
 	if (kind == ID_JOB)
-		r = ask(s, "SELECT id FROM job WHERE lower(hex(id)) LIKE ? || '%' LIMIT 2", "t", prefix);
+		r = ask(s, "SELECT id FROM job WHERE lower(hex(id)) LIKE ? || '%' LIMIT 2", "t",
+			prefix);
 	else if (kind == ID_WORKER)
-		r = ask(s, "SELECT id FROM worker WHERE lower(hex(id)) LIKE ? || '%' LIMIT 2", "t", prefix);
+		r = ask(s, "SELECT id FROM worker WHERE lower(hex(id)) LIKE ? || '%' LIMIT 2", "t",
+			prefix);
 	else
-		r = ask(s, "SELECT key FROM submitter WHERE lower(hex(key)) LIKE ? || '%' LIMIT 2", "t", prefix);
+		r = ask(s, "SELECT key FROM submitter WHERE lower(hex(key)) LIKE ? || '%' LIMIT 2",
+			"t", prefix);
 	while (rows_next(s, r))
 		if (n++ == 0)
 			col_copy(r, 0, id, sizeof(*id));
@@ -153,10 +165,11 @@ int store_match(struct store *s, enum id_kind kind, const char *prefix, struct i
 	return n;
 }
 
-/* --- blobs and uploads --------------------------------------------------------------------------------- */
+/* --- blobs and uploads -------------------------------------------------------------------- */
 bool store_blob(struct store *s, const struct digest *d, struct blob_row *row)
 {
-	struct rows *r = ask(s, "SELECT size, public, bytes IS NOT NULL FROM blob WHERE digest = ?", "d", d);
+	struct rows *r =
+		ask(s, "SELECT size, public, bytes IS NOT NULL FROM blob WHERE digest = ?", "d", d);
 	bool there = rows_next(s, r);
 
 	if (there)
@@ -167,7 +180,8 @@ bool store_blob(struct store *s, const struct digest *d, struct blob_row *row)
 
 char *store_blob_bytes(struct store *s, const struct digest *d, size_t *n)
 {
-	struct rows *r = ask(s, "SELECT bytes FROM blob WHERE digest = ? AND bytes IS NOT NULL", "d", d);
+	struct rows *r =
+		ask(s, "SELECT bytes FROM blob WHERE digest = ? AND bytes IS NOT NULL", "d", d);
 	char *copy = NULL;
 
 	if (rows_next(s, r)) {
@@ -179,13 +193,15 @@ char *store_blob_bytes(struct store *s, const struct digest *d, size_t *n)
 	return copy;
 }
 
-void store_add_blob(struct store *s, const struct digest *d, int64_t size, bool public, const void *bytes)
+void store_add_blob(
+	struct store *s, const struct digest *d, int64_t size, bool public, const void *bytes)
 {
 	run(s,
-		"INSERT INTO blob VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET public = max(public, excluded.public),"
+		"INSERT INTO blob VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET public = "
+	        "max(public, excluded.public),"
 		" bytes = coalesce(bytes, excluded.bytes)"
 		" WHERE public < excluded.public OR (bytes IS NULL AND excluded.bytes IS NOT NULL)",
-		"diib", d, size, (int64_t)public, bytes, (size_t)size);
+		"diib", d, size, (int64_t) public, bytes, (size_t)size);
 }
 
 bool store_holds(struct store *s, const struct id *author, const struct digest *d, int64_t *size)
@@ -204,11 +220,14 @@ bool store_holds(struct store *s, const struct id *author, const struct digest *
 
 bool store_upload(struct store *s, const struct digest *id, struct upload_row *row)
 {
-	struct rows *r = ask(s, "SELECT author, digest, size, state = 'done' FROM upload WHERE id = ?", "d", id);
+	struct rows *r = ask(
+		s, "SELECT author, digest, size, state = 'done' FROM upload WHERE id = ?", "d", id);
 	bool there = rows_next(s, r);
 
 	if (there) {
-		*row = (struct upload_row){ .id = *id, .size = col_int(r, 2), .done = col_int(r, 3) == 1 };
+		*row = (struct upload_row){
+			.id = *id, .size = col_int(r, 2), .done = col_int(r, 3) == 1
+		};
 		col_copy(r, 0, &row->author, sizeof(row->author));
 		col_copy(r, 1, &row->digest, sizeof(row->digest));
 	}
@@ -218,8 +237,8 @@ bool store_upload(struct store *s, const struct digest *id, struct upload_row *r
 
 void store_add_upload(struct store *s, const struct upload_row *u, int64_t now)
 {
-	run(s, "INSERT INTO upload VALUES (?, ?, ?, ?, ?, ?)", "dkditi", &u->id, &u->author, &u->digest, u->size,
-		u->done ? "done" : "open", now);
+	run(s, "INSERT INTO upload VALUES (?, ?, ?, ?, ?, ?)", "dkditi", &u->id, &u->author,
+		&u->digest, u->size, u->done ? "done" : "open", now);
 }
 
 void store_upload_done(struct store *s, const struct upload_row *u)
@@ -230,5 +249,6 @@ void store_upload_done(struct store *s, const struct upload_row *u)
 
 int64_t store_open_uploads(struct store *s, const struct id *author)
 {
-	return ask_int(s, 0, "SELECT count(*) FROM upload WHERE author = ? AND state = 'open'", "k", author);
+	return ask_int(s, 0, "SELECT count(*) FROM upload WHERE author = ? AND state = 'open'", "k",
+		author);
 }

@@ -6,8 +6,8 @@
 
 #include <string.h>
 
-static const char *const state_names[N_TASK_STATES] = { "pending", "running", "checking", "valid", "failed",
-	"cancelled" };
+static const char *const state_names[N_TASK_STATES] = { "pending", "running", "checking", "valid",
+	"failed", "cancelled" };
 
 static enum task_state state_by_name(const char *name)
 {
@@ -17,23 +17,27 @@ static enum task_state state_by_name(const char *name)
 	return TASK_PENDING;
 }
 
-/* --- jobs ------------------------------------------------------------------------------------------ */
+/* --- jobs --------------------------------------------------------------------------------- */
 int64_t store_add_job(struct store *s, const struct job *job, int64_t envelope, int64_t now)
 {
 	return run(s,
-		"INSERT INTO job (id, envelope, submitter, name, state, count, assurance, submitted_ms)"
+		"INSERT INTO job (id, envelope, submitter, name, state, count, assurance, "
+	        "submitted_ms)"
 		" VALUES (?, ?, ?, ?, 'active', ?, ?, ?)",
-		"dikt" "iti", &job->id, envelope, &job->submitter, job->name, job->count, job->assurance, now);
+		"dikt"
+		"iti",
+		&job->id, envelope, &job->submitter, job->name, job->count, job->assurance, now);
 }
 
 #define JOB_COLUMNS                                                                                \
-	"SELECT n, envelope, count, submitted_ms, finished_ms, valid, failed, cancelled, id, submitter, name,"     \
+	"SELECT n, envelope, count, submitted_ms, finished_ms, valid, failed, cancelled, id, "     \
+	"submitter, name,"                                                                         \
 	" state, assurance, why FROM job "
 
 static void read_job(struct rows *r, struct job_row *row)
 {
-	*row = (struct job_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), col_int(r, 3), col_int(r, 4),
-		col_int(r, 5), col_int(r, 6), col_int(r, 7), .name = "" };
+	*row = (struct job_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), col_int(r, 3),
+		col_int(r, 4), col_int(r, 5), col_int(r, 6), col_int(r, 7), .name = "" };
 	col_copy(r, 8, &row->id, sizeof(row->id));
 	col_copy(r, 9, &row->submitter, sizeof(row->submitter));
 	col_word(r, 10, row->name, sizeof(row->name));
@@ -56,8 +60,12 @@ bool store_job(struct store *s, const struct digest *id, struct job_row *row)
 size_t store_jobs(struct store *s, int64_t after, bool unfinished, struct job_row *rows, size_t max)
 {
 	struct rows *r = unfinished
-		? ask(s, JOB_COLUMNS "WHERE finished_ms IS NULL AND n > ? ORDER BY n LIMIT ?", "ii", after, (int64_t)max)
-		: ask(s, JOB_COLUMNS "WHERE n > ? ORDER BY n LIMIT ?", "ii", after, (int64_t)max);
+	                         ? ask(s,
+					   JOB_COLUMNS
+					   "WHERE finished_ms IS NULL AND n > ? ORDER BY n LIMIT ?",
+					   "ii", after, (int64_t)max)
+	                         : ask(s, JOB_COLUMNS "WHERE n > ? ORDER BY n LIMIT ?", "ii", after,
+					   (int64_t)max);
 	size_t n = 0;
 
 	while (n < max && rows_next(s, r))
@@ -71,29 +79,36 @@ void store_cancel_job(struct store *s, int64_t job, const char *why)
 	run(s, "UPDATE job SET state = 'cancelled', why = ? WHERE n = ?", "ti", why, job);
 }
 
-void store_finish_job(struct store *s, int64_t job, int64_t now, int64_t valid, int64_t failed, int64_t cancelled)
+void store_finish_job(
+	struct store *s, int64_t job, int64_t now, int64_t valid, int64_t failed, int64_t cancelled)
 {
 	run(s,
-		"UPDATE job SET state = CASE state WHEN 'active' THEN 'done' ELSE state END, finished_ms = ?,"
+		"UPDATE job SET state = CASE state WHEN 'active' THEN 'done' ELSE state END, "
+	        "finished_ms = ?,"
 		" valid = ?, failed = ?, cancelled = ? WHERE n = ?",
 		"iiiii", now, valid, failed, cancelled, job);
 }
 
-/* --- tasks ------------------------------------------------------------------------------------------- */
-void store_add_task(struct store *s, int64_t job, int64_t index, const struct task_row *row, int64_t verdict)
+/* --- tasks -------------------------------------------------------------------------------- */
+void store_add_task(
+	struct store *s, int64_t job, int64_t index, const struct task_row *row, int64_t verdict)
 {
 	static const struct digest none;
 
-	run(s, "INSERT INTO task (job, idx, state, outcome, why, verdict) VALUES (?, ?, ?, ?, ?, ?)", "iitdti", job,
-		index, state_names[row->state], digest_equal(&row->outcome, &none) ? NULL : &row->outcome,
+	run(s,
+		"INSERT INTO task (job, idx, state, outcome, why, verdict) VALUES (?, ?, ?, ?, ?, "
+	        "?)",
+		"iitdti", job, index, state_names[row->state],
+		digest_equal(&row->outcome, &none) ? NULL : &row->outcome,
 		row->why[0] ? row->why : NULL, verdict);
 }
 
 bool store_task(struct store *s, int64_t job, int64_t index, struct task_row *row)
 {
 	struct rows *r = ask(s,
-		"SELECT state, outcome, why FROM task WHERE job = ? AND idx = ? ORDER BY version DESC LIMIT 1", "ii", job,
-		index);
+		"SELECT state, outcome, why FROM task WHERE job = ? AND idx = ? ORDER BY version "
+	        "DESC LIMIT 1",
+		"ii", job, index);
 	bool there = rows_next(s, r);
 
 	*row = (struct task_row){ 0 };
@@ -115,7 +130,7 @@ void store_each_task(struct store *s, int64_t job, task_fn *fn, void *arg)
 	rows_end(r);
 }
 
-/* --- verdicts and attestations -------------------------------------------------------------------------- */
+/* --- verdicts and attestations ------------------------------------------------------------ */
 int64_t store_add_verdict(struct store *s, int64_t job, const char *line)
 {
 	return run(s, "INSERT INTO verdict (job, line) VALUES (?, ?)", "it", job, line);
@@ -137,15 +152,18 @@ static void each_line(struct store *s, struct rows *r, line_fn *fn, void *arg)
 
 void store_each_verdict(struct store *s, int64_t job, int64_t after, line_fn *fn, void *arg)
 {
-	each_line(s, ask(s, "SELECT n, line FROM verdict WHERE job = ? AND n > ? ORDER BY n", "ii", job, after), fn,
-		arg);
+	each_line(s,
+		ask(s, "SELECT n, line FROM verdict WHERE job = ? AND n > ? ORDER BY n", "ii", job,
+			after),
+		fn, arg);
 }
 
 void store_each_attestation(struct store *s, int64_t job, int64_t after, line_fn *fn, void *arg)
 {
 	each_line(s,
 		ask(s,
-			"SELECT shown, line FROM envelope WHERE job = ? AND shown IS NOT NULL AND shown > ? ORDER BY shown",
+			"SELECT shown, line FROM envelope WHERE job = ? AND shown IS NOT NULL AND "
+	                "shown > ? ORDER BY shown",
 			"ii", job, after),
 		fn, arg);
 }

@@ -7,34 +7,46 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- workers --------------------------------------------------------------------------------------- */
+/* --- workers ------------------------------------------------------------------------------ */
 int64_t store_add_worker(struct store *s, const struct worker *w)
 {
 	return run(s,
-		"INSERT INTO worker (id, state, owner, network, platform, platform_class, agent, address, profiles, slots,"
-		" cpus, memory_mib, disk_mib, first_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		"INSERT INTO worker (id, state, owner, network, platform, platform_class, agent, "
+	        "address, profiles, slots,"
+		" cpus, memory_mib, disk_mib, first_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+	        "?, ?, ?, ?, ?, ?, ?)",
 		"ktiittttiiiiiii", &w->id, w->banned ? "banned" : "known", (int64_t)w->voter.owner,
-		(int64_t)w->voter.net, w->platform, w->platform_class, w->agent, w->address, (int64_t)w->profiles,
-		w->slots, w->cpus, w->memory_mib, w->disk_mib, w->first_ms, w->seen_ms);
+		(int64_t)w->voter.net, w->platform, w->platform_class, w->agent, w->address,
+		(int64_t)w->profiles, w->slots, w->cpus, w->memory_mib, w->disk_mib, w->first_ms,
+		w->seen_ms);
 }
 
 void store_set_worker(struct store *s, const struct worker *w)
 {
 	run(s,
-		"UPDATE worker SET state = ?, network = ?, platform = ?, platform_class = ?, agent = ?, address = ?,"
-		" profiles = ?, slots = ?, cpus = ?, memory_mib = ?, disk_mib = ?, seen_ms = ? WHERE n = ?",
+		"UPDATE worker SET state = ?, network = ?, platform = ?, platform_class = ?, agent "
+	        "= ?, address = ?,"
+		" profiles = ?, slots = ?, cpus = ?, memory_mib = ?, disk_mib = ?, seen_ms = ? "
+	        "WHERE n = ?",
 		"tittttiiiiiii", w->banned ? "banned" : "known", (int64_t)w->voter.net, w->platform,
-		w->platform_class, w->agent, w->address, (int64_t)w->profiles, w->slots, w->cpus, w->memory_mib,
-		w->disk_mib, w->seen_ms, w->row);
+		w->platform_class, w->agent, w->address, (int64_t)w->profiles, w->slots, w->cpus,
+		w->memory_mib, w->disk_mib, w->seen_ms, w->row);
 }
 
 static void read_worker(struct rows *r, struct worker *w)
 {
-	*w = (struct worker){ .row = col_int(r, 0), .banned = !strcmp(col_text(r, 2), "banned"),
+	*w = (struct worker){ .row = col_int(r, 0),
+		.banned = !strcmp(col_text(r, 2), "banned"),
 		.voter = { .owner = (uint64_t)col_int(r, 3), .net = (network)col_int(r, 4) },
-		.profiles = (unsigned)col_int(r, 9), .slots = col_int(r, 10), .cpus = col_int(r, 11),
-		.memory_mib = col_int(r, 12), .disk_mib = col_int(r, 13), .first_ms = col_int(r, 14),
-		.seen_ms = col_int(r, 15), .has_asked = col_int(r, 16) > 0, .ever_leased = col_int(r, 17) > 0 };
+		.profiles = (unsigned)col_int(r, 9),
+		.slots = col_int(r, 10),
+		.cpus = col_int(r, 11),
+		.memory_mib = col_int(r, 12),
+		.disk_mib = col_int(r, 13),
+		.first_ms = col_int(r, 14),
+		.seen_ms = col_int(r, 15),
+		.has_asked = col_int(r, 16) > 0,
+		.ever_leased = col_int(r, 17) > 0 };
 	col_copy(r, 1, &w->id, sizeof(w->id));
 	col_word(r, 5, w->platform, sizeof(w->platform));
 	col_word(r, 6, w->platform_class, sizeof(w->platform_class));
@@ -45,8 +57,10 @@ static void read_worker(struct rows *r, struct worker *w)
 void store_each_worker(struct store *s, worker_fn *fn, void *arg)
 {
 	struct rows *r = ask(s,
-		"SELECT n, id, state, owner, network, platform, platform_class, agent, address, profiles, slots, cpus,"
-		" memory_mib, disk_mib, first_ms, seen_ms, seq, EXISTS (SELECT 1 FROM lease WHERE lease.worker = worker.n)"
+		"SELECT n, id, state, owner, network, platform, platform_class, agent, address, "
+	        "profiles, slots, cpus,"
+		" memory_mib, disk_mib, first_ms, seen_ms, seq, EXISTS (SELECT 1 FROM lease WHERE "
+	        "lease.worker = worker.n)"
 		" FROM worker ORDER BY n",
 		"");
 	struct worker w;
@@ -58,11 +72,13 @@ void store_each_worker(struct store *s, worker_fn *fn, void *arg)
 	rows_end(r);
 }
 
-/* --- leases ------------------------------------------------------------------------------------------- */
-void store_add_lease(struct store *s, const struct lease *l, int64_t job, int64_t worker, int64_t now)
+/* --- leases ------------------------------------------------------------------------------- */
+void store_add_lease(
+	struct store *s, const struct lease *l, int64_t job, int64_t worker, int64_t now)
 {
-	run(s, "INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, 'live', ?)", "liiiiiti", l->id, job, l->index, worker,
-		(int64_t)l->voter.net, (int64_t)l->voter.owner, l->copy ? "copy" : "first", now);
+	run(s, "INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, 'live', ?)", "liiiiiti", l->id, job,
+		l->index, worker, (int64_t)l->voter.net, (int64_t)l->voter.owner,
+		l->copy ? "copy" : "first", now);
 }
 
 void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], const char *state)
@@ -74,8 +90,8 @@ void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], co
 
 static void read_lease(struct rows *r, struct lease_row *row)
 {
-	*row = (struct lease_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), (network)col_int(r, 3),
-		(uint64_t)col_int(r, 4), .state = "" };
+	*row = (struct lease_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2),
+		(network)col_int(r, 3), (uint64_t)col_int(r, 4), .state = "" };
 	col_word(r, 5, row->state, sizeof(row->state));
 	col_copy(r, 6, row->id, sizeof(row->id));
 }
@@ -93,7 +109,9 @@ bool store_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], struct
 
 void store_each_lease(struct store *s, int64_t job, lease_fn *fn, void *arg)
 {
-	struct rows *r = ask(s, LEASE_COLUMNS "WHERE job = ? AND state IN ('live', 'expired') ORDER BY id", "i", job);
+	struct rows *r =
+		ask(s, LEASE_COLUMNS "WHERE job = ? AND state IN ('live', 'expired') ORDER BY id",
+			"i", job);
 	struct lease_row row;
 
 	while (rows_next(s, r)) {
@@ -103,16 +121,18 @@ void store_each_lease(struct store *s, int64_t job, lease_fn *fn, void *arg)
 	rows_end(r);
 }
 
-/* --- results -------------------------------------------------------------------------------------------- */
-int64_t store_add_result(struct store *s, const struct result_row *w, const struct digest *outputs,
-	size_t n_outputs)
+/* --- results ------------------------------------------------------------------------------ */
+int64_t store_add_result(
+	struct store *s, const struct result_row *w, const struct digest *outputs, size_t n_outputs)
 {
 	return run(s,
-		"INSERT INTO result (envelope, pos, job, idx, worker, lease, state, outcome, exit, signal, reason, cpu_ms,"
-		" wall_ms, network, owner, outputs, stderr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		"iiiiiltdiitiiiibd", w->envelope, w->pos, w->job, w->index, w->worker, w->lease, w->state,
-		&w->outcome, w->exit, w->signal, w->reason, w->cpu_ms, w->wall_ms, (int64_t)w->net,
-		(int64_t)w->owner, outputs, n_outputs * sizeof(*outputs),
+		"INSERT INTO result (envelope, pos, job, idx, worker, lease, state, outcome, exit, "
+	        "signal, reason, cpu_ms,"
+		" wall_ms, network, owner, outputs, stderr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+	        "?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiltdiitiiiibd", w->envelope, w->pos, w->job, w->index, w->worker, w->lease,
+		w->state, &w->outcome, w->exit, w->signal, w->reason, w->cpu_ms, w->wall_ms,
+		(int64_t)w->net, (int64_t)w->owner, outputs, n_outputs * sizeof(*outputs),
 		w->has_stderr ? &w->stderr_digest : NULL);
 }
 
@@ -122,17 +142,19 @@ int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_I
 }
 
 #define RESULT_COLUMNS                                                                             \
-	"SELECT r.n, r.envelope, r.pos, r.job, r.idx, r.worker, r.exit, r.signal, r.cpu_ms, r.wall_ms, r.lease,"   \
-	" r.state, r.reason, r.outcome, e.digest, w.id, r.network, r.owner, r.stderr FROM result r"                \
+	"SELECT r.n, r.envelope, r.pos, r.job, r.idx, r.worker, r.exit, r.signal, r.cpu_ms, "      \
+	"r.wall_ms, r.lease,"                                                                      \
+	" r.state, r.reason, r.outcome, e.digest, w.id, r.network, r.owner, r.stderr FROM result " \
+	"r"                                                                                        \
 	" JOIN envelope e ON e.n = r.envelope JOIN worker w ON w.n = r.worker "
 
 static void read_result(struct rows *r, struct result_row *row)
 {
 	size_t n;
 
-	*row = (struct result_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), col_int(r, 3), col_int(r, 4),
-		col_int(r, 5), col_int(r, 6), col_int(r, 7), col_int(r, 8), col_int(r, 9),
-		.net = (network)col_int(r, 16), .owner = (uint64_t)col_int(r, 17),
+	*row = (struct result_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), col_int(r, 3),
+		col_int(r, 4), col_int(r, 5), col_int(r, 6), col_int(r, 7), col_int(r, 8),
+		col_int(r, 9), .net = (network)col_int(r, 16), .owner = (uint64_t)col_int(r, 17),
 		.has_stderr = col_bytes(r, 18, &n) != NULL };
 	col_copy(r, 10, row->lease, sizeof(row->lease));
 	col_word(r, 11, row->state, sizeof(row->state));
@@ -156,15 +178,19 @@ static void each_result(struct store *s, struct rows *r, result_fn *fn, void *ar
 
 void store_task_results(struct store *s, int64_t job, int64_t index, result_fn *fn, void *arg)
 {
-	each_result(s, ask(s, RESULT_COLUMNS "WHERE r.job = ? AND r.idx = ? ORDER BY r.n", "ii", job, index), fn, arg);
+	each_result(s,
+		ask(s, RESULT_COLUMNS "WHERE r.job = ? AND r.idx = ? ORDER BY r.n", "ii", job,
+			index),
+		fn, arg);
 }
 
 void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg)
 {
 	each_result(s,
 		ask(s,
-			RESULT_COLUMNS "WHERE r.job = ?1 AND r.state = 'received' AND NOT EXISTS"
-				       " (SELECT 1 FROM task t WHERE t.job = ?1 AND t.idx = r.idx) ORDER BY r.n",
+			RESULT_COLUMNS
+			"WHERE r.job = ?1 AND r.state = 'received' AND NOT EXISTS"
+			" (SELECT 1 FROM task t WHERE t.job = ?1 AND t.idx = r.idx) ORDER BY r.n",
 			"i", job),
 		fn, arg);
 }
@@ -172,7 +198,8 @@ void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg)
 void store_void_results(struct store *s, int64_t worker)
 {
 	run(s,
-		"UPDATE result SET state = 'void' WHERE worker = ? AND state = 'received' AND NOT EXISTS"
+		"UPDATE result SET state = 'void' WHERE worker = ? AND state = 'received' AND NOT "
+	        "EXISTS"
 		" (SELECT 1 FROM task t WHERE t.job = result.job AND t.idx = result.idx)",
 		"i", worker);
 }
@@ -194,7 +221,8 @@ struct seen {
 void store_show_task(struct store *s, int64_t job, int64_t index)
 {
 	auto_free struct seen *seen = NULL;
-	struct rows *r = ask(s, "SELECT envelope, outputs FROM result WHERE job = ? AND idx = ?", "ii", job, index);
+	struct rows *r = ask(s, "SELECT envelope, outputs FROM result WHERE job = ? AND idx = ?",
+		"ii", job, index);
 	size_t n = 0, room = 0, bytes;
 
 	while (rows_next(s, r)) {
@@ -206,7 +234,8 @@ void store_show_task(struct store *s, int64_t job, int64_t index)
 	rows_end(r);
 	for (size_t i = 0; i < n; i++) {
 		for (size_t at = 0; at < seen[i].n; at += DIGEST_BYTES)
-			run(s, "UPDATE blob SET public = 1 WHERE digest = ? AND public = 0", "d", seen[i].outputs + at);
+			run(s, "UPDATE blob SET public = 1 WHERE digest = ? AND public = 0", "d",
+				seen[i].outputs + at);
 		show_envelope(s, seen[i].envelope);
 		free(seen[i].outputs);
 	}
@@ -215,7 +244,8 @@ void store_show_task(struct store *s, int64_t job, int64_t index)
 void store_counts(struct store *s, struct counts *c)
 {
 	c->jobs_done = ask_int(s, 0, "SELECT count(*) FROM job WHERE state = 'done'", "");
-	c->jobs_failed = ask_int(s, 0, "SELECT count(*) FROM job WHERE state = 'done' AND failed > 0", "");
+	c->jobs_failed =
+		ask_int(s, 0, "SELECT count(*) FROM job WHERE state = 'done' AND failed > 0", "");
 	c->jobs_cancelled = ask_int(s, 0, "SELECT count(*) FROM job WHERE state = 'cancelled'", "");
 	c->valid = ask_int(s, 0, "SELECT sum(valid) FROM job WHERE finished_ms IS NOT NULL", "");
 	c->failed = ask_int(s, 0, "SELECT sum(failed) FROM job WHERE finished_ms IS NOT NULL", "");

@@ -48,7 +48,8 @@ network network_of(const char *address)
 	if (!memcmp(v6.s6_addr, mapped, sizeof(mapped)))
 		return network_of_v4(ntohl(low));
 	/* ::1, fc00::/7 (RFC 4193), fe80::/10 */
-	if (IN6_IS_ADDR_LOOPBACK(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc || IN6_IS_ADDR_LINKLOCAL(&v6))
+	if (IN6_IS_ADDR_LOOPBACK(&v6) || (v6.s6_addr[0] & 0xfe) == 0xfc ||
+		IN6_IS_ADDR_LINKLOCAL(&v6))
 		return NETWORK_EXEMPT;
 	for (int i = 0; i < 6; i++)
 		top = top << 8 | v6.s6_addr[i];

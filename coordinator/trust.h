@@ -13,8 +13,8 @@
 
 enum independence { BY_KEY, BY_NETWORK, BY_OWNER }; /* each asks for all before it too */
 
-/* 0: exempt (loopback and private addresses, where a /24 says nothing); 1: not known, and two unknown
- * ones are the same; else a /24 or /48. */
+/* 0: exempt (loopback and private addresses, where a /24 says nothing); 1: not known, and two
+ * unknown ones are the same; else a /24 or /48. */
 typedef uint64_t network;
 #define NETWORK_EXEMPT ((network)0)
 #define NETWORK_UNKNOWN ((network)1)
@@ -22,7 +22,7 @@ typedef uint64_t network;
 struct voter {
 	uint32_t worker; /* its key, as the scheduler numbers it */
 	network net;
-	uint64_t owner;  /* its admission; 0: nobody vouches, so its key is its own owner */
+	uint64_t owner; /* its admission; 0: nobody vouches, so its key is its own owner */
 };
 
 bool voters_independent(const struct voter *a, const struct voter *b, enum independence by);

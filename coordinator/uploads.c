@@ -2,10 +2,10 @@
  *
  * uploads.c: bytes come in by parts, against a ticket that says what they will be.
  *
- * An upload is named by the digest of its ticket's line, so the same ticket is the same upload, also
- * after a restart: the row is in the store, the bytes so far are in the blob store's partial file. A
- * few uploads are kept open, because reopening one reads all of it again. Every author sends its own
- * bytes: no answer depends on what others sent.
+ * An upload is named by the digest of its ticket's line, so the same ticket is the same upload,
+ * also after a restart: the row is in the store, the bytes so far are in the blob store's partial
+ * file. A few uploads are kept open, because reopening one reads all of it again. Every author
+ * sends its own bytes: no answer depends on what others sent.
  */
 #include "coordinator/uploads.h"
 #include "common/codec.h"
@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPEN_MAX 64       /* descriptors kept; beyond it the least recently used is closed */
+#define OPEN_MAX 64        /* descriptors kept; beyond it the least recently used is closed */
 #define PER_AUTHOR_MAX 256 /* unfinished uploads of one author */
 
 struct slot {
@@ -78,7 +78,7 @@ static struct slot *reach(struct coord *c, const struct upload_row *row, struct 
 	return s;
 }
 
-/* --- the ticket -------------------------------------------------------------------------------------- */
+/* --- the ticket --------------------------------------------------------------------------- */
 static int64_t largest_output(const struct coord *c)
 {
 	int64_t mib = JOB_OUTPUT_MIB;
@@ -96,14 +96,15 @@ static int may_upload(struct coord *c, const struct upload_row *row, struct err 
 	if (at != NOBODY && c->sched.workers[at].banned)
 		return err_set(e, ERR_BANNED, "this worker is banned");
 	if (store_open_uploads(c->store, &row->author) >= PER_AUTHOR_MAX)
-		return err_set(e, ERR_RATE, "%d uploads of this author are unfinished", PER_AUTHOR_MAX);
+		return err_set(
+			e, ERR_RATE, "%d uploads of this author are unfinished", PER_AUTHOR_MAX);
 	if (at != NOBODY && c->sched.workers[at].ever_leased && row->size <= largest_output(c))
 		return 0;
 	return may_submit(c, &row->author, e) ? 0 : -1;
 }
 
-static int read_ticket(struct coord *c, struct upload_row *row, const char *line, size_t n, const char *length,
-	struct err *e)
+static int read_ticket(struct coord *c, struct upload_row *row, const char *line, size_t n,
+	const char *length, struct err *e)
 {
 	struct msg m;
 	int64_t announced;
@@ -112,19 +113,21 @@ static int read_ticket(struct coord *c, struct upload_row *row, const char *line
 		return err_field(e, "Upload-Length", "is missing or not a size");
 	if (msg_open(&m, line, n, &c->id, e))
 		return -1;
-	*row = (struct upload_row){ .id = m.sealed.digest, .author = m.author, .size = jint(m.body, "size", 0) };
+	*row = (struct upload_row){
+		.id = m.sealed.digest, .author = m.author, .size = jint(m.body, "size", 0)
+	};
 	digest_from_text(&row->digest, jtext(m.body, "digest"));
 	bool ticket = m.type == MSG_TICKET;
 	msg_release(&m);
 	if (!ticket)
 		return err_field(e, "type", "an upload begins with a ticket");
 	if (announced != row->size)
-		return err_field(e, "Upload-Length", "is %lld, but the ticket says %lld", (long long)announced,
-			(long long)row->size);
+		return err_field(e, "Upload-Length", "is %lld, but the ticket says %lld",
+			(long long)announced, (long long)row->size);
 	return 0;
 }
 
-/* --- the whole blob ------------------------------------------------------------------------------------- */
+/* --- the whole blob ----------------------------------------------------------------------- */
 static int complete(struct coord *c, const struct upload_row *row, struct slot *s, struct err *e)
 {
 	if (blob_in_offset(s->in) < row->size)
@@ -135,7 +138,8 @@ static int complete(struct coord *c, const struct upload_row *row, struct slot *
 	return 1;
 }
 
-static void reply_upload(struct call *call, int status, const struct upload_row *row, int64_t offset)
+static void reply_upload(
+	struct call *call, int status, const struct upload_row *row, int64_t offset)
 {
 	char hex[DIGEST_HEX + 1];
 
@@ -230,7 +234,8 @@ void upload_add(struct call *call, const char *id, const char *offset, const cha
 			int whole = complete(c, &row, s, &e);
 
 			if (whole >= 0) {
-				reply_upload(call, 204, &row, whole ? row.size : blob_in_offset(s->in));
+				reply_upload(
+					call, 204, &row, whole ? row.size : blob_in_offset(s->in));
 				return;
 			}
 		}

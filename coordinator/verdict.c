@@ -2,8 +2,8 @@
  *
  * verdict.c: what was decided in this turn is signed, stored and shown.
  *
- * The decided tasks of a job go into one verdict, up to 256. With its verdict a task becomes final for
- * everybody: its outputs and the results about it may be seen from the same commit on.
+ * The decided tasks of a job go into one verdict, up to 256. With its verdict a task becomes final
+ * for everybody: its outputs and the results about it may be seen from the same commit on.
  */
 #include "common/log.h"
 #include "coordinator/coord.h"
@@ -13,7 +13,8 @@
 
 #define POSITIONS_MAX 128 /* in each list of a verdict */
 
-void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state, const struct verdict *v)
+void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state,
+	const struct verdict *v)
 {
 	static const struct verdict none;
 
@@ -37,7 +38,7 @@ void end_leases_of(struct coord *c, uint32_t job, uint32_t worker)
 	}
 }
 
-/* --- one task of a verdict ------------------------------------------------------------------------------- */
+/* --- one task of a verdict ---------------------------------------------------------------- */
 struct sorting {
 	struct coord *c;
 	const struct decided *d;
@@ -64,28 +65,34 @@ static void sort_result(void *arg, const struct result_row *r)
 		list = s->counted;
 		s->c->agreed++;
 		if (s->d->state == TASK_FAILED)
-			snprintf(s->row->why, sizeof(s->row->why), r->signal ? "signal %lld" : "exit %lld",
+			snprintf(s->row->why, sizeof(s->row->why),
+				r->signal ? "signal %lld" : "exit %lld",
 				(long long)(r->signal ? r->signal : r->exit));
 	} else if (!strcmp(r->state, "late")) {
 		list = s->late;
 	} else {
-		s->c->disagreed += agreed && (!strcmp(r->reason, "exited") || !strcmp(r->reason, "signaled"));
+		s->c->disagreed +=
+			agreed && (!strcmp(r->reason, "exited") || !strcmp(r->reason, "signaled"));
 	}
 	digest_text(text, &r->envelope_digest);
 	if (json_array_size(list) < POSITIONS_MAX)
-		json_array_append_new(list, json_pack("{s:s,s:I}", "envelope", text, "pos", (json_int_t)r->pos));
+		json_array_append_new(
+			list, json_pack("{s:s,s:I}", "envelope", text, "pos", (json_int_t)r->pos));
 }
 
 static const char *why_not(const struct decided *d)
 {
-	return d->state == TASK_CANCELLED ? "" : d->v.what == NO_RESULT ? "no worker returned a result" :
-									  "no agreement";
+	return d->state == TASK_CANCELLED ? ""
+	       : d->v.what == NO_RESULT   ? "no worker returned a result"
+	                                  : "no agreement";
 }
 
-static json_t *judged_task(struct coord *c, const struct sjob *j, const struct decided *d, struct task_row *row)
+static json_t *judged_task(
+	struct coord *c, const struct sjob *j, const struct decided *d, struct task_row *row)
 {
-	static const char *const names[] = { [TASK_VALID] = "valid", [TASK_FAILED] = "failed",
-		[TASK_CANCELLED] = "cancelled" };
+	static const char *const names[] = {
+		[TASK_VALID] = "valid", [TASK_FAILED] = "failed", [TASK_CANCELLED] = "cancelled"
+	};
 	struct sorting s = { c, d, json_array(), json_array(), json_array(), row };
 	char outcome[DIGEST_TEXT + 1], class[32];
 	bool agreed = d->v.what == AGREED_VALID || d->v.what == AGREED_FAILED;
@@ -98,19 +105,21 @@ static json_t *judged_task(struct coord *c, const struct sjob *j, const struct d
 	store_task_results(c->store, j->row, d->index, sort_result, &s);
 	digest_text(outcome, &row->outcome);
 	snprintf(class, sizeof(class), "quorum:%d", j->rule.quorum);
-	json_t *t = json_pack("{s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "index", (json_int_t)d->index, "state",
-		names[d->state], "outcome", outcome, "class", class, "basis", agreed ? "agreement" : "none",
-		"counted", s.counted, "dissent", s.dissent, "late", s.late);
+	json_t *t = json_pack("{s:I,s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "index", (json_int_t)d->index,
+		"state", names[d->state], "outcome", outcome, "class", class, "basis",
+		agreed ? "agreement" : "none", "counted", s.counted, "dissent", s.dissent, "late",
+		s.late);
 	if (row->why[0])
 		json_object_set_new(t, "why", json_string(row->why));
 	return t;
 }
 
-/* --- one verdict --------------------------------------------------------------------------------------------- */
+/* --- one verdict -------------------------------------------------------------------------- */
 static void record(struct coord *c, const struct decided *d, size_t n)
 {
 	const struct sjob *j = &c->sched.jobs[d->job];
-	json_t *m = msg_new_epoch(MSG_VERDICT, &c->id, &c->id, coord_now(c), &c->epoch), *tasks = json_array();
+	json_t *m = msg_new_epoch(MSG_VERDICT, &c->id, &c->id, coord_now(c), &c->epoch),
+	       *tasks = json_array();
 	struct task_row *rows = xcalloc(n, sizeof(*rows));
 	char id[DIGEST_HEX + 1];
 
@@ -134,11 +143,12 @@ static void end_job(struct coord *c, uint32_t at)
 	struct sjob *j = &c->sched.jobs[at];
 	char id[DIGEST_HEX + 1];
 
-	store_finish_job(c->store, j->row, coord_now(c), j->tally[TASK_VALID], j->tally[TASK_FAILED],
-		j->tally[TASK_CANCELLED]);
+	store_finish_job(c->store, j->row, coord_now(c), j->tally[TASK_VALID],
+		j->tally[TASK_FAILED], j->tally[TASK_CANCELLED]);
 	digest_hex(id, &j->id);
-	log_info("job %.16s is over: %lld valid, %lld failed, %lld cancelled", id, (long long)j->tally[TASK_VALID],
-		(long long)j->tally[TASK_FAILED], (long long)j->tally[TASK_CANCELLED]);
+	log_info("job %.16s is over: %lld valid, %lld failed, %lld cancelled", id,
+		(long long)j->tally[TASK_VALID], (long long)j->tally[TASK_FAILED],
+		(long long)j->tally[TASK_CANCELLED]);
 	*(j->ending ? &c->counts.jobs_cancelled : &c->counts.jobs_done) += 1;
 	c->counts.jobs_failed += !j->ending && j->tally[TASK_FAILED] > 0;
 	c->counts.valid += j->tally[TASK_VALID];
@@ -177,7 +187,8 @@ void record_verdicts(struct coord *c)
 	c->n_decided = 0;
 	qsort(c->decided, n, sizeof(*c->decided), by_job_and_index);
 	for (size_t i = 0, end; i < n; i = end) {
-		for (end = i; end < n && end - i < VERDICT_TASKS_MAX && c->decided[end].job == c->decided[i].job;)
+		for (end = i; end < n && end - i < VERDICT_TASKS_MAX &&
+			      c->decided[end].job == c->decided[i].job;)
 			end++;
 		record(c, c->decided + i, end - i);
 		if (end == n || c->decided[end].job != c->decided[i].job)

@@ -2,8 +2,8 @@
  *
  * workers.c: banning one and taking it back.
  *
- * A banned worker's leases end and its votes for what is not final never came; what is final stays. Taking
- * the ban back lets it ask again; the votes stay void.
+ * A banned worker's leases end and its votes for what is not final never came; what is final stays.
+ * Taking the ban back lets it ask again; the votes stay void.
  */
 #include "common/log.h"
 #include "coordinator/coord.h"
@@ -15,7 +15,8 @@ static int find(struct coord *c, const char *text, struct id *id, struct err *e)
 	if (id_parse(id, text))
 		return 0;
 	if (!id_is_prefix(text))
-		return err_set(e, ERR_USAGE, "\"%s\" is no worker id, nor 8 or more digits of one", text);
+		return err_set(
+			e, ERR_USAGE, "\"%s\" is no worker id, nor 8 or more digits of one", text);
 	int n = store_match(c->store, ID_WORKER, text, id);
 	if (n == 0)
 		return err_set(e, ERR_NOT_FOUND, "no worker's id begins with %s", text);

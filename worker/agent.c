@@ -215,6 +215,7 @@ void agent_heard(struct agent *a, const struct agent_answer *answer, int64_t now
 
 	a->asking = a->unheard = false;
 	a->tries = 0;
+	a->heard_ms = now;
 	a->silent_ms = 0;
 	a->told_mode = a->ask.mode == a->mode;
 	forget_returned(a);

@@ -29,6 +29,7 @@
 #define AGENT_BATCH_MS 200    /* a result waits this long for company of its job */
 #define AGENT_BATCH_BYTES (768 * KIB) /* of an envelope with what travels beside it: below 1 MiB */
 #define AGENT_WAIT_MS 20000   /* the longest poll */
+#define AGENT_LISTEN_MS 1000  /* quiet for so long, an ask that wants nothing waits for news of what is held */
 #define AGENT_BACKOFF_MIN_MS 500
 #define AGENT_BACKOFF_MAX_MS 30000
 #define AGENT_FULL_MS 30000   /* a full disk is looked at again after this */
@@ -123,6 +124,7 @@ struct agent {
 	bool unheard;        /* the last one failed: say it again */
 	bool told_mode;      /* the coordinator knows the mode (or could not be told while leaving) */
 	int64_t asked_ms;    /* when it went out */
+	int64_t heard_ms;    /* when one was answered last */
 	int64_t next_ms;     /* not before */
 	int tries;           /* failed in a row */
 	int64_t silent_ms;   /* the coordinator since; 0: it is not */

@@ -81,43 +81,52 @@ static bool others_live(const struct agent *a, const struct digest *job)
 	return false;
 }
 
-/* A statement speaks of each task once; a second lease of one goes with the next envelope. */
-static bool has_index(struct agent *a, const struct act *act, int64_t index)
+/* The batch that `lead` would go out with; false while it should wait for more. A statement speaks of each
+ * task once, so a second lease of one goes with the next envelope. */
+static bool batch(const struct agent *a, const struct agent_task *lead, struct act *act, int64_t now)
 {
-	for (size_t i = 0; i < act->n_leases; i++)
-		if (agent_find(a, act->leases[i])->index == index)
-			return true;
-	return false;
-}
-
-/* The batch that `lead` would go out with; false while it should wait for more. */
-static bool batch(struct agent *a, const struct agent_task *lead, struct act *act, int64_t now)
-{
-	size_t bytes = 0;
+	int64_t indices[AGENT_BATCH_MAX];
+	size_t bytes = 0, k;
 	bool full = false, old = false;
 
 	act->n_leases = 0;
-	for (struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX; t++) {
-		if (!same_batch(t, lead, now) || has_index(a, act, t->index))
+	for (const struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX && !full; t++) {
+		if (!same_batch(t, lead, now))
 			continue;
-		if (act->n_leases == AGENT_BATCH_MAX ||
-			(act->n_leases && bytes + t->bytes > (size_t)AGENT_BATCH_BYTES)) {
+		for (k = 0; k < act->n_leases && indices[k] != t->index; k++)
+			;
+		if (k < act->n_leases)
+			continue;
+		if (act->n_leases && bytes + t->bytes > (size_t)AGENT_BATCH_BYTES) {
 			full = true;
 			break;
 		}
 		old |= now - t->since_ms >= AGENT_BATCH_MS;
 		bytes += t->bytes;
+		indices[act->n_leases] = t->index;
 		memcpy(act->leases[act->n_leases++], t->lease, sizeof(t->lease));
+		full = act->n_leases == AGENT_BATCH_MAX;
 	}
-	full |= act->n_leases == AGENT_BATCH_MAX;
 	return full || old || a->mode == AGENT_STOP || !others_live(a, &lead->job);
 }
 
 static bool next_seal(struct agent *a, struct act *act, int64_t now)
 {
+	const struct agent_task *waits[8]; /* leads of batches that are not due: no need to ask again */
+	size_t n = 0;
+
 	for (struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX; t++) {
-		if (t->state != TASK_DONE || t->since_ms > now || !batch(a, t, act, now))
+		bool known = t->state != TASK_DONE || t->since_ms > now;
+
+		for (size_t i = 0; i < n && !known; i++)
+			known = same_batch(t, waits[i], now);
+		if (known)
 			continue;
+		if (!batch(a, t, act, now)) {
+			if (n < ARRAY_LEN(waits))
+				waits[n++] = t;
+			continue;
+		}
 		act->kind = ACT_SEAL;
 		act->job = t->job;
 		for (size_t i = 0; i < act->n_leases; i++)
@@ -201,16 +210,25 @@ static int64_t first_renewal(const struct agent *a)
 	return at;
 }
 
+/* Long tasks: with nothing to ask for, an ask waits at the coordinator's so that an end is heard at once. */
+static bool listens(const struct agent *a, int64_t now)
+{
+	return now >= a->heard_ms + AGENT_LISTEN_MS && first_renewal(a) != INT64_MAX;
+}
+
 static bool ask_due(const struct agent *a, int64_t now)
 {
 	bool changed = a->ask.mode != a->mode && !a->told_mode;
 	bool urgent = !a->told_mode || a->n_returns || first_renewal(a) <= now;
 
-	if (a->asking) /* only a poll that waits for work is cut short */
-		return changed || (a->n_returns && a->ask.wait_ms && now - a->asked_ms >= 1000);
+	bool work = now >= a->next_ms && wants(a, now);
+
+	if (a->asking) /* only a poll that waits is cut short */
+		return changed || (a->ask.wait_ms && ((a->n_returns && now - a->asked_ms >= AGENT_LISTEN_MS) ||
+							     (!a->ask.want && work)));
 	if (a->tries)
 		return now >= a->next_ms;
-	return urgent || (now >= a->next_ms && wants(a, now)) || now >= a->asked_ms + AGENT_HEARTBEAT_MS;
+	return urgent || work || listens(a, now) || now >= a->asked_ms + AGENT_HEARTBEAT_MS;
 }
 
 static void fill_ask(struct agent *a, int64_t now)
@@ -220,7 +238,7 @@ static void fill_ask(struct agent *a, int64_t now)
 
 	a->ask.mode = a->mode;
 	a->ask.want = wanted(a, now, &target);
-	a->ask.wait_ms = !a->ask.want || a->n_returns || !a->told_mode ? 0 : AGENT_WAIT_MS;
+	a->ask.wait_ms = (!a->ask.want && !listens(a, now)) || a->n_returns || !a->told_mode || a->tries ? 0 : AGENT_WAIT_MS;
 	if (a->ask.wait_ms > renew)
 		a->ask.wait_ms = renew > 0 ? renew : 0;
 	a->ask.n_held = 0;
@@ -238,7 +256,8 @@ static bool next_ask(struct agent *a, struct act *act, int64_t now)
 {
 	if (!ask_due(a, now))
 		return false;
-	a->ask.again = a->unheard && a->ask.mode == a->mode;
+	/* Said again it cannot lose leases; one that wanted none has nothing to lose, and says the news. */
+	a->ask.again = a->unheard && !a->asking && a->ask.mode == a->mode && a->ask.want > 0;
 	if (!a->ask.again)
 		fill_ask(a, now);
 	a->asking = true;
@@ -300,12 +319,13 @@ int64_t agent_wake(const struct agent *a, int64_t now)
 {
 	int64_t at = now + AGENT_HEARTBEAT_MS;
 
+	sooner(&at, a->next_ms, now);
 	if (!a->asking) {
-		sooner(&at, a->next_ms, now);
 		sooner(&at, first_renewal(a), now);
+		sooner(&at, a->heard_ms + AGENT_LISTEN_MS, now);
 		sooner(&at, a->asked_ms + AGENT_HEARTBEAT_MS, now);
 	} else if (a->n_returns) {
-		sooner(&at, a->asked_ms + 1000, now);
+		sooner(&at, a->asked_ms + AGENT_LISTEN_MS, now);
 	}
 	sooner(&at, a->full_ms, now);
 	sooner(&at, a->rest_ms, now);

@@ -331,7 +331,7 @@ static int start(struct errand *t, struct err *e)
 		return -1;
 	auto_free char *errors = xprintf("%s/errors", t->dir);
 	compose(&l, t, job);
-	bad = box_start(&t->box, t->all->loop, l.argv, errors, on_end, t, e);
+	bad = box_start(&t->box, t->all->loop, t->all->guard, l.argv, errors, on_end, t, e);
 	for (size_t i = 0; i < l.n; i++)
 		free(l.argv[i]);
 	if (bad)

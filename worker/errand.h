@@ -21,6 +21,7 @@ struct errands {
 	struct blobs *outputs; /* where large outputs go */
 	const char *dir;       /* DIR/tasks */
 	const char *sandbox;
+	int guard;             /* guard.h's fd */
 	bool files;            /* the profile `files` works here */
 	int64_t disk_mib;
 	/* How it went; called from the loop. */

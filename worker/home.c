@@ -75,8 +75,7 @@ void home_failed(struct home *h)
 
 static int take(struct home *h, const char *line, size_t n, struct err *e)
 {
-	struct grid *g = xcalloc(1, sizeof(*g)); /* 20 KiB */
-	auto_free void *g_free = g;
+	auto_free struct grid *g = xcalloc(1, sizeof(*g)); /* 20 KiB */
 	struct msg m;
 	int bad;
 

@@ -224,6 +224,9 @@ int main(int argc, char **argv)
 		bad = run(&o, &conf.words, &e);
 	}
 	free(o.found_sandbox);
+	free(o.conf.join.at);
+	free(conf.words.at);
+	free(conf.rest.at);
 	if (bad)
 		complain("%s", e.msg);
 	return bad ? exit_code(&e) : 0;

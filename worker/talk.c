@@ -253,8 +253,8 @@ static void on_answer(void *arg, struct answer *a)
 		refused(t, a);
 		return;
 	}
-	struct heard *h = xcalloc(1, sizeof(*h));
-	auto_free void *h_free = h;
+	auto_free struct heard *h = xcalloc(1, sizeof(*h));
+
 	h->answer = (struct agent_answer){ .leases = h->leases, .renewed = (const char(*)[LEASE_HEX + 1])h->renewed,
 		.ended = (const char(*)[LEASE_HEX + 1])h->ended };
 	if (read_answer(t, h, a, &e)) {

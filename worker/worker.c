@@ -114,11 +114,13 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 	struct worker *w = arg;
 	bool silent = w->agent.silent_ms != 0;
 
+	if (w->complained)
+		log_info("the coordinator answers");
+	w->complained = false;
 	agent_heard(&w->agent, answer, clock_mono_ms());
 	if (answer->n_leases)
 		note_leases(w);
 	if (silent) {
-		log_info("the coordinator answers");
 		outbox_hurry(w->outbox);
 		cache_hurry(w->cache);
 		book_hurry(w->book);
@@ -129,11 +131,12 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 static void on_unheard(void *arg, bool anew, int64_t retry_ms, const struct err *e)
 {
 	struct worker *w = arg;
-	bool first = !w->agent.silent_ms;
 
 	agent_unheard(&w->agent, anew, retry_ms, clock_mono_ms());
-	if (first && w->agent.silent_ms)
+	if (!w->complained && w->agent.silent_ms) {
 		log_warn("no answer from the coordinator: %s; trying again until there is one", e->msg);
+		w->complained = true;
+	}
 	turn_end_ask(w->turn);
 }
 
@@ -373,7 +376,7 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .files = w->ability.files,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
@@ -405,7 +408,7 @@ static void open_agent(struct worker *w)
 
 static int worker_open(struct worker *w, struct err *e)
 {
-	if (lock_dir(w, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
+	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
 	ability_ask(&w->ability, w->conf.sandbox);
 	if (open_stores(w, e) || open_errands(w, e) || open_serve(w, e))
@@ -442,6 +445,7 @@ static void worker_close(struct worker *w)
 	notes_close(&w->notes);
 	home_close(&w->home);
 	key_free(w->key);
+	guard_stop(&w->guard);
 	if (w->lock >= 0)
 		close(w->lock);
 }
@@ -452,7 +456,7 @@ int worker_run(const struct worker_conf *conf, struct err *e)
 	int bad;
 
 	w->conf = *conf;
-	w->lock = -1;
+	w->lock = w->guard.fd = -1;
 	if (geteuid() == 0)
 		log_warn("running as root: an ordinary user is enough, and safer");
 	signal(SIGPIPE, SIG_IGN);

@@ -8,6 +8,7 @@
 #include "worker/ability.h"
 #include "worker/control.h"
 #include "worker/errand.h"
+#include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/outbox.h"
 #include "worker/serve.h"
@@ -30,6 +31,7 @@ struct worker_conf {
 struct worker {
 	struct worker_conf conf;
 	int lock; /* of DIR: one worker at a time */
+	struct guard guard;
 	struct loop *loop;
 	struct fetcher *fetcher;
 	struct key *key;
@@ -51,6 +53,7 @@ struct worker {
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */
+	bool complained; /* of the coordinator's silence */
 };
 
 /* Run until told to end. 0, or -1 when it could not start. */

@@ -2,9 +2,9 @@
  *
  * fuzz.h: what the fuzz targets share: a fixed key, and seeds a person can read.
  *
- * Nobody can guess a signature, so targets that want to reach what stands behind it sign their input
- * themselves. In such inputs @G and @A are the key's id, @H 64 hex digits, @D a digest, @N 32 hex digits, @B
- * a blob descriptor, so that a mutation need not guess these either.
+ * Nobody can guess a signature, so targets that want to reach what stands behind it sign their
+ * input themselves. In such inputs @G and @A are the key's id, @H 64 hex digits, @D a digest, @N 32
+ * hex digits, @B a blob descriptor, so that a mutation need not guess these either.
  */
 #ifndef TESTS_FUZZ_H
 #define TESTS_FUZZ_H
@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 /* Always the same key: seed 32 zero bytes. */
 static inline struct key *fuzz_key(void)
 {
-	static const char pem[] = "-----BEGIN PRIVATE KEY-----\n"
+	static const char pem[] =
+		"-----BEGIN PRIVATE KEY-----\n"
 		"MC4CAQAwBQYDK2VwBCIEIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
 		"-----END PRIVATE KEY-----\n";
 	static struct key *key;
@@ -43,7 +44,8 @@ static inline struct key *fuzz_key(void)
 /* `data` with the placeholders filled in. */
 static inline struct buf fuzz_fill(const uint8_t *data, size_t n)
 {
-	static const char hex[] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+	static const char hex[] =
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 	char id[ID_TEXT + 1];
 	struct buf b = { 0 };
 
@@ -60,7 +62,9 @@ static inline struct buf fuzz_fill(const uint8_t *data, size_t n)
 		else if (c == 'N')
 			buf_printf(&b, "%.32s", hex);
 		else if (c == 'B')
-			buf_printf(&b, "{\"digest\":\"sha256:%s\",\"size\":9,\"pieces_root\":\"%s\"}", hex, hex);
+			buf_printf(&b,
+				"{\"digest\":\"sha256:%s\",\"size\":9,\"pieces_root\":\"%s\"}", hex,
+				hex);
 		else
 			buf_add(&b, data + i, 1), c = 0;
 		i += c != 0;
@@ -72,7 +76,8 @@ static inline struct buf fuzz_fill(const uint8_t *data, size_t n)
 /* Sign `payload` and open the line: true when it opens. */
 static inline bool fuzz_open(struct msg *m, bool statement, const char *payload, size_t n)
 {
-	auto_free char *line = seal(fuzz_key(), statement ? SEAL_STATEMENT : SEAL_MESSAGE, payload, n);
+	auto_free char *line =
+		seal(fuzz_key(), statement ? SEAL_STATEMENT : SEAL_MESSAGE, payload, n);
 	struct err e = { 0 };
 
 	if (!msg_open(m, line, strlen(line), NULL, &e))

@@ -41,7 +41,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	auto_free char *copy = xmemdup(data, n), *path = NULL;
 	char *gap = strstr(copy, "\n\n"), *argv[64];
-	struct conf c = { .program = "fuzz", .usage = "u", .about = "a", .env_prefix = "NOT_SET_", .knobs = knobs,
+	struct conf c = { .program = "fuzz",
+		.usage = "u",
+		.about = "a",
+		.env_prefix = "NOT_SET_",
+		.knobs = knobs,
 		.stop_at_word = n % 2 };
 	struct err e = { 0 };
 	int argc = 0;
@@ -61,7 +65,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	if (conf_read(&c, argc, argv, &e))
 		assert(e.code == ERR_USAGE && e.msg[0]);
 	else
-		assert(v.number >= -5 && v.number <= 100 && (v.real == 0 || (v.real >= 0.5 && v.real <= 2.5)));
+		assert(v.number >= -5 && v.number <= 100 &&
+			(v.real == 0 || (v.real >= 0.5 && v.real <= 2.5)));
 	free(v.texts.at);
 	free(v.words.at);
 	free(c.words.at);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_envelope.c: a line as it comes from the network, and a payload behind a signature that holds.
+ * fuzz_envelope.c: a line as it comes from the network, and a payload behind a signature that
+ * holds.
  */
 #include "common/grid.h"
 #include "tests/fuzz/fuzz.h"
@@ -38,7 +39,8 @@ static void as_payload(const char *text, size_t n)
 		grid_allows(&g, &m.author, ROLE_ADMIN, m.time_ms);
 		free(TAKE(line));
 		bad = grid_seal(&line, &g, fuzz_key(), m.time_ms, &e);
-		assert(!bad || !strncmp(e.field, "keys[", 5)); /* a key of unknown roles alone has none here */
+		assert(!bad || !strncmp(e.field, "keys[",
+				       5)); /* a key of unknown roles alone has none here */
 	}
 	msg_release(&m);
 }

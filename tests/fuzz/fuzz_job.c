@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_job.c: a signed manifest, an empty line, and a list: the job read and some of its tasks unfolded. The
- * input is also looked at as an executable and its first line as a path under the job's globs.
+ * fuzz_job.c: a signed manifest, an empty line, and a list: the job read and some of its tasks
+ * unfolded. The input is also looked at as an executable and its first line as a path under the
+ * job's globs.
  */
 #include "jobs/job.h"
 #include "tests/fuzz/fuzz.h"

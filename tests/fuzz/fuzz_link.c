@@ -17,12 +17,14 @@ static void links(const char *text)
 	if (!link_parse(&l, text, &e)) {
 		link_text(out, &l);
 		int bad = link_parse(&l2, out, &e);
-		assert(!bad && !strcmp(l.host, l2.host) && l.port == l2.port && id_equal(&l.node, &l2.node));
+		assert(!bad && !strcmp(l.host, l2.host) && l.port == l2.port &&
+			id_equal(&l.node, &l2.node));
 	}
 	if (!endpoint_parse(&p, text, &e)) {
 		endpoint_text(where, &p);
 		int bad = endpoint_parse(&p2, where, &e);
-		assert(!bad && !strcmp(p.host, p2.host) && p.port == p2.port && !strcmp(where, text));
+		assert(!bad && !strcmp(p.host, p2.host) && p.port == p2.port &&
+			!strcmp(where, text));
 		endpoint_is_loopback(&p);
 	}
 }

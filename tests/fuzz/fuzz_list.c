@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_list.c: a job's list blob: what job_each_list_blob() accepts, every task can be unfolded from.
+ * fuzz_list.c: a job's list blob: what job_each_list_blob() accepts, every task can be unfolded
+ * from.
  */
 #include "jobs/job.h"
 #include "tests/fuzz/fuzz.h"

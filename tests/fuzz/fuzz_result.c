@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * fuzz_result.c: a signed statement; what is read can be sealed and read again as the same. @O is the outcome that
- * fits, when it can be told.
+ * fuzz_result.c: a signed statement; what is read can be sealed and read again as the same. @O is
+ * the outcome that fits, when it can be told.
  */
 #include "common/result.h"
 #include "tests/fuzz/fuzz.h"
@@ -13,7 +13,8 @@ static void check_names(const struct results *r)
 			const char *name = r->items[i].outputs[k].name;
 
 			assert(!strcmp(name, "stdout") || !strncmp(name, "files/", 6));
-			assert(!strstr(name, "..") || !strstr(name, "/..")); /* no part begins with a dot */
+			assert(!strstr(name, "..") ||
+				!strstr(name, "/..")); /* no part begins with a dot */
 			assert(!strstr(name, "//") && !strstr(name, "/."));
 		}
 }
@@ -44,13 +45,14 @@ static bool right_outcomes(struct msg *m)
 	json_t *items = json_object_get(m->body, "results"), *item, *s;
 	size_t i, k;
 
-	json_array_foreach(items, i, item) {
+	json_array_foreach (items, i, item) {
 		auto_free char *prefix = xprintf("%lld/", (long long)jint(item, "index", 0));
-		struct result r = { .exit = jint(item, "exit", 0), .signal = jint(item, "signal", 0) };
+		struct result r = { .exit = jint(item, "exit", 0),
+			.signal = jint(item, "signal", 0) };
 		struct digest zero = { { 0 } }, d;
 		char text[DIGEST_TEXT + 1];
 
-		json_array_foreach(json_object_get(m->statement, "subject"), k, s) {
+		json_array_foreach (json_object_get(m->statement, "subject"), k, s) {
 			const char *name = jtext(s, "name");
 
 			digest_from_hex(&d, jtext(json_object_get(s, "digest"), "sha256"));

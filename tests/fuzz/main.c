@@ -3,7 +3,8 @@
  * main.c: a driver for the fuzz targets where there is no libFuzzer.
  *
  *	fuzz_NAME FILE|FOLDER...                    run these inputs
- *	fuzz_NAME -runs=N [-seed=S] FILE|FOLDER...  and N random mutations of them; the seed is printed
+ *	fuzz_NAME -runs=N [-seed=S] FILE|FOLDER...  and N random mutations of them; the seed is
+ *printed
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -63,8 +64,9 @@ static void run(const char *bytes, size_t n)
 /* Change, cut, repeat or insert a little of `b`, one to eight times; or splice two. */
 static void mutate(struct buf *b, const struct inputs *all, uint64_t *rng)
 {
-	static const char *const words[] = { "\"", "{", "}", "[", "]", ",", ":", "\\", "\\u0000", "-1", "0", "9007199254740993",
-		"1.5", "null", "true", "@H", "@N", "@D", "@B", "/", "..", "\xff", "\n", "\n\n", "--", "=", "{index}", "**" };
+	static const char *const words[] = { "\"", "{", "}", "[", "]", ",", ":", "\\", "\\u0000",
+		"-1", "0", "9007199254740993", "1.5", "null", "true", "@H", "@N", "@D", "@B", "/",
+		"..", "\xff", "\n", "\n\n", "--", "=", "{index}", "**" };
 
 	for (uint64_t k = rng_below(rng, 8) + 1; k > 0; k--) {
 		size_t at = (size_t)rng_below(rng, b->len + 1);
@@ -122,8 +124,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: %s [-runs=N] [-seed=S] FILE|FOLDER...\n", argv[0]);
 		return 2;
 	}
-	fprintf(stderr, "%s: %zu inputs, %llu mutations, -seed=%llu\n", argv[0], all.n, (unsigned long long)runs,
-		(unsigned long long)seed);
+	fprintf(stderr, "%s: %zu inputs, %llu mutations, -seed=%llu\n", argv[0], all.n,
+		(unsigned long long)runs, (unsigned long long)seed);
 	for (size_t i = 0; i < all.n; i++)
 		run(all.at[i].data, all.at[i].len);
 	for (; runs > 0; runs--) {

@@ -255,6 +255,33 @@ static void a_cancelled_lease_is_dropped(void **state)
 	free(w);
 }
 
+static void a_cancelled_lease_is_heard_of_while_all_slots_are_taken(void **state)
+{
+	struct world *w = make(1, 2, 100000);
+
+	(void)state;
+	run(w, 5000);
+	assert_int_equal(w->running, 1);
+	assert_true(w->answer_at >= 0 && w->ask.want == 0 && w->ask.wait_ms > 10000);
+	name_lease(w->cancel, 0);
+	run(w, 100);
+	assert_int_equal(w->stops, 1);
+	assert_int_equal(w->running, 1); /* the next one */
+	free(w);
+}
+
+static void an_ask_that_listens_gives_way_to_one_that_wants(void **state)
+{
+	struct world *w = make(1, 2, 3000);
+
+	(void)state;
+	run(w, 2500);
+	assert_int_equal(w->ask.want, 0);
+	run(w, 700);
+	assert_true(w->ask.want > 0);
+	free(w);
+}
+
 static void results_of_two_jobs_never_share_an_envelope(void **state)
 {
 	struct world *w = make(4, 500, 7);
@@ -634,6 +661,8 @@ int main(void)
 		cmocka_unit_test(slots_never_idle_while_leases_wait),
 		cmocka_unit_test(short_tasks_are_held_by_the_dozen),
 		cmocka_unit_test(a_cancelled_lease_is_dropped),
+		cmocka_unit_test(a_cancelled_lease_is_heard_of_while_all_slots_are_taken),
+		cmocka_unit_test(an_ask_that_listens_gives_way_to_one_that_wants),
 		cmocka_unit_test(results_of_two_jobs_never_share_an_envelope),
 		cmocka_unit_test(small_jobs_are_sent_at_once),
 		cmocka_unit_test(no_envelope_grows_beyond_its_limit),

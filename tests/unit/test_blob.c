@@ -233,11 +233,13 @@ static void a_partial_file_that_was_just_named_is_not_taken_over(void **state)
 	assert_int_equal(file_write_atomic(partial, "verified", 8, 0600, &e), 0);
 	named_from = partial;
 	named_to = path;
-	assert_int_equal(blob_in_start(&in, s, "tag", NULL, 3, &e), -1); /* would cut it to nothing */
+	assert_int_equal(
+		blob_in_start(&in, s, "tag", NULL, 3, &e), -1); /* would cut it to nothing */
 	assert_int_equal(e.code, ERR_CONFLICT);
 	auto_free char *text = text_of(&b.digest);
 	assert_string_equal(text, "verified");
-	assert_int_equal(blob_in_start(&in, s, "tag", NULL, 3, &e), 0); /* the next try is a fresh one */
+	assert_int_equal(
+		blob_in_start(&in, s, "tag", NULL, 3, &e), 0); /* the next try is a fresh one */
 	assert_int_equal(blob_in_offset(in), 0);
 	blob_in_drop(in);
 }
@@ -274,7 +276,8 @@ static void two_processes_may_write_the_same_blob_at_once(void **state)
 			bool ok = !blobs_open(&mine, dir, 0, &why);
 
 			for (int k = 0; ok && k < 5; k++)
-				ok = !blob_put(mine, bytes, 300000, &b, &why) && digest_equal(&b.digest, &d);
+				ok = !blob_put(mine, bytes, 300000, &b, &why) &&
+				     digest_equal(&b.digest, &d);
 			_exit(ok ? 0 : 1);
 		}
 	for (int i = 0; i < 8; i++) {
@@ -302,7 +305,8 @@ static void a_damaged_blob_is_found_when_opened_and_removed(void **state)
 	auto_free char *path = blob_path(s, &b.digest);
 	chmod(path, 0644);
 	assert_int_equal(file_write_atomic(path, "evil bytes", 10, 0444, &e), 0);
-	assert_int_equal(blob_open(s, &b.digest, &fd, &size, &e), -1); /* verified before, but changed */
+	assert_int_equal(
+		blob_open(s, &b.digest, &fd, &size, &e), -1); /* verified before, but changed */
 	assert_int_equal(e.code, ERR_UNKNOWN_BLOB);
 	assert_int_not_equal(access(path, F_OK), 0);
 	assert_int_equal(blobs_bytes(s), 0);
@@ -389,7 +393,8 @@ static void the_quota_holds_whole_and_partial_bytes(void **state)
 	assert_int_equal(blobs_bytes(s), (1 << 19) + (1 << 18));
 	assert_int_equal(blob_in_start(&in, s, "fits", NULL, 1 << 19, &e), 0);
 	assert_int_equal(blob_in_add(in, bytes, 1 << 18, &e), 0);
-	assert_int_equal(blob_in_finish(in, NULL, &e), 0); /* the same bytes as the first: counted once */
+	assert_int_equal(
+		blob_in_finish(in, NULL, &e), 0); /* the same bytes as the first: counted once */
 	assert_int_equal(blobs_bytes(s), 1 << 19);
 }
 
@@ -419,7 +424,8 @@ static void a_full_disk_leaves_a_consistent_store(void **state)
 	assert_int_equal(blob_in_start(&in, s, "tag", NULL, any, &e), 0);
 	assert_int_equal(blob_in_add(in, bytes, 100000, &e), 0);
 	setrlimit(RLIMIT_FSIZE, &small);
-	assert_int_equal(blob_in_add(in, bytes, 100000, &e), -1); /* 50000 of it go in, then EFBIG */
+	assert_int_equal(
+		blob_in_add(in, bytes, 100000, &e), -1); /* 50000 of it go in, then EFBIG */
 	setrlimit(RLIMIT_FSIZE, &old);
 	assert_int_equal(blob_in_offset(in), 100000);
 	assert_int_equal(blobs_bytes(s), 100000);
@@ -448,7 +454,8 @@ static void a_put_from_a_descriptor_equals_one_from_memory(void **state)
 	assert_int_equal(blob_put_fd(s, ends[0], &a, &e), 0);
 	close(ends[0]);
 	assert_int_equal(blob_put(s, "through a pipe", 14, &b, &e), 0);
-	assert_true(digest_equal(&a.digest, &b.digest) && digest_equal(&a.root, &b.root) && a.size == b.size);
+	assert_true(digest_equal(&a.digest, &b.digest) && digest_equal(&a.root, &b.root) &&
+		    a.size == b.size);
 	assert_int_equal(blob_put_fd(s, -1, &a, &e), -1);
 	assert_int_equal(files_in("partial"), 0);
 }
@@ -456,7 +463,8 @@ static void a_put_from_a_descriptor_equals_one_from_memory(void **state)
 static void a_tag_is_a_plain_name(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "/a", "a b", "a\nb", "\xc3\xa9", "a\\b", "a*" };
+	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "/a", "a b", "a\nb",
+		"\xc3\xa9", "a\\b", "a*" };
 	char name[BLOB_TAG_MAX + 2];
 	struct blob_in *in;
 
@@ -534,7 +542,8 @@ static void a_used_blob_is_not_verified_twice_but_a_changed_one_is(void **state)
 	}
 	auto_free char *path = blob_path(s, &b.digest);
 	utimensat(AT_FDCWD, path, times, 0);
-	assert_int_equal(blob_open(s, &b.digest, &fd, &size, &e), 0); /* mtime changed, bytes did not */
+	assert_int_equal(
+		blob_open(s, &b.digest, &fd, &size, &e), 0); /* mtime changed, bytes did not */
 	close(fd);
 	struct digest zero = { { 0 } };
 	assert_int_equal(blob_open(s, &zero, &fd, &size, &e), -1);
@@ -545,7 +554,8 @@ static void old_partial_files_go_at_the_next_start(void **state)
 {
 	(void)state;
 	auto_free char *old = xprintf("%s/partial/old", dir), *new = xprintf("%s/partial/new", dir);
-	struct timespec times[2] = { { .tv_sec = time(NULL) - 90000 }, { .tv_sec = time(NULL) - 90000 } };
+	struct timespec times[2] = { { .tv_sec = time(NULL) - 90000 },
+		{ .tv_sec = time(NULL) - 90000 } };
 
 	assert_int_equal(file_write_atomic(old, "12345", 5, 0600, &e), 0);
 	assert_int_equal(file_write_atomic(new, "123", 3, 0600, &e), 0);

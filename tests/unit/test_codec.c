@@ -22,8 +22,8 @@ static void hex_round_trips(void **state)
 static void hex_is_lowercase_and_of_exact_length(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", "0", "0a0", "0a0b0", "0A0b", "0g0b", "0a0b ", " 0a0b", "0x0a",
-		"+a0b", "0a\xc3\xa9" };
+	static const char *const bad[] = { "", "0", "0a0", "0a0b0", "0A0b", "0g0b", "0a0b ",
+		" 0a0b", "0x0a", "+a0b", "0a\xc3\xa9" };
 	unsigned char out[2];
 
 	assert_true(hex_decode(out, 2, "0a0b"));
@@ -43,7 +43,8 @@ static void base64_is_that_of_the_rfc(void **state)
 	(void)state;
 	/* RFC 4648 section 10 */
 	static const char *const pairs[][2] = { { "", "" }, { "f", "Zg==" }, { "fo", "Zm8=" },
-		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" }, { "foobar", "Zm9vYmFy" } };
+		{ "foo", "Zm9v" }, { "foob", "Zm9vYg==" }, { "fooba", "Zm9vYmE=" },
+		{ "foobar", "Zm9vYmFy" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
 		auto_free char *text = base64_encode(pairs[i][0], strlen(pairs[i][0]));
@@ -60,9 +61,10 @@ static void base64_is_that_of_the_rfc(void **state)
 static void base64_has_one_spelling(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "Zg", "Zg=", "Zg==\n", "Zg== ", " Zg==", "Zh==", "Zm9=", "Z===",
-		"====", "=", "Zm9v\n", "Zm9vZ", "Zm-v", "Zm_v", "Zm9vZg==Zm9v", "Zg==Zg==", "    ", "\t\t\t\t",
-		"Zm9v====", "Zg=a", "\n\n\n=", "AA=\xff" };
+	static const char *const bad[] = { "Zg", "Zg=", "Zg==\n",
+		"Zg== ", " Zg==", "Zh==", "Zm9=", "Z===", "====", "=", "Zm9v\n", "Zm9vZ", "Zm-v",
+		"Zm_v", "Zm9vZg==Zm9v", "Zg==Zg==", "    ", "\t\t\t\t", "Zm9v====", "Zg=a",
+		"\n\n\n=", "AA=\xff" };
 	char *out;
 	size_t n;
 
@@ -76,7 +78,8 @@ static void base64_has_one_spelling(void **state)
 static void of_all_four_character_texts_each_value_has_one(void **state)
 {
 	(void)state;
-	/* the last two of "QUxx" over all bytes: exactly 64*64 + 16*... decode, and encode to themselves */
+	/* the last two of "QUxx" over all bytes: exactly 64*64 + 16*... decode, and encode to
+	 * themselves */
 	char text[4] = { 'Q', 'U', 0, 0 };
 	int taken = 0;
 
@@ -93,7 +96,8 @@ static void of_all_four_character_texts_each_value_has_one(void **state)
 			free(out);
 			taken++;
 		}
-	/* 3 bytes: 4096 ways; 2 bytes: the third character has 2 zero bits, 16 ways; 1 byte: 'U' has bits set */
+	/* 3 bytes: 4096 ways; 2 bytes: the third character has 2 zero bits, 16 ways; 1 byte: 'U'
+	 * has bits set */
 	assert_int_equal(taken, 4096 + 16);
 }
 
@@ -115,8 +119,9 @@ static void base64_of_megabytes_round_trips(void **state)
 static void integers_have_one_spelling(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", "-", "+1", "01", "-0", "-01", "00", " 1", "1 ", "1x", "0x1", "1.0",
-		"1e3", "--1", "9223372036854775808", "-9223372036854775809", "99999999999999999999999", "\xd9\xa1" };
+	static const char *const bad[] = { "", "-", "+1", "01", "-0", "-01", "00", " 1", "1 ", "1x",
+		"0x1", "1.0", "1e3", "--1", "9223372036854775808", "-9223372036854775809",
+		"99999999999999999999999", "\xd9\xa1" };
 	int64_t n = 77;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)

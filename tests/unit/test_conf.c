@@ -40,7 +40,10 @@ static int setup(void **state)
 	memset(&v, 0, sizeof(v));
 	v.text = "default";
 	v.number = 7;
-	c = (struct conf){ .program = "unit", .usage = "unit [OPTION]...", .about = "About.", .env_prefix = "UNIT_CONF_",
+	c = (struct conf){ .program = "unit",
+		.usage = "unit [OPTION]...",
+		.about = "About.",
+		.env_prefix = "UNIT_CONF_",
 		.knobs = knobs };
 	return 0;
 }
@@ -56,7 +59,8 @@ static void forget(void)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = { "TEXT", "A_NUMBER", "REAL", "CHOICE", "FLAG", "MANY", "EACH", "SECRET" };
+	static const char *const names[] = { "TEXT", "A_NUMBER", "REAL", "CHOICE", "FLAG", "MANY",
+		"EACH", "SECRET" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
@@ -102,7 +106,8 @@ static void defaults_stay_without_any_source(void **state)
 static void the_command_line_beats_the_environment_beats_the_file(void **state)
 {
 	(void)state;
-	write_file("# comment\n\n text = from file \r\na-number=1\nchoice = a\nflag = yes\n  # another\nreal = 0.5");
+	write_file("# comment\n\n text = from file \r\na-number=1\nchoice = a\nflag = yes\n  # "
+	           "another\nreal = 0.5");
 	setenv("UNIT_CONF_A_NUMBER", "2", 1);
 	setenv("UNIT_CONF_CHOICE", "bb", 1);
 	assert_int_equal(READ("--choice", "c", "--config", file), 0);
@@ -245,9 +250,11 @@ static void mistakes_are_usage_and_named(void **state)
 static void mistakes_elsewhere_name_the_line_or_the_variable(void **state)
 {
 	(void)state;
-	static const char *const bad[][2] = { { "\n\nnonsense = 1\n", "line 3" }, { "text\n", "line 1" }, { "= 1", "line 1" },
-		{ "a-number = x", "line 1" }, { "flag = true", "yes or no" }, { "secret = s", "secret" }, { "each = a", "each" },
-		{ "choice = d", "a|bb|c" }, { "text = 1\n\nflag\n", "line 3" }, { "config = x", "config" } };
+	static const char *const bad[][2] = { { "\n\nnonsense = 1\n", "line 3" },
+		{ "text\n", "line 1" }, { "= 1", "line 1" }, { "a-number = x", "line 1" },
+		{ "flag = true", "yes or no" }, { "secret = s", "secret" }, { "each = a", "each" },
+		{ "choice = d", "a|bb|c" }, { "text = 1\n\nflag\n", "line 3" },
+		{ "config = x", "config" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
 		write_file(bad[i][0]);

@@ -19,11 +19,16 @@ static struct err e;
 static struct coord *c;
 static struct key *submitter;
 
-/* --- a small world ---------------------------------------------------------------------------------- */
+/* --- a small world ------------------------------------------------------------------------ */
 static struct coord_options options(void)
 {
-	return (struct coord_options){ .dir = dir, .name = "", .about = "", .contact = "", .submit_open = true,
-		.work_open = true, .by = BY_NETWORK };
+	return (struct coord_options){ .dir = dir,
+		.name = "",
+		.about = "",
+		.contact = "",
+		.submit_open = true,
+		.work_open = true,
+		.by = BY_NETWORK };
 }
 
 static void open_again(void)
@@ -115,14 +120,16 @@ static void submit(int64_t count, int quorum)
 	random_bytes(nonce, sizeof(nonce));
 	hex_encode(hex, nonce, sizeof(nonce));
 	snprintf(assurance, sizeof(assurance), "quorum:%d", quorum);
-	json_t *m = msg_new(MSG_JOB, &c->id, key_id(submitter), 1), *more = json_pack(
-		"{s:s,s:s,s:[{s:s,s:s,s:o}],s:s,s:[],s:{s:{s:I}},s:[],s:[],s:{s:i,s:i,s:i,s:i,s:i,s:i},s:i,s:b,s:s,s:i,"
-		"s:s,s:i,s:s}",
-		"nonce", hex, "name", "test", "programs", "platform", "x86_64-linux", "name", "p", "blob", blob_to_json(&b),
-		"profile", "compute", "args", "tasks", "range", "count", (json_int_t)count, "files", "outputs", "limits",
-		"cpu_s", 1, "wall_s", 1, "memory_mib", 1, "disk_mib", 1, "max_output_mib", 1, "processes", 1, "threads", 1,
-		"deterministic", 1, "platform_class", "any", "priority", 0, "assurance", assurance, "max_results", 6,
-		"compare", "exact");
+	json_t *m = msg_new(MSG_JOB, &c->id, key_id(submitter), 1),
+	       *more = json_pack("{s:s,s:s,s:[{s:s,s:s,s:o}],s:s,s:[],s:{s:{s:I}},s:[],s:[],s:{s:i,"
+				 "s:i,s:i,s:i,s:i,s:i},s:i,s:b,s:s,s:i,"
+				 "s:s,s:i,s:s}",
+		       "nonce", hex, "name", "test", "programs", "platform", "x86_64-linux", "name",
+		       "p", "blob", blob_to_json(&b), "profile", "compute", "args", "tasks",
+		       "range", "count", (json_int_t)count, "files", "outputs", "limits", "cpu_s",
+		       1, "wall_s", 1, "memory_mib", 1, "disk_mib", 1, "max_output_mib", 1,
+		       "processes", 1, "threads", 1, "deterministic", 1, "platform_class", "any",
+		       "priority", 0, "assurance", assurance, "max_results", 6, "compare", "exact");
 	json_object_update(m, more);
 	json_decref(more);
 	auto_free char *line = sealed(submitter, m);
@@ -142,10 +149,11 @@ struct agent {
 
 static void asks(struct agent *a, int want, int wait_ms)
 {
-	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq), *more = json_pack(
-		"{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}", "want", want, "held", "returned", "wait_ms",
-		wait_ms, "slots", 4, "cpus", 4, "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
-		"x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
+	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq),
+	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}",
+		       "want", want, "held", "returned", "wait_ms", wait_ms, "slots", 4, "cpus", 4,
+		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
+		       "x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
 	json_object_update(m, more);
 	json_decref(more);
 	auto_free char *line = sealed(a->k, m);
@@ -162,10 +170,13 @@ static int returns_all(struct agent *a, const char *out, struct heard *h)
 	size_t i, k;
 	int n = 0;
 
-	json_array_foreach(json_object_get(answer, "leases"), i, envelope) {
-		auto_free char *line = shape_dump(envelope), *blob = base64_encode(out, strlen(out));
+	json_array_foreach (json_object_get(answer, "leases"), i, envelope) {
+		auto_free char *line = shape_dump(envelope),
+			       *blob = base64_encode(out, strlen(out));
 		struct digest d = digest_of(out, strlen(out));
-		struct results r = { .agent = "test", .platform = "x86_64-linux", .platform_class = "x" };
+		struct results r = {
+			.agent = "test", .platform = "x86_64-linux", .platform_class = "x"
+		};
 		struct msg m;
 		char text[DIGEST_TEXT + 1], *sent;
 
@@ -173,19 +184,21 @@ static int returns_all(struct agent *a, const char *out, struct heard *h)
 		id_parse(&r.job, jtext(m.body, "job"));
 		r.n = json_array_size(json_object_get(m.body, "leases"));
 		r.items = xcalloc(r.n, sizeof(*r.items));
-		json_array_foreach(json_object_get(m.body, "leases"), k, l) {
+		json_array_foreach (json_object_get(m.body, "leases"), k, l) {
 			struct result *x = &r.items[k];
 
 			x->index = jint(l, "index", 0);
 			snprintf(x->lease, sizeof(x->lease), "%s", jtext(l, "id"));
 			snprintf(x->reason, sizeof(x->reason), "exited");
-			result_add_output(x, "stdout", &d, &d, (int64_t)strlen(out)); /* one leaf: the root is the digest */
+			result_add_output(x, "stdout", &d, &d,
+				(int64_t)strlen(out)); /* one leaf: the root is the digest */
 			n++;
 		}
 		r.author = *key_id(a->k);
 		assert_int_equal(results_seal(&sent, &r, &c->id, a->k, 1, &e), 0);
 		digest_text(text, &d);
-		auto_free char *body = xprintf("{\"envelope\":%s,\"blobs\":{\"%s\":\"%s\"}}", sent, text, blob);
+		auto_free char *body =
+			xprintf("{\"envelope\":%s,\"blobs\":{\"%s\":\"%s\"}}", sent, text, blob);
 		post(h, body, a->address);
 		turns();
 		free(h->body);
@@ -208,7 +221,7 @@ static void agent_free(struct agent *a)
 	free(a->heard.body);
 }
 
-/* --- claims ------------------------------------------------------------------------------------------- */
+/* --- claims ------------------------------------------------------------------------------- */
 static void two_workers_finish_a_job(void **state)
 {
 	(void)state;
@@ -229,7 +242,8 @@ static void two_workers_finish_a_job(void **state)
 static void two_of_one_network_do_not(void **state)
 {
 	(void)state;
-	struct agent a = an_agent("192.0.2.1"), b = an_agent("192.0.2.2"), d = an_agent("198.51.100.1");
+	struct agent a = an_agent("192.0.2.1"), b = an_agent("192.0.2.2"),
+		     d = an_agent("198.51.100.1");
 	struct heard h;
 
 	submit(1, 2);
@@ -333,6 +347,23 @@ static void a_waiting_ask_gets_the_next_job(void **state)
 	agent_free(&b);
 }
 
+static void a_ban_reaches_an_ask_that_waits(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	char id[ID_TEXT + 1];
+
+	asks(&a, 4, 20000);
+	id_text(id, key_id(a.k));
+	assert_int_equal(ban_worker(c, id, true, &e), 0);
+	submit(3, 1);
+	assert_int_equal(a.heard.times, 1);
+	assert_int_equal(c->sched.live, 0);
+	asks(&a, 4, 0);
+	assert_int_equal(a.heard.code, ERR_BANNED);
+	agent_free(&a);
+}
+
 static void garbage_never_hurts(void **state)
 {
 	(void)state;
@@ -366,10 +397,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_workers_finish_a_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_of_one_network_do_not, setup, teardown),
-		cmocka_unit_test_setup_teardown(nothing_is_answered_before_the_commit, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			nothing_is_answered_before_the_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_restart_forgets_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_no_belief, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_waiting_ask_gets_the_next_job, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ban_reaches_an_ask_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_never_hurts, setup, teardown),
 	};
 

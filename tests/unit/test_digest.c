@@ -14,13 +14,16 @@ static void sha256_is_the_standards(void **state)
 	char text[DIGEST_TEXT + 1];
 
 	digest_text(text, &d);
-	assert_string_equal(text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(
+		text, "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 	d = digest_of("", 0);
 	digest_text(text, &d);
-	assert_string_equal(text, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(
+		text, "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 	d = digest_of(NULL, 0);
 	digest_hex(text, &d);
-	assert_string_equal(text, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+	assert_string_equal(
+		text, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
 static void a_digest_has_one_spelling(void **state)
@@ -93,7 +96,7 @@ static void pieces_roots_are_those_of_the_reference_creator(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(json_object_get(all, "files"), i, j) {
+	json_array_foreach (json_object_get(all, "files"), i, j) {
 		size_t n = (size_t)json_integer_value(json_object_get(j, "size"));
 		auto_free char *bytes = pattern(n);
 		struct pieces *p = pieces_new();

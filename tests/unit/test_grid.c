@@ -13,9 +13,17 @@ static int make_keys(void **state)
 	(void)state;
 	root = key_new();
 	deputy = key_new();
-	sample = (struct grid){ .id = *key_id(root), .serial = 3, .expires_ms = 9000, .name = "grün €", .about = "a",
-		.contact = "c", .n_keys = 2, .n_addresses = 2, .n_revoked = 1 };
-	sample.keys[0] = (struct grid_key){ *key_id(root), ROLE_COORDINATOR | ROLE_ADMIN, 100, 200 };
+	sample = (struct grid){ .id = *key_id(root),
+		.serial = 3,
+		.expires_ms = 9000,
+		.name = "grün €",
+		.about = "a",
+		.contact = "c",
+		.n_keys = 2,
+		.n_addresses = 2,
+		.n_revoked = 1 };
+	sample.keys[0] =
+		(struct grid_key){ *key_id(root), ROLE_COORDINATOR | ROLE_ADMIN, 100, 200 };
 	sample.keys[1] = (struct grid_key){ *key_id(deputy), ROLE_LOG | ROLE_ARBITER, 0, 1000 };
 	strcpy(sample.addresses[0].host, "example.org");
 	sample.addresses[0].port = 7411;
@@ -152,7 +160,8 @@ static void another_message_is_no_descriptor_and_unknown_roles_give_nothing(void
 	struct err e;
 
 	json_t *j = msg_new(MSG_CANCEL, key_id(root), key_id(root), 1);
-	json_object_set_new(j, "job", json_string("0000000000000000000000000000000000000000000000000000000000000000"));
+	json_object_set_new(j, "job",
+		json_string("0000000000000000000000000000000000000000000000000000000000000000"));
 	assert_int_equal(msg_seal(&line, j, NULL, root, &e), 0);
 	assert_int_equal(msg_open(&m, line, strlen(line), NULL, &e), 0);
 	assert_int_equal(grid_read(&g, &m, &e), -1);
@@ -160,7 +169,8 @@ static void another_message_is_no_descriptor_and_unknown_roles_give_nothing(void
 	msg_release(&m);
 	assert_int_equal(grid_seal(&sealed, &sample, root, 1, &e), 0);
 	assert_int_equal(msg_open(&m, sealed, strlen(sealed), NULL, &e), 0);
-	json_t *roles = json_object_get(json_array_get(json_object_get(m.body, "keys"), 0), "roles");
+	json_t *roles =
+		json_object_get(json_array_get(json_object_get(m.body, "keys"), 0), "roles");
 	json_array_append_new(roles, json_string("emperor"));
 	assert_int_equal(grid_read(&g, &m, &e), 0);
 	assert_int_equal(g.keys[0].roles, ROLE_COORDINATOR | ROLE_ADMIN);

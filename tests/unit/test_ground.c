@@ -119,8 +119,9 @@ static bool is_utf8(const char *s)
 static void an_error_is_utf8_whatever_went_into_it(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80",
-		"\xe2\x82", "\xf8\x88\x80\x80\x80", "\x80", "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf" };
+	static const char *const bad[] = { "\xff", "a\xc3", "\xc0\x80", "\xed\xa0\x80",
+		"\xf4\x90\x80\x80", "\xe2\x82", "\xf8\x88\x80\x80\x80", "\x80", "\xe0\x9f\xbf",
+		"\xf0\x8f\xbf\xbf" };
 	struct err e;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -291,12 +292,12 @@ static void what_a_terminal_would_obey_is_escaped(void **state)
 	assert_safe("plain grün € 😀", strlen("plain grün € 😀"), "plain grün € 😀");
 	assert_safe("\x1b[31m", 5, "\\x1b[31m");
 	assert_safe("a\nb\tc\0d\x7f", 8, "a\\x0ab\\x09c\\x00d\\x7f");
-	assert_safe("\xc2\x9b", 2, "\\xc2\\x9b");                 /* C1: CSI */
-	assert_safe("\xe2\x80\xae", 3, "\\xe2\\x80\\xae");        /* right-to-left override */
-	assert_safe("\xe2\x81\xa6", 3, "\\xe2\\x81\\xa6");        /* isolate */
-	assert_safe("\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8");        /* line separator */
+	assert_safe("\xc2\x9b", 2, "\\xc2\\x9b");          /* C1: CSI */
+	assert_safe("\xe2\x80\xae", 3, "\\xe2\\x80\\xae"); /* right-to-left override */
+	assert_safe("\xe2\x81\xa6", 3, "\\xe2\\x81\\xa6"); /* isolate */
+	assert_safe("\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8"); /* line separator */
 	assert_safe("\xff\xc0\x80\xed\xa0\x80", 6, "\\xff\\xc0\\x80\\xed\\xa0\\x80");
-	assert_safe("\xe2\x82", 2, "\\xe2\\x82");                 /* cut */
+	assert_safe("\xe2\x82", 2, "\\xe2\\x82"); /* cut */
 	assert_safe("\xf5\x80\x80\x80", 4, "\\xf5\\x80\\x80\\x80");
 	assert_safe("", 0, "");
 }
@@ -327,7 +328,7 @@ static void naughty_strings_are_safe_for_a_terminal(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(all, i, j) {
+	json_array_foreach (all, i, j) {
 		auto_free char *safe = text_safe(json_string_value(j), json_string_length(j));
 
 		assert_true(is_utf8(safe));

@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <jansson.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -127,10 +129,21 @@ static void alphabet(void *arg, struct req *r)
 	req_answer_range(r, "text/plain", "abcdefghijklmnopqrstuvwxyz", 26, "tag");
 }
 
+static void measure(struct evbuffer *out, const struct evbuffer_cb_info *info, void *arg)
+{
+	struct world *w = arg;
+	size_t held = evbuffer_get_length(out);
+
+	(void)info;
+	if (held > w->peak)
+		w->peak = held;
+}
+
 static void big(void *arg, struct req *r)
 {
 	struct world *w = arg;
 
+	evbuffer_add_cb(bufferevent_get_output(r->conn->bev), measure, w);
 	req_answer_fd(r, "application/octet-stream", dup(w->big), BIG, "big");
 }
 
@@ -403,8 +416,10 @@ static void a_problem_is_valid_json_whatever_is_in_it(void **state)
 	json_t *doc = json_loads(body, JSON_REJECT_DUPLICATES, NULL);
 	assert_non_null(doc);
 	assert_string_equal(json_string_value(json_object_get(doc, "field")), "na\"me");
-	assert_string_equal(json_string_value(json_object_get(doc, "detail")),
-		"field na\"me: junk \\xff\\x01 \" \\ \xe2\x82\xac");
+	const char *detail = json_string_value(json_object_get(doc, "detail"));
+	assert_non_null(detail);
+	assert_ptr_equal(strstr(detail, "field na\"me: junk "), detail);
+	assert_non_null(strstr(detail, "\\x01 \" \\ \xe2\x82\xac")); /* the junk byte is somebody's */
 	assert_string_equal(json_string_value(json_object_get(doc, "type")),
 		"urn:talkoot:problem:bad-field");
 	assert_int_equal(json_integer_value(json_object_get(doc, "status")), 400);
@@ -728,8 +743,10 @@ static void an_answer_that_nobody_takes_is_cut(void **state)
 	struct conn *c = TAILQ_FIRST(&w->h->conns);
 	assert_int_equal(c->state, CONN_ANSWERING);
 	assert_true(c->deadline > clock_mono_ms() + 20000);
-	c->deadline = 0; /* half a minute later */
-	pass_ms(w, 1500);
+	for (int i = 0; i < 1000 && w->h->n_conns > 0; i++) {
+		c->deadline = 0; /* half a minute later; the kernel's buffers may still take some */
+		pass_ms(w, 5);
+	}
 	assert_int_equal(w->h->n_conns, 0);
 	assert_int_equal(httpd_in_flight(w->h), 0);
 	close(fd);
@@ -903,16 +920,9 @@ static void a_file_that_became_shorter_breaks_off(void **state)
 static int count(void *arg, const void *bytes, size_t n, struct err *e)
 {
 	struct world *w = arg;
-	struct conn *c;
 
 	(void)e, (void)bytes;
 	w->got += (int64_t)n;
-	TAILQ_FOREACH(c, &w->h->conns, all) {
-		size_t held = evbuffer_get_length(bufferevent_get_output(c->bev));
-
-		if (held > w->peak)
-			w->peak = held;
-	}
 	return 0;
 }
 
@@ -929,7 +939,7 @@ static void a_large_file_streams_in_small_memory_over_tls(void **state)
 		fail_msg("%s", e.msg);
 	assert_int_equal(w->got, BIG);
 	assert_int_equal(a.length, BIG);
-	assert_true(w->peak > 0 && w->peak <= 130 * KIB);
+	assert_in_range(w->peak, 1000, 130 * KIB);
 	answer_release(&a);
 }
 
@@ -1027,6 +1037,69 @@ static void at_the_cap_without_idle_ones_the_new_one_goes(void **state)
 	for (int i = 0; i < 2; i++)
 		raw_close(&held[i]);
 	raw_close(&fresh);
+}
+
+static void one_address_cannot_take_all(void **state)
+{
+	struct world *w = *state;
+	struct ifaddrs *all, *i;
+	int fd[5];
+	char byte;
+
+	w->spec.conns_per_address_max = 3;
+	snprintf(w->spec.listen.host, sizeof(w->spec.listen.host), "0.0.0.0");
+	serve(w);
+	assert_int_equal(getifaddrs(&all), 0);
+	for (i = all; i; i = i->ifa_next) /* loopback is exempt */
+		if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET &&
+			!(i->ifa_flags & IFF_LOOPBACK))
+			break;
+	for (int k = 0; i && k < 5; k++) {
+		struct sockaddr_in a;
+
+		memcpy(&a, i->ifa_addr, sizeof(a));
+		a.sin_port = htons(httpd_port(w->h));
+		fd[k] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fd[k], (struct sockaddr *)&a, sizeof(a)), 0);
+	}
+	freeifaddrs(all);
+	if (!i)
+		skip();
+	EVENTUALLY(w, w->h->n_conns == 3);
+	pass_ms(w, 20);
+	assert_int_equal(recv(fd[0], &byte, 1, MSG_DONTWAIT), -1); /* still open */
+	assert_int_equal(recv(fd[4], &byte, 1, MSG_DONTWAIT), 0);
+	for (int k = 0; k < 5; k++)
+		close(fd[k]);
+	EVENTUALLY(w, w->h->n_conns == 0);
+}
+
+static void ipv6_is_served_too(void **state)
+{
+	struct world *w = *state;
+	struct fetch_spec spec = { .method = "GET", .to = &w->link, .path = "/alphabet", .plain = true };
+	struct answer a;
+	struct err e;
+
+	snprintf(w->spec.listen.host, sizeof(w->spec.listen.host), "::1");
+	if (httpd_new(&w->h, w->l, &w->spec, &e))
+		skip(); /* no IPv6 here */
+	snprintf(w->link.host, sizeof(w->link.host), "::1");
+	w->link.port = httpd_port(w->h);
+	assert_int_equal(fetch_wait(w->f, &spec, &a, &e), 0);
+	assert_int_equal(a.body.len, 26);
+	answer_release(&a);
+}
+
+static void a_taken_port_is_an_error_that_names_it(void **state)
+{
+	struct world *w = *state;
+	struct httpd *second = NULL;
+	struct err e;
+
+	w->spec.listen.port = httpd_port(w->h);
+	assert_int_equal(httpd_new(&second, w->l, &w->spec, &e), -1);
+	assert_non_null(strstr(e.msg, "listening on 127.0.0.1:"));
 }
 
 static void without_descriptors_the_server_waits_and_does_not_spin(void **state)
@@ -1195,6 +1268,9 @@ int main(void)
 		T(a_thousand_idle_connections_hinder_nobody),
 		OWN(at_the_cap_the_longest_idle_one_goes),
 		OWN(at_the_cap_without_idle_ones_the_new_one_goes),
+		OWN(one_address_cannot_take_all),
+		OWN(ipv6_is_served_too),
+		T(a_taken_port_is_an_error_that_names_it),
 		T(without_descriptors_the_server_waits_and_does_not_spin),
 		T(a_client_that_has_finished_sending_gets_its_answer),
 		T(noise_does_no_harm),

@@ -23,7 +23,8 @@ static void an_id_has_one_spelling(void **state)
 	assert_false(id_parse(&a, ""));
 	assert_false(id_parse(&a, A "0"));
 	assert_false(id_parse(&a, &A[1]));
-	assert_false(id_parse(&a, "00112233445566778899AABBccddeeff00112233445566778899aabbccddeeff"));
+	assert_false(
+		id_parse(&a, "00112233445566778899AABBccddeeff00112233445566778899aabbccddeeff"));
 }
 
 static void a_prefix_has_8_to_64_digits(void **state)
@@ -78,14 +79,16 @@ static void without_a_node_the_grid_is_the_node(void **state)
 static void bad_links_are_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", "talkoot:", "talkoot://", "talkoot:///" A, "http://h:1/" A,
-		"TALKOOT://h:1/" A, "talkoot://h:1/", "talkoot://h:1", "talkoot://h:1/" A "/", "talkoot://h:1/" A "?",
-		"talkoot://h:0/" A, "talkoot://h:65536/" A, "talkoot://h:01/" A, "talkoot://h:-1/" A,
-		"talkoot://h:/" A, "talkoot://h/" A, "talkoot://:1/" A, "talkoot://@h:1/" A, "talkoot://x@h:1/" A,
-		"talkoot://" A "@/" A, "talkoot://" A "@" B "@h:1/" A, "talkoot://h h:1/" A, "talkoot://h%00:1/" A,
-		"talkoot://[::1:1/" A, "talkoot://::1:1/" A, "talkoot://[::g]:1/" A, "talkoot://[]:1/" A,
-		"talkoot://[:1/" A, "talkoot://[fe80::1%25eth0]:1/" A, "talkoot://-h:1/" A,
-		" talkoot://h:1/" A, "talkoot://h:1/" A "\n", "talkoot://h\xff:1/" A };
+	static const char *const bad[] = { "", "talkoot:", "talkoot://", "talkoot:///" A,
+		"http://h:1/" A, "TALKOOT://h:1/" A, "talkoot://h:1/", "talkoot://h:1",
+		"talkoot://h:1/" A "/", "talkoot://h:1/" A "?", "talkoot://h:0/" A,
+		"talkoot://h:65536/" A, "talkoot://h:01/" A, "talkoot://h:-1/" A, "talkoot://h:/" A,
+		"talkoot://h/" A, "talkoot://:1/" A, "talkoot://@h:1/" A, "talkoot://x@h:1/" A,
+		"talkoot://" A "@/" A, "talkoot://" A "@" B "@h:1/" A, "talkoot://h h:1/" A,
+		"talkoot://h%00:1/" A, "talkoot://[::1:1/" A, "talkoot://::1:1/" A,
+		"talkoot://[::g]:1/" A, "talkoot://[]:1/" A, "talkoot://[:1/" A,
+		"talkoot://[fe80::1%25eth0]:1/" A, "talkoot://-h:1/" A, " talkoot://h:1/" A,
+		"talkoot://h:1/" A "\n", "talkoot://h\xff:1/" A };
 	struct link l;
 	struct err e;
 
@@ -125,9 +128,10 @@ static void the_longest_host_fits_and_one_more_does_not(void **state)
 static void endpoints_round_trip(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "0.0.0.0:0", "[::]:0", "localhost:7411", "a-b.example:65535", "[::1]:80" };
-	static const char *const bad[] = { "", ":", ":80", "80", "h", "h:", "h:x", "h:65536", "::1:80", "[::1]", "[::1]80",
-		"h:80 ", "h:80:", "[h]:80", "/:80" };
+	static const char *const good[] = { "0.0.0.0:0", "[::]:0", "localhost:7411",
+		"a-b.example:65535", "[::1]:80" };
+	static const char *const bad[] = { "", ":", ":80", "80", "h", "h:", "h:x", "h:65536",
+		"::1:80", "[::1]", "[::1]80", "h:80 ", "h:80:", "[h]:80", "/:80" };
 	char text[LINK_HOST_MAX + 9];
 	struct endpoint p;
 	struct err e;
@@ -147,9 +151,10 @@ static void loopback_is_known_in_every_spelling(void **state)
 	static const struct {
 		const char *text;
 		bool loopback;
-	} cases[] = { { "127.0.0.1:1", true }, { "127.9.9.9:1", true }, { "[::1]:1", true }, { "localhost:1", true },
-		{ "LocalHost:1", true }, { "[0:0:0:0:0:0:0:1]:1", true }, { "[::ffff:127.0.0.1]:1", true },
-		{ "0.0.0.0:1", false }, { "[::]:1", false }, { "128.0.0.1:1", false }, { "localhost.example:1", false },
+	} cases[] = { { "127.0.0.1:1", true }, { "127.9.9.9:1", true }, { "[::1]:1", true },
+		{ "localhost:1", true }, { "LocalHost:1", true }, { "[0:0:0:0:0:0:0:1]:1", true },
+		{ "[::ffff:127.0.0.1]:1", true }, { "0.0.0.0:1", false }, { "[::]:1", false },
+		{ "128.0.0.1:1", false }, { "localhost.example:1", false },
 		{ "[::ffff:10.0.0.1]:1", false }, { "[::2]:1", false } };
 	struct endpoint p;
 	struct err e;

@@ -45,10 +45,15 @@ static json_t *quoted(const char *text)
 static json_t *manifest(const char *changes)
 {
 	json_t *j = msg_new(MSG_JOB, key_id(key), key_id(key), 5);
-	json_t *base = quoted("{'nonce':'" HEX32 "','name':'n','programs':[{'platform':'x86_64-linux','name':'prog','blob':"
-		BLOB "}],'profile':'files','args':[],'tasks':{'range':{'count':10}},'files':[],'outputs':[],"
-		"'limits':{'cpu_s':1,'wall_s':2,'memory_mib':3,'disk_mib':4,'max_output_mib':5,'processes':6},'threads':7,"
-		"'assurance':'quorum:2','max_results':5,'compare':'exact','deterministic':false,'platform_class':'any','priority':-3}");
+	json_t *base = quoted(
+		"{'nonce':'" HEX32
+		"','name':'n','programs':[{'platform':'x86_64-linux','name':'prog','blob':" BLOB
+		"}],'profile':'files','args':[],'tasks':{'range':{'count':10}},'files':[],'outputs'"
+	        ":[],"
+		"'limits':{'cpu_s':1,'wall_s':2,'memory_mib':3,'disk_mib':4,'max_output_mib':5,'"
+	        "processes':6},'threads':7,"
+		"'assurance':'quorum:2','max_results':5,'compare':'exact','deterministic':false,'"
+	        "platform_class':'any','priority':-3}");
 	json_t *more = quoted(changes);
 
 	json_object_update(j, base);
@@ -65,7 +70,8 @@ static int read_changed(struct job *job, const char *changes)
 	struct msg m;
 
 	e = (struct err){ 0 };
-	if (msg_seal(&line, manifest(changes), NULL, key, &e) || msg_open(&m, line, strlen(line), NULL, &e))
+	if (msg_seal(&line, manifest(changes), NULL, key, &e) ||
+		msg_open(&m, line, strlen(line), NULL, &e))
 		fail_msg("does not seal: %s", e.msg);
 	int bad = job_read(job, &m, &e);
 	if (!bad) {
@@ -82,8 +88,9 @@ static void a_manifest_is_read_field_by_field(void **state)
 	(void)state;
 	struct job j;
 
-	assert_int_equal(read_changed(&j, "{'args':['-x','{index}'],'outputs':['*.txt'],'files':[{'name':'data','blob':" BLOB
-		"}],'max_failures':9}"), 0);
+	assert_int_equal(read_changed(&j, "{'args':['-x','{index}'],'outputs':['*.txt'],'files':[{'"
+	                                  "name':'data','blob':" BLOB "}],'max_failures':9}"),
+		0);
 	assert_string_equal(j.name, "n");
 	assert_int_equal(j.profile, PROFILE_FILES);
 	assert_int_equal(j.n_programs, 1);
@@ -97,8 +104,8 @@ static void a_manifest_is_read_field_by_field(void **state)
 	assert_int_equal(j.n_files, 1);
 	assert_string_equal(j.files[0].name, "data");
 	assert_int_equal(j.n_outputs, 1);
-	assert_true(j.cpu_s == 1 && j.wall_s == 2 && j.memory_mib == 3 && j.disk_mib == 4 && j.output_mib == 5 &&
-		j.processes == 6 && j.threads == 7);
+	assert_true(j.cpu_s == 1 && j.wall_s == 2 && j.memory_mib == 3 && j.disk_mib == 4 &&
+		    j.output_mib == 5 && j.processes == 6 && j.threads == 7);
 	assert_int_equal(j.quorum, 2);
 	assert_string_equal(j.assurance, "quorum:2");
 	assert_int_equal(j.max_results, 5);
@@ -125,20 +132,25 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 		{ "{'profile':'compute','files':[{'name':'a','blob':" BLOB "}]}", "files" },
 		{ "{'programs':[{'platform':'a','name':'p/q','blob':" BLOB "}]}", "programs[0]" },
 		{ "{'programs':[{'platform':'a','name':'..','blob':" BLOB "}]}", "programs[0]" },
-		{ "{'programs':[{'platform':'a','name':'p','blob':" BLOB "},{'platform':'a','name':'p','blob':" BLOB "}]}",
+		{ "{'programs':[{'platform':'a','name':'p','blob':" BLOB
+		  "},{'platform':'a','name':'p','blob':" BLOB "}]}",
 			"programs[1]" },
 		{ "{'files':[{'name':'../x','blob':" BLOB "}]}", "files" },
 		{ "{'files':[{'name':'.x','blob':" BLOB "}]}", "files" },
 		{ "{'files':[{'name':'a b','blob':" BLOB "}]}", "files" },
-		{ "{'files':[{'name':'a','blob':" BLOB "},{'name':'a','blob':" BLOB "}]}", "files" },
+		{ "{'files':[{'name':'a','blob':" BLOB "},{'name':'a','blob':" BLOB "}]}",
+			"files" },
 		{ "{'tasks':{}}", "tasks" },
-		{ "{'tasks':{'range':{'count':1},'product':[{'name':'a','values':['1']}]}}", "tasks" },
+		{ "{'tasks':{'range':{'count':1},'product':[{'name':'a','values':['1']}]}}",
+			"tasks" },
 		{ "{'tasks':{'range':{'count':1},'list':{'count':1,'blob':" BLOB "}}}", "tasks" },
 		{ "{'tasks':{'product':[{'name':'a b','values':['1']}]}}", "tasks.product" },
 		{ "{'tasks':{'product':[{'name':'a}','values':['1']}]}}", "tasks.product" },
-		{ "{'tasks':{'product':[{'name':'a','values':['1']},{'name':'a','values':['1']}]}}", "tasks.product" },
-		{ "{'tasks':{'list':{'count':1,'blob':{'digest':'sha256:" HEX64 "','size':268435457,'pieces_root':'" HEX64
-		  "'}}}}", "tasks.list.blob.size" },
+		{ "{'tasks':{'product':[{'name':'a','values':['1']},{'name':'a','values':['1']}]}}",
+			"tasks.product" },
+		{ "{'tasks':{'list':{'count':1,'blob':{'digest':'sha256:" HEX64
+		  "','size':268435457,'pieces_root':'" HEX64 "'}}}}",
+			"tasks.list.blob.size" },
 		{ "{'assurance':'quorum:0'}", "assurance" },
 		{ "{'assurance':'quorum:16'}", "assurance" },
 		{ "{'assurance':'quorum:02'}", "assurance" },
@@ -164,11 +176,14 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 	(void)state;
 	static const struct {
 		const char *changes, *field;
-	} cases[] = { { "{'profile':'image'}", "profile" }, { "{'assurance':'audit:1'}", "assurance" },
-		{ "{'assurance':'trusted'}", "assurance" }, { "{'assurance':'checker:x'}", "assurance" },
-		{ "{'compare':'tolerance:1'}", "compare" }, { "{'platform_class':'x86_64-v3'}", "platform_class" },
-		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" }, { "{'expires':1}", "expires" },
-		{ "{'price':0}", "price" } };
+	} cases[] = { { "{'profile':'image'}", "profile" },
+		{ "{'assurance':'audit:1'}", "assurance" },
+		{ "{'assurance':'trusted'}", "assurance" },
+		{ "{'assurance':'checker:x'}", "assurance" },
+		{ "{'compare':'tolerance:1'}", "compare" },
+		{ "{'platform_class':'x86_64-v3'}", "platform_class" },
+		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" },
+		{ "{'expires':1}", "expires" }, { "{'price':0}", "price" } };
 	struct job j;
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -216,7 +231,7 @@ static void naughty_names_are_names(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(all, i, s) {
+	json_array_foreach (all, i, s) {
 		auto_free char *line = NULL;
 		json_t *made = manifest("{}");
 		struct job_task t;
@@ -240,7 +255,8 @@ static void naughty_names_are_names(void **state)
 	}
 }
 
-/* --- tasks -------------------------------------------------------------------------------------- */
+/* --- tasks --------------------------------------------------------------------------------------
+ */
 
 static void assert_argv(const struct job *j, int64_t index, const char *list, const char *expected)
 {
@@ -261,9 +277,15 @@ static void placeholders_are_replaced_and_other_braces_stay(void **state)
 	(void)state;
 	struct job j;
 
-	assert_int_equal(read_changed(&j, "{'args':['{index}','a{index}b{index}','{}','{','}','{{index}}','{x}',"
-		"'{index','index}','{ index }','{Index}','{name}','{line}','','{{','${index}','{a{index}']}"), 0);
-	assert_argv(&j, 7, NULL, "[prog] [7] [a7b7] [{}] [{] [}] [{7}] [{x}] [{index] [index}] [{ index }] [{Index}] "
+	assert_int_equal(
+		read_changed(&j,
+			"{'args':['{index}','a{index}b{index}','{}','{','}','{{index}}','{x}',"
+			"'{index','index}','{ index "
+	                "}','{Index}','{name}','{line}','','{{','${index}','{a{index}']}"),
+		0);
+	assert_argv(&j, 7, NULL,
+		"[prog] [7] [a7b7] [{}] [{] [}] [{7}] [{x}] [{index] [index}] [{ index }] "
+	        "[{Index}] "
 		"[{name}] [{line}] [] [{{] [$7] [{a7]");
 	job_release(&j);
 }
@@ -291,8 +313,12 @@ static void in_a_product_the_last_parameter_varies_fastest(void **state)
 	(void)state;
 	struct job j;
 
-	assert_int_equal(read_changed(&j, "{'args':['{a}-{b}-{c}'],'tasks':{'product':[{'name':'a','values':['1','2']},"
-		"{'name':'b','values':['x']},{'name':'c','values':['p','q','r']}]}}"), 0);
+	assert_int_equal(
+		read_changed(&j,
+			"{'args':['{a}-{b}-{c}'],'tasks':{'product':[{'name':'a','values':['1','2']"
+	                "},"
+			"{'name':'b','values':['x']},{'name':'c','values':['p','q','r']}]}}"),
+		0);
 	assert_int_equal(j.tasks, TASKS_PRODUCT);
 	assert_int_equal(j.count, 6);
 	assert_argv(&j, 0, NULL, "[prog] [1-x-p]");
@@ -369,8 +395,10 @@ static void read_list(struct job *j, int count)
 static void a_list_gives_each_task_its_line(void **state)
 {
 	(void)state;
-	static const char list[] = "{\"name\":\"one\"}\n{\"line\":\"two words\"}\n{\"params\":{\"x\":\"3\",\"y\":\"\"}}\n"
-		"{\"name\":\"f\",\"stdin\":{\"digest\":\"sha256:" HEX64 "\",\"size\":5,\"pieces_root\":\"" HEX64 "\"}}\n{\"line\":\"\"}";
+	static const char list[] = "{\"name\":\"one\"}\n{\"line\":\"two "
+	                           "words\"}\n{\"params\":{\"x\":\"3\",\"y\":\"\"}}\n"
+				   "{\"name\":\"f\",\"stdin\":{\"digest\":\"sha256:" HEX64
+				   "\",\"size\":5,\"pieces_root\":\"" HEX64 "\"}}\n{\"line\":\"\"}";
 	struct job_task t;
 	struct job j;
 
@@ -387,11 +415,13 @@ static void a_list_gives_each_task_its_line(void **state)
 	assert_int_equal(t.stdin_blob.size, 5);
 	assert_null(t.stdin_text);
 	job_task_release(&t);
-	assert_int_equal(job_task(&t, &j, 4, list, strlen(list), &e), 0); /* no newline at the end */
+	assert_int_equal(
+		job_task(&t, &j, 4, list, strlen(list), &e), 0); /* no newline at the end */
 	assert_string_equal(t.stdin_text, "\n");
 	job_task_release(&t);
 	assert_int_equal(job_task(&t, &j, 5, list, strlen(list), &e), -1);
-	assert_int_equal(job_task(&t, &j, 4, list, strlen(list) - 12, &e), -1); /* the list is shorter than count */
+	assert_int_equal(job_task(&t, &j, 4, list, strlen(list) - 12, &e),
+		-1); /* the list is shorter than count */
 	assert_int_equal(job_task(&t, &j, 0, NULL, 0, &e), -1);
 	job_release(&j);
 }
@@ -416,10 +446,13 @@ static int count_blob(void *arg, const struct blob *b, const char *what)
 static void a_bad_list_line_is_named(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", "[]", "1", "x", "{\"name\":5}", "{\"name\":\"\"}", "{\"name\":\"a\",\"name\":\"b\"}",
-		"{\"line\":\"a\",\"stdin\":{\"digest\":\"sha256:" HEX64 "\",\"size\":5,\"pieces_root\":\"" HEX64 "\"}}",
-		"{\"stdin\":{}}", "{\"stdin\":5}", "{\"params\":[]}", "{\"params\":{\"a\":1}}", "{\"params\":{\"\":\"x\"}}",
-		"{\"line\":\"\\u0000\"}", "{\"line\":\"\xff\"}", "{\"x\":1.5}", "{}{}" };
+	static const char *const bad[] = { "", "[]", "1", "x", "{\"name\":5}", "{\"name\":\"\"}",
+		"{\"name\":\"a\",\"name\":\"b\"}",
+		"{\"line\":\"a\",\"stdin\":{\"digest\":\"sha256:" HEX64
+		"\",\"size\":5,\"pieces_root\":\"" HEX64 "\"}}",
+		"{\"stdin\":{}}", "{\"stdin\":5}", "{\"params\":[]}", "{\"params\":{\"a\":1}}",
+		"{\"params\":{\"\":\"x\"}}", "{\"line\":\"\\u0000\"}", "{\"line\":\"\xff\"}",
+		"{\"x\":1.5}", "{}{}" };
 	struct job_task t;
 	struct job j;
 
@@ -432,7 +465,8 @@ static void a_bad_list_line_is_named(void **state)
 			fail_msg("taken: %s", bad[i]);
 		assert_non_null(strstr(e.msg, "tasks.list[1]"));
 		assert_null(t.name);
-		assert_int_equal(job_each_list_blob(&j, list, strlen(list), count_blob, &n, &e), -1);
+		assert_int_equal(
+			job_each_list_blob(&j, list, strlen(list), count_blob, &n, &e), -1);
 		assert_argv(&j, 0, list, "[prog] [good:{line}:{x}:0]");
 	}
 	job_release(&j);
@@ -485,12 +519,16 @@ static void a_lists_lines_are_exactly_as_many_as_it_says(void **state)
 static void every_blob_of_a_job_is_visited(void **state)
 {
 	(void)state;
-	static const char list[] = "{\"stdin\":{\"digest\":\"sha256:" HEX64 "\",\"size\":5,\"pieces_root\":\"" HEX64 "\"}}\n{\"name\":\"x\"}\n";
+	static const char list[] =
+		"{\"stdin\":{\"digest\":\"sha256:" HEX64 "\",\"size\":5,\"pieces_root\":\"" HEX64
+		"\"}}\n{\"name\":\"x\"}\n";
 	struct job j;
 	int n = 0;
 
-	assert_int_equal(read_changed(&j, "{'files':[{'name':'a','blob':" BLOB "},{'name':'b','blob':" BLOB
-		"}],'tasks':{'list':{'count':2,'blob':" BLOB "}}}"), 0);
+	assert_int_equal(
+		read_changed(&j, "{'files':[{'name':'a','blob':" BLOB "},{'name':'b','blob':" BLOB
+				 "}],'tasks':{'list':{'count':2,'blob':" BLOB "}}}"),
+		0);
 	assert_int_equal(job_each_blob(&j, count_blob, &n), 0);
 	assert_int_equal(n, 4);
 	assert_int_equal(job_each_list_blob(&j, list, strlen(list), count_blob, &n, &e), 0);
@@ -506,7 +544,8 @@ static void placeholders_cannot_ask_for_a_gigabyte(void **state)
 	(void)state;
 	auto_buf struct buf arg = { 0 }, list = { 0 };
 	auto_free char *line = NULL, *value = xmalloc(60001);
-	json_t *made = manifest("{'tasks':{'list':{'count':1,'blob':" BLOB "}}}"), *args = json_array();
+	json_t *made = manifest("{'tasks':{'list':{'count':1,'blob':" BLOB "}}}"),
+	       *args = json_array();
 	struct job_task t;
 	struct msg m;
 	struct job j;
@@ -535,7 +574,8 @@ static void all_arguments_together_are_a_megabyte_at_most(void **state)
 	(void)state;
 	auto_buf struct buf list = { 0 };
 	auto_free char *line = NULL, *value = xmalloc(60001);
-	json_t *made = manifest("{'tasks':{'list':{'count':1,'blob':" BLOB "}}}"), *args = json_array();
+	json_t *made = manifest("{'tasks':{'list':{'count':1,'blob':" BLOB "}}}"),
+	       *args = json_array();
 	struct job_task t;
 	struct msg m;
 	struct job j;
@@ -575,11 +615,13 @@ static void a_seed_is_that_of_the_text(void **state)
 	char hex[DIGEST_HEX + 1];
 	mine = job_seed(&fixed, 7);
 	digest_hex(hex, &mine);
-	assert_string_equal(hex, "4f40e1e74c13430fa5b8a3f629a56e5c82b0aa0830001625ebeba5db3618daa4");
+	assert_string_equal(
+		hex, "4f40e1e74c13430fa5b8a3f629a56e5c82b0aa0830001625ebeba5db3618daa4");
 	job_release(&j);
 }
 
-/* --- outputs ------------------------------------------------------------------------------------- */
+/* --- outputs -------------------------------------------------------------------------------------
+ */
 
 static void globs_match_within_a_component_and_two_stars_across(void **state)
 {
@@ -588,16 +630,47 @@ static void globs_match_within_a_component_and_two_stars_across(void **state)
 		const char *glob, *path;
 		bool match;
 	} cases[] = {
-		{ "x", "x", true }, { "x", "xy", false }, { "xy", "x", false }, { "", "x", false }, { "", "", true },
-		{ "*", "x", true }, { "*", "", true }, { "*", "a/b", false }, { "*/b", "a/b", true }, { "**", "a/b/c", true },
-		{ "*.txt", "a.txt", true }, { "*.txt", ".txt", true }, { "*.txt", "a.txt.gz", false }, { "*.txt", "d/a.txt", false },
-		{ "**.txt", "d/a.txt", true }, { "d/**", "d/a/b", true }, { "d/**", "d", false }, { "d/**", "d/", true },
-		{ "**/x", "a/b/x", true }, { "**/x", "x", false }, { "a?c", "abc", true }, { "a?c", "a/c", false },
-		{ "a?c", "ac", false }, { "a*c", "abbbc", true }, { "a*c", "ab/c", false }, { "a**c", "ab/c", true },
-		{ "a***c", "a/b/c", true }, { "*a*b", "xaxbxb", true }, { "*a*b", "xaxbxc", false }, { "**a/*b", "q/a/xb", true },
-		{ "a/*/c", "a/b/c", true }, { "a/*/c", "a//c", true }, { "a/*/c", "a/b/b/c", false }, { "[ab]", "a", false },
-		{ "[ab]", "[ab]", true }, { "*?", "x", true }, { "*?", "", false }, { "?*", "xyz", true }, { "**?", "a/", false },
-		{ "*a", "aaaa", true }, { "**", "", true },
+		{ "x", "x", true },
+		{ "x", "xy", false },
+		{ "xy", "x", false },
+		{ "", "x", false },
+		{ "", "", true },
+		{ "*", "x", true },
+		{ "*", "", true },
+		{ "*", "a/b", false },
+		{ "*/b", "a/b", true },
+		{ "**", "a/b/c", true },
+		{ "*.txt", "a.txt", true },
+		{ "*.txt", ".txt", true },
+		{ "*.txt", "a.txt.gz", false },
+		{ "*.txt", "d/a.txt", false },
+		{ "**.txt", "d/a.txt", true },
+		{ "d/**", "d/a/b", true },
+		{ "d/**", "d", false },
+		{ "d/**", "d/", true },
+		{ "**/x", "a/b/x", true },
+		{ "**/x", "x", false },
+		{ "a?c", "abc", true },
+		{ "a?c", "a/c", false },
+		{ "a?c", "ac", false },
+		{ "a*c", "abbbc", true },
+		{ "a*c", "ab/c", false },
+		{ "a**c", "ab/c", true },
+		{ "a***c", "a/b/c", true },
+		{ "*a*b", "xaxbxb", true },
+		{ "*a*b", "xaxbxc", false },
+		{ "**a/*b", "q/a/xb", true },
+		{ "a/*/c", "a/b/c", true },
+		{ "a/*/c", "a//c", true },
+		{ "a/*/c", "a/b/b/c", false },
+		{ "[ab]", "a", false },
+		{ "[ab]", "[ab]", true },
+		{ "*?", "x", true },
+		{ "*?", "", false },
+		{ "?*", "xyz", true },
+		{ "**?", "a/", false },
+		{ "*a", "aaaa", true },
+		{ "**", "", true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -641,16 +714,21 @@ static void many_stars_are_matched_right_and_soon(void **state)
 static void a_blob_descriptor_round_trips(void **state)
 {
 	(void)state;
-	struct blob b = { .digest = digest_of("a", 1), .root = digest_of("b", 1), .size = BLOB_SIZE_MAX }, back;
+	struct blob b = { .digest = digest_of("a", 1),
+		.root = digest_of("b", 1),
+		.size = BLOB_SIZE_MAX },
+		    back;
 	auto_json json_t *j = blob_to_json(&b);
 
 	blob_from_json(&back, j);
-	assert_true(digest_equal(&b.digest, &back.digest) && digest_equal(&b.root, &back.root) && b.size == back.size);
+	assert_true(digest_equal(&b.digest, &back.digest) && digest_equal(&b.root, &back.root) &&
+		    b.size == back.size);
 	blob_from_json(&back, NULL);
 	assert_int_equal(back.size, 0);
 }
 
-/* --- executables --------------------------------------------------------------------------------- */
+/* --- executables ---------------------------------------------------------------------------------
+ */
 
 static char *first_bytes(const char *path, size_t *n)
 {
@@ -692,7 +770,10 @@ static void programs_are_told_apart(void **state)
 	assert_int_equal(look("#!", 2, platform), ELF_SCRIPT);
 	assert_int_equal(look("#", 1, platform), ELF_NOT);
 	assert_int_equal(look("", 0, platform), ELF_NOT);
-	assert_int_equal(look("garbage garbage garbage garbage garbage garbage garbage garbage garbage", 70, platform), ELF_NOT);
+	assert_int_equal(
+		look("garbage garbage garbage garbage garbage garbage garbage garbage garbage", 70,
+			platform),
+		ELF_NOT);
 	assert_string_equal(platform, "");
 }
 
@@ -715,10 +796,13 @@ static void a_truncated_program_is_read_no_further_than_it_goes(void **state)
 static void headers_that_lie_are_survived(void **state)
 {
 	(void)state;
-	static const uint64_t offsets[] = { 0, 1, 63, 64, 4000, 4096, 4097, UINT64_MAX, UINT64_MAX - 55, UINT64_MAX - 56 * 64 };
+	static const uint64_t offsets[] = { 0, 1, 63, 64, 4000, 4096, 4097, UINT64_MAX,
+		UINT64_MAX - 55, UINT64_MAX - 56 * 64 };
 	static const uint16_t counts[] = { 0, 1, 127, 128, 129, 0xffff };
 	char bytes[4096] = "", platform[40];
-	Elf64_Ehdr head = { .e_type = ET_EXEC, .e_machine = EM_X86_64, .e_phentsize = sizeof(Elf64_Phdr) };
+	Elf64_Ehdr head = {
+		.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_phentsize = sizeof(Elf64_Phdr)
+	};
 
 	memcpy(head.e_ident, ELFMAG, SELFMAG);
 	head.e_ident[EI_CLASS] = ELFCLASS64;

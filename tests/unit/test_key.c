@@ -27,7 +27,8 @@ static bool vector_verifies(const struct id *id, const json_t *test)
 {
 	size_t n, sig_n;
 	auto_free unsigned char *msg = unhex(json_string_value(json_object_get(test, "msg")), &n);
-	auto_free unsigned char *sig = unhex(json_string_value(json_object_get(test, "sig")), &sig_n);
+	auto_free unsigned char *sig =
+		unhex(json_string_value(json_object_get(test, "sig")), &sig_n);
 
 	return sig_n == SIG_BYTES && key_verify(id, msg, n, sig);
 }
@@ -42,16 +43,18 @@ static void every_wycheproof_case_gives_its_result(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(json_object_get(all, "testGroups"), g, group) {
+	json_array_foreach (json_object_get(all, "testGroups"), g, group) {
 		struct id id;
 
-		assert_true(id_parse(&id,
-			json_string_value(json_object_get(json_object_get(group, "publicKey"), "pk"))));
-		json_array_foreach(json_object_get(group, "tests"), t, test) {
-			bool valid = !strcmp(json_string_value(json_object_get(test, "result")), "valid");
+		assert_true(id_parse(&id, json_string_value(json_object_get(
+						  json_object_get(group, "publicKey"), "pk"))));
+		json_array_foreach (json_object_get(group, "tests"), t, test) {
+			bool valid = !strcmp(
+				json_string_value(json_object_get(test, "result")), "valid");
 
 			if (vector_verifies(&id, test) != valid)
-				fail_msg("tcId %lld must be %s", json_integer_value(json_object_get(test, "tcId")),
+				fail_msg("tcId %lld must be %s",
+					json_integer_value(json_object_get(test, "tcId")),
 					json_string_value(json_object_get(test, "result")));
 			n++;
 		}
@@ -86,7 +89,8 @@ static void what_a_key_signs_it_alone_verifies(void **state)
 static void a_key_that_nobody_holds_signs_nothing(void **state)
 {
 	(void)state;
-	/* The neutral element as key: without a look at it, R = A, S = 0 holds for every message. */
+	/* The neutral element as key: without a look at it, R = A, S = 0 holds for every message.
+	 */
 	struct id id = { { 1 } };
 	unsigned char sig[SIG_BYTES] = { 1 };
 
@@ -218,7 +222,9 @@ static void write_pem(const char *path, EVP_PKEY *pkey, const EVP_CIPHER *cipher
 	BIO *bio = BIO_new_file(path, "w");
 	char pass[] = "secret";
 
-	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(bio, pkey, cipher, pass, (int)strlen(pass), NULL, NULL), 1);
+	assert_int_equal(PEM_write_bio_PKCS8PrivateKey(
+				 bio, pkey, cipher, pass, (int)strlen(pass), NULL, NULL),
+		1);
 	BIO_free(bio);
 	EVP_PKEY_free(pkey);
 	chmod(path, 0600);
@@ -279,10 +285,10 @@ static void openssl_computes_the_same_pin_from_the_same_pem(void **state)
 	struct files *f = *state;
 	struct key *k = key_new();
 	auto_free char *pem = key_public_pem(key_id(k)), *public = xprintf("%s/public.pem", f->dir);
-	auto_free char *command =
-		xprintf("openssl pkey -pubin -in %s -outform DER | openssl dgst -sha256 -binary | base64", public);
-	auto_free char *from_key =
-		xprintf("openssl pkey -in %s -pubout", f->path);
+	auto_free char *command = xprintf(
+		"openssl pkey -pubin -in %s -outform DER | openssl dgst -sha256 -binary | base64",
+		public);
+	auto_free char *from_key = xprintf("openssl pkey -in %s -pubout", f->path);
 	char pin[PIN_TEXT + 1];
 	struct err e;
 
@@ -299,8 +305,10 @@ static void openssl_computes_the_same_pin_from_the_same_pem(void **state)
 static void a_key_made_by_openssl_loads_and_its_signature_verifies(void **state)
 {
 	struct files *f = *state;
-	auto_free char *make = xprintf("umask 077; openssl genpkey -algorithm ed25519 -out %s && printf hello > %s/msg && "
-		"openssl pkeyutl -sign -rawin -inkey %s -in %s/msg -out %s/sig", f->path, f->dir, f->path, f->dir, f->dir);
+	auto_free char *make = xprintf(
+		"umask 077; openssl genpkey -algorithm ed25519 -out %s && printf hello > %s/msg && "
+		"openssl pkeyutl -sign -rawin -inkey %s -in %s/msg -out %s/sig",
+		f->path, f->dir, f->path, f->dir, f->dir);
 	auto_free char *sig_path = xprintf("%s/sig", f->dir), *sig = NULL;
 	struct key *k;
 	struct err e;
@@ -339,15 +347,19 @@ int main(void)
 		cmocka_unit_test(every_wycheproof_case_gives_its_result),
 		cmocka_unit_test(what_a_key_signs_it_alone_verifies),
 		cmocka_unit_test(a_key_that_nobody_holds_signs_nothing),
-		cmocka_unit_test_setup_teardown(a_saved_key_loads_as_itself_and_is_private, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_saved_key_loads_as_itself_and_is_private, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_key_file_is_never_overwritten, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_key_others_can_read_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_no_key_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
-			another_kind_of_key_or_one_with_a_passphrase_is_refused_without_asking, setup, teardown),
+			another_kind_of_key_or_one_with_a_passphrase_is_refused_without_asking,
+			setup, teardown),
 		cmocka_unit_test_setup_teardown(load_or_make_makes_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(openssl_computes_the_same_pin_from_the_same_pem, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_key_made_by_openssl_loads_and_its_signature_verifies, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			openssl_computes_the_same_pin_from_the_same_pem, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_key_made_by_openssl_loads_and_its_signature_verifies, setup, teardown),
 		cmocka_unit_test(the_certificate_carries_the_key),
 	};
 

@@ -3,8 +3,8 @@
  * test_msg.c: every type of message, good and bad in each field, and the order of the checks.
  *
  * Samples are written as JSON with ' for " and the placeholders @G (grid), @A (author), @H (64 hex
- * digits), @D (a digest), @N (32 hex digits), @B (a blob descriptor). A test takes one, breaks it in one place,
- * signs it with seal() alone (which looks at nothing) and opens it.
+ * digits), @D (a digest), @N (32 hex digits), @B (a blob descriptor). A test takes one, breaks it
+ * in one place, signs it with seal() alone (which looks at nothing) and opens it.
  */
 #include "common/msg.h"
 #include "tests/unit/vectors.h"
@@ -13,46 +13,68 @@
 #define HEX64 HEX32 HEX32
 #define BLOB "{'digest':'@D','size':1,'pieces_root':'@H'}"
 #define EPOCH ",'epoch':{'counter':3,'id':'@N'}"
-#define HEADER(type) "{'v':1,'type':'" type "','grid':'@G','author':'@A','time':1700000000000,'crit':['v']"
+#define HEADER(type)                                                                               \
+	"{'v':1,'type':'" type "','grid':'@G','author':'@A','time':1700000000000,'crit':['v']"
 
 static const struct {
 	const char *name, *json;
 } samples[N_MSG_TYPES] = {
-	[MSG_GRID] = { "grid", HEADER("grid") ",'serial':1,'expires':5,'name':'g','about':'','contact':'',"
-		"'keys':[{'id':'@H','roles':['coordinator','admin'],'from':0,'until':9}],'protocols':[1],'features':['x'],"
-		"'addresses':['h:1'],'revoked':['@H'],'sealing':'PEM'}" },
-	[MSG_JOB] = { "job", HEADER("job") ",'nonce':'@N','name':'j','programs':[{'platform':'x86_64-linux','name':'p',"
-		"'blob':@B}],'profile':'files','args':['{index}'],'tasks':{'range':{'count':3},'list':{'blob':@B,'count':2},"
-		"'product':[{'name':'a','values':['1']}]},'files':[{'name':'f','blob':@B}],'outputs':['*'],"
-		"'limits':{'cpu_s':1,'wall_s':1,'memory_mib':1,'disk_mib':1,'max_output_mib':1,'processes':1},'threads':1,"
-		"'assurance':'quorum:2','max_results':4,'compare':'exact','deterministic':true,'platform_class':'any',"
-		"'priority':0,'max_failures':1,'bits':['jit'],'deadline':1,'expires':1,'price':1}" },
+	[MSG_GRID] = { "grid",
+		HEADER("grid") ",'serial':1,'expires':5,'name':'g','about':'','contact':'',"
+			       "'keys':[{'id':'@H','roles':['coordinator','admin'],'from':0,'until'"
+	                       ":9}],'protocols':[1],'features':['x'],"
+			       "'addresses':['h:1'],'revoked':['@H'],'sealing':'PEM'}" },
+	[MSG_JOB] = { "job",
+		HEADER("job") ",'nonce':'@N','name':'j','programs':[{'platform':'x86_64-linux','"
+	                      "name':'p',"
+			      "'blob':@B}],'profile':'files','args':['{index}'],'tasks':{'range':{'"
+	                      "count':3},'list':{'blob':@B,'count':2},"
+			      "'product':[{'name':'a','values':['1']}]},'files':[{'name':'f','blob'"
+	                      ":@B}],'outputs':['*'],"
+			      "'limits':{'cpu_s':1,'wall_s':1,'memory_mib':1,'disk_mib':1,'max_"
+	                      "output_mib':1,'processes':1},'threads':1,"
+			      "'assurance':'quorum:2','max_results':4,'compare':'exact','"
+	                      "deterministic':true,'platform_class':'any',"
+			      "'priority':0,'max_failures':1,'bits':['jit'],'deadline':1,'expires':"
+	                      "1,'price':1}" },
 	[MSG_CANCEL] = { "cancel", HEADER("cancel") ",'job':'@H'}" },
 	[MSG_TICKET] = { "ticket", HEADER("ticket") ",'digest':'@D','size':7}" },
-	[MSG_ASK] = { "ask", HEADER("ask") ",'seq':4,'want':1,'held':['@N'],'returned':[{'lease':'@N','why':'full'}],"
-		"'wait_ms':0,'slots':1,'cpus':1,'memory_mib':1,'disk_mib':1,'profiles':['compute'],'platform':'x86_64-linux',"
-		"'platform_class':'x86_64-v3','agent':'talkoot 0.1','address':'h:1','state':'run'}" },
-	[MSG_LEASE] = { "lease", HEADER("lease") EPOCH ",'worker':'@H','job':'@H',"
-		"'leases':[{'id':'@N','index':0,'ttl_ms':60000}],'now':1}" },
-	[MSG_RESULT] = { "result", "{'_type':'https://in-toto.io/Statement/v1','subject':[{'name':'0/stdout',"
+	[MSG_ASK] = { "ask",
+		HEADER("ask") ",'seq':4,'want':1,'held':['@N'],'returned':[{'lease':'@N','why':'"
+	                      "full'}],"
+			      "'wait_ms':0,'slots':1,'cpus':1,'memory_mib':1,'disk_mib':1,'"
+	                      "profiles':['compute'],'platform':'x86_64-linux',"
+			      "'platform_class':'x86_64-v3','agent':'talkoot "
+	                      "0.1','address':'h:1','state':'run'}" },
+	[MSG_LEASE] = { "lease",
+		HEADER("lease") EPOCH ",'worker':'@H','job':'@H',"
+				      "'leases':[{'id':'@N','index':0,'ttl_ms':60000}],'now':1}" },
+	[MSG_RESULT] = { "result",
+		"{'_type':'https://in-toto.io/Statement/v1','subject':[{'name':'0/stdout',"
 		"'digest':{'sha256':'@H'},'annotations':{'size':1,'pieces_root':'@H'}}],"
-		"'predicateType':'urn:talkoot:result:v1','predicate':" HEADER("result") ",'job':'@H','policy':'@D',"
-		"'platform':'x86_64-linux','platform_class':'x86_64-v3','agent':'a','results':[{'index':0,'lease':'@N',"
-		"'outcome':'@D','exit':0,'signal':0,'reason':'exited','cpu_ms':1,'wall_ms':1,'rss_kib':1,"
-		"'stderr':{'digest':'@D','size':1}}]}}" },
-	[MSG_ACK] = { "ack", HEADER("ack") EPOCH ",'of':'@D','now':1,'outcomes':['received'],'renewed':['@N'],"
-		"'ended':[{'lease':'@N','why':'expired'}],'next_ms':100}" },
-	[MSG_VERDICT] = { "verdict", HEADER("verdict") EPOCH ",'job':'@H','tasks':[{'index':0,'state':'valid','outcome':'@D',"
-		"'class':'quorum:2','basis':'agreement','counted':[{'envelope':'@D','pos':0}],'dissent':[{'envelope':'@D',"
+		"'predicateType':'urn:talkoot:result:v1','predicate':" HEADER(
+			"result") ",'job':'@H','policy':'@D',"
+				  "'platform':'x86_64-linux','platform_class':'x86_64-v3','agent':'"
+	                          "a','results':[{'index':0,'lease':'@N',"
+				  "'outcome':'@D','exit':0,'signal':0,'reason':'exited','cpu_ms':1,"
+	                          "'wall_ms':1,'rss_kib':1,"
+				  "'stderr':{'digest':'@D','size':1}}]}}" },
+	[MSG_ACK] = { "ack",
+		HEADER("ack") EPOCH ",'of':'@D','now':1,'outcomes':['received'],'renewed':['@N'],"
+				    "'ended':[{'lease':'@N','why':'expired'}],'next_ms':100}" },
+	[MSG_VERDICT] = { "verdict", HEADER("verdict") EPOCH
+		",'job':'@H','tasks':[{'index':0,'state':'valid','outcome':'@D',"
+		"'class':'quorum:2','basis':'agreement','counted':[{'envelope':'@D','pos':0}],'"
+	        "dissent':[{'envelope':'@D',"
 		"'pos':0}],'late':[{'envelope':'@D','pos':0}],'why':'x'}]}" },
 	[MSG_QUERY] = { "query", HEADER("query") ",'seq':1,'what':'task','job':'@H','index':0}" },
 	[MSG_ANSWER] = { "answer", HEADER("answer") EPOCH ",'of':'@D','now':1,'body':{'x':1}}" },
 };
 
 /* Fields that may be absent: what docs/protocol.md calls optional. */
-static const char *const optional[] = { "crit", "sealing", "max_failures", "bits", "deadline", "expires", "price",
-	"address", "stderr", "outcomes", "renewed", "ended", "next_ms", "why", "index", "range", "list", "product",
-	"epoch", "seq" };
+static const char *const optional[] = { "crit", "sealing", "max_failures", "bits", "deadline",
+	"expires", "price", "address", "stderr", "outcomes", "renewed", "ended", "next_ms", "why",
+	"index", "range", "list", "product", "epoch", "seq" };
 
 static struct key *key, *other;
 static struct id grid;
@@ -84,11 +106,16 @@ static json_t *sample(enum msg_type type)
 	id_text(a, key_id(key));
 	for (const char *c = samples[type].json; *c; c++) {
 		if (*c == '@' && c[1] == 'B') {
-			buf_text(&b, "{\"digest\":\"sha256:" HEX64 "\",\"size\":1,\"pieces_root\":\"" HEX64 "\"}");
+			buf_text(&b, "{\"digest\":\"sha256:" HEX64
+				     "\",\"size\":1,\"pieces_root\":\"" HEX64 "\"}");
 			c++;
 		} else if (*c == '@') {
 			c++;
-			buf_text(&b, *c == 'G' ? g : *c == 'A' ? a : *c == 'H' ? HEX64 : *c == 'D' ? "sha256:" HEX64 : HEX32);
+			buf_text(&b, *c == 'G'   ? g
+				     : *c == 'A' ? a
+				     : *c == 'H' ? HEX64
+				     : *c == 'D' ? "sha256:" HEX64
+						 : HEX32);
 		} else {
 			buf_add(&b, *c == '\'' ? "\"" : c, 1);
 		}
@@ -154,7 +181,8 @@ static void a_good_message_of_every_type_round_trips(void **state)
 		struct digest d = digest_of(line, strlen(line));
 		assert_true(digest_equal(&d, &m.sealed.digest));
 		assert_int_equal(m.seq, type == MSG_ASK ? 4 : type == MSG_QUERY ? 1 : 0);
-		bool epoch = type == MSG_LEASE || type == MSG_ACK || type == MSG_VERDICT || type == MSG_ANSWER;
+		bool epoch = type == MSG_LEASE || type == MSG_ACK || type == MSG_VERDICT ||
+		             type == MSG_ANSWER;
 		assert_int_equal(m.epoch.counter, epoch ? 3 : 0);
 		assert_string_equal(m.epoch.id, epoch ? HEX32 : "");
 		msg_release(&m);
@@ -173,12 +201,14 @@ static void what_msg_seal_takes_opens_and_what_it_refuses_is_named(void **state)
 		struct err e;
 		char *line;
 
-		assert_int_equal(msg_seal(&line, json_incref(body), json_incref(subject), key, &e), 0);
+		assert_int_equal(
+			msg_seal(&line, json_incref(body), json_incref(subject), key, &e), 0);
 		assert_int_equal(msg_open(&m, line, strlen(line), &grid, &e), 0);
 		free(line);
 		msg_release(&m);
 		json_object_set_new(body, "time", json_integer(-1));
-		assert_int_equal(msg_seal(&line, json_incref(body), json_incref(subject), key, &e), -1);
+		assert_int_equal(
+			msg_seal(&line, json_incref(body), json_incref(subject), key, &e), -1);
 		assert_null(line);
 		assert_string_equal(e.field, "time");
 	}
@@ -199,10 +229,15 @@ static void a_payload_that_could_not_be_made_is_an_error_not_a_crash(void **stat
 	assert_null(line);
 	assert_int_equal(msg_seal(&line, NULL, json_array(), key, &e), -1);
 	assert_null(line);
-	assert_int_equal(msg_seal(&line, msg_new(MSG_RESULT, &grid, key_id(key), 1), NULL, key, &e), -1);
-	assert_int_equal(msg_seal(&line, msg_new(MSG_CANCEL, &grid, key_id(key), 1), json_array(), key, &e), -1);
+	assert_int_equal(
+		msg_seal(&line, msg_new(MSG_RESULT, &grid, key_id(key), 1), NULL, key, &e), -1);
+	assert_int_equal(
+		msg_seal(&line, msg_new(MSG_CANCEL, &grid, key_id(key), 1), json_array(), key, &e),
+		-1);
 	struct epoch epoch = { 1, "\xff" };
-	assert_int_equal(msg_seal(&line, msg_new_epoch(MSG_ACK, &grid, key_id(key), 1, &epoch), NULL, key, &e), -1);
+	assert_int_equal(msg_seal(&line, msg_new_epoch(MSG_ACK, &grid, key_id(key), 1, &epoch),
+				 NULL, key, &e),
+		-1);
 	assert_int_equal(e.code, ERR_FIELD);
 }
 
@@ -219,14 +254,16 @@ static void expect_field(struct walk *w, const char *path, const char *how)
 	struct err e;
 
 	if (opens(w->type, w->whole, &e) != ERR_FIELD || strcmp(e.field, path) != 0)
-		fail_msg("%s: %s %s gives \"%s\": %s", samples[w->type].name, path, how, e.field, e.msg);
+		fail_msg("%s: %s %s gives \"%s\": %s", samples[w->type].name, path, how, e.field,
+			e.msg);
 	w->tried++;
 }
 
 static bool may_be_absent(enum msg_type type, const char *path, const char *name)
 {
-	static const char *const here[][2] = { { "grid", "expires" }, { "lease", "epoch" }, { "ack", "epoch" },
-		{ "verdict", "epoch" }, { "answer", "epoch" }, { "ask", "seq" }, { "query", "seq" } };
+	static const char *const here[][2] = { { "grid", "expires" }, { "lease", "epoch" },
+		{ "ack", "epoch" }, { "verdict", "epoch" }, { "answer", "epoch" }, { "ask", "seq" },
+		{ "query", "seq" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(here); i++)
 		if (!strcmp(samples[type].name, here[i][0]) && !strcmp(name, here[i][1]))
@@ -243,9 +280,11 @@ static bool may_be_absent(enum msg_type type, const char *path, const char *name
 }
 
 /* Put values of every other type in the place of `old`, by `set`. */
-static void each_wrong_type(struct walk *w, json_t *old, const char *path, void (*set)(void *, json_t *), void *arg)
+static void each_wrong_type(
+	struct walk *w, json_t *old, const char *path, void (*set)(void *, json_t *), void *arg)
 {
-	json_t *values[] = { json_null(), json_true(), json_integer(1), json_string("x"), json_object(), json_array() };
+	json_t *values[] = { json_null(), json_true(), json_integer(1), json_string("x"),
+		json_object(), json_array() };
 
 	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
 		bool boolean = json_is_boolean(old) && json_is_boolean(values[i]);
@@ -288,7 +327,7 @@ static void break_members(struct walk *w, json_t *o, const char *path)
 	const char *name;
 	json_t *member;
 
-	json_object_foreach(o, name, member)
+	json_object_foreach (o, name, member)
 		names[i++] = xstrdup(name);
 	for (i = 0; i < n; i++) {
 		bool predicate = w->type == MSG_RESULT && !strcmp(names[i], "predicate");
@@ -302,7 +341,8 @@ static void break_members(struct walk *w, json_t *o, const char *path)
 		else if (opens(w->type, w->whole, &e))
 			fail_msg("%s without %s: %s", samples[w->type].name, at, e.msg);
 		json_object_set(o, names[i], old);
-		each_wrong_type(w, old, at, set_member, &(struct place){ .in = o, .name = names[i] });
+		each_wrong_type(
+			w, old, at, set_member, &(struct place){ .in = o, .name = names[i] });
 		break_all(w, old, predicate ? "" : at);
 		json_decref(old);
 		free(names[i]);
@@ -446,7 +486,8 @@ static bool taken(enum msg_type type, const char *path, int64_t n)
 	for (char *part = strtok_r(copy, ".", &save); part; part = strtok_r(NULL, ".", &save)) {
 		in = at;
 		last = part;
-		at = json_is_array(in) ? json_array_get(in, (size_t)atoi(part)) : json_object_get(in, part);
+		at = json_is_array(in) ? json_array_get(in, (size_t)atoi(part))
+		                       : json_object_get(in, part);
 		assert_non_null(at);
 	}
 	json_t *value = sized(at, n);
@@ -477,12 +518,14 @@ static void bounds_are_exactly_those_of_the_protocol(void **state)
 	}
 }
 
-/* --- the envelope around them -------------------------------------------------------------------- */
+/* --- the envelope around them --------------------------------------------------------------------
+ */
 
 static void one_changed_byte_anywhere_fails(void **state)
 {
 	(void)state;
-	static const unsigned char values[] = { 0, ' ', '"', '\\', '=', 'A', 'B', '0', 'f', '/', '\n', 0xff };
+	static const unsigned char values[] = { 0, ' ', '"', '\\', '=', 'A', 'B', '0', 'f', '/',
+		'\n', 0xff };
 	static const enum msg_type types[] = { MSG_CANCEL, MSG_RESULT };
 
 	for (size_t t = 0; t < ARRAY_LEN(types); t++) {
@@ -497,9 +540,11 @@ static void one_changed_byte_anywhere_fails(void **state)
 				struct err e;
 
 				line[i] = v < 2 ? (char)(right ^ (1 << v)) : (char)values[v - 2];
-				size_t n = i + strlen(line + i + 1) + 1; /* a NUL may be in it now */
+				size_t n =
+					i + strlen(line + i + 1) + 1; /* a NUL may be in it now */
 				if (line[i] != right && !msg_open(&m, line, n, &grid, &e))
-					fail_msg("byte %zu as %02x is taken", i, (unsigned char)line[i]);
+					fail_msg("byte %zu as %02x is taken", i,
+						(unsigned char)line[i]);
 			}
 			line[i] = right;
 		}
@@ -552,9 +597,10 @@ static enum err_code cancel_with(const char *more, size_t n)
 static void a_signed_payload_is_strict_json(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "\"v\":1", "\"job\":\"" HEX64 "\"", "\"x\":1.0", "\"x\":1e2",
-		"\"x\":9007199254740993", "\"x\":-9007199254740993", "\"x\":\"\\u0000\"", "\"x\":\"\xff\"", "\"\\u0076\":1",
-		"\"x\":{\"a\":1,\"a\":1}", "\"x\":NaN", "" };
+	static const char *const bad[] = { "\"v\":1", "\"job\":\"" HEX64 "\"", "\"x\":1.0",
+		"\"x\":1e2", "\"x\":9007199254740993", "\"x\":-9007199254740993",
+		"\"x\":\"\\u0000\"", "\"x\":\"\xff\"", "\"\\u0076\":1", "\"x\":{\"a\":1,\"a\":1}",
+		"\"x\":NaN", "" };
 	char deep[80] = "\"x\":";
 
 	assert_int_equal(cancel_with("\"x\":9007199254740992", 20), ERR_NONE);
@@ -580,8 +626,9 @@ static void what_is_critical_must_be_understood(void **state)
 		enum msg_type type;
 		const char *name;
 		enum err_code code;
-	} cases[] = { { MSG_CANCEL, "job", ERR_NONE }, { MSG_CANCEL, "grid", ERR_NONE }, { MSG_CANCEL, "new", ERR_CRIT },
-		{ MSG_CANCEL, "", ERR_CRIT }, { MSG_CANCEL, "nonce", ERR_CRIT }, { MSG_JOB, "nonce", ERR_NONE },
+	} cases[] = { { MSG_CANCEL, "job", ERR_NONE }, { MSG_CANCEL, "grid", ERR_NONE },
+		{ MSG_CANCEL, "new", ERR_CRIT }, { MSG_CANCEL, "", ERR_CRIT },
+		{ MSG_CANCEL, "nonce", ERR_CRIT }, { MSG_JOB, "nonce", ERR_NONE },
 		{ MSG_RESULT, "results", ERR_NONE }, { MSG_RESULT, "subject", ERR_CRIT },
 		{ MSG_ASK, "price", ERR_CRIT }, { MSG_JOB, "grün", ERR_CRIT } };
 	struct err e;
@@ -601,8 +648,8 @@ static void what_is_critical_must_be_understood(void **state)
 static void reserved_and_unknown_types_are_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "peer", "plan", "checkpoint", "evidence", "invite", "ledger", "Job", "job ",
-		"none", "x", "result" };
+	static const char *const bad[] = { "peer", "plan", "checkpoint", "evidence", "invite",
+		"ledger", "Job", "job ", "none", "x", "result" };
 	struct err e;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -637,7 +684,8 @@ static void a_result_is_a_statement_of_ours(void **state)
 	assert_int_equal(payload_code(text, strlen(text)), ERR_FIELD);
 }
 
-/* --- the order of checks ------------------------------------------------------------------------- */
+/* --- the order of checks -------------------------------------------------------------------------
+ */
 
 /* The code that a cancel gives with these things wrong at once. */
 static enum err_code with_wrong(bool shape, bool of_grid, bool author, bool signature)
@@ -674,7 +722,11 @@ static void checks_come_in_the_order_shape_grid_author_signature(void **state)
 		bool shape = bits & 1, of_grid = bits & 2, author = bits & 4, signature = bits & 8;
 		enum err_code code = with_wrong(shape, of_grid, author, signature);
 
-		assert_int_equal(code, shape ? ERR_FIELD : of_grid ? ERR_GRID : author ? ERR_FIELD : signature ? ERR_SIGNATURE : ERR_NONE);
+		assert_int_equal(code, shape       ? ERR_FIELD
+				       : of_grid   ? ERR_GRID
+				       : author    ? ERR_FIELD
+				       : signature ? ERR_SIGNATURE
+						   : ERR_NONE);
 	}
 }
 
@@ -713,8 +765,8 @@ static void each_type_has_its_own_length(void **state)
 	static const struct {
 		enum msg_type type;
 		size_t max;
-	} sizes[] = { { MSG_CANCEL, 4096 }, { MSG_QUERY, 4096 }, { MSG_JOB, 96 * 1024 }, { MSG_ASK, 128 * 1024 },
-		{ MSG_RESULT, MSG_LINE_MAX } };
+	} sizes[] = { { MSG_CANCEL, 4096 }, { MSG_QUERY, 4096 }, { MSG_JOB, 96 * 1024 },
+		{ MSG_ASK, 128 * 1024 }, { MSG_RESULT, MSG_LINE_MAX } };
 	struct err e;
 
 	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
@@ -750,7 +802,7 @@ static void naughty_names_round_trip(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(all, i, s) {
+	json_array_foreach (all, i, s) {
 		auto_json json_t *j = sample(MSG_JOB);
 		auto_free char *line = NULL;
 		struct msg m;

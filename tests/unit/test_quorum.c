@@ -12,8 +12,11 @@
 
 static struct vote vote(uint32_t worker, const char *outcome, bool success)
 {
-	return (struct vote){ .kind = VOTE, .success = success, .from = { .worker = worker },
-		.outcome = digest_of(outcome, strlen(outcome)), .ref = worker };
+	return (struct vote){ .kind = VOTE,
+		.success = success,
+		.from = { .worker = worker },
+		.outcome = digest_of(outcome, strlen(outcome)),
+		.ref = worker };
 }
 
 static struct vote attempt(uint32_t worker)
@@ -65,20 +68,26 @@ static void a_key_counts_once(void **state)
 static void a_network_counts_once(void **state)
 {
 	(void)state;
-	network n = network_of("192.0.2.7"), m = network_of("192.0.2.99"), o = network_of("198.51.100.1");
+	network n = network_of("192.0.2.7"), m = network_of("192.0.2.99"),
+		o = network_of("198.51.100.1");
 
 	assert_int_equal(n, m);
-	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), n), on_net(vote(2, "a", true), m)).what,
+	assert_int_equal(
+		JUDGE(&two, on_net(vote(1, "a", true), n), on_net(vote(2, "a", true), m)).what,
 		NEED_MORE);
 	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), n), on_net(vote(2, "a", true), m),
-		on_net(vote(3, "a", true), o)).what, AGREED_VALID);
+				 on_net(vote(3, "a", true), o))
+				 .what,
+		AGREED_VALID);
 }
 
 static void unknown_networks_are_the_same(void **state)
 {
 	(void)state;
 	assert_int_equal(JUDGE(&two, on_net(vote(1, "a", true), NETWORK_UNKNOWN),
-		on_net(vote(2, "a", true), NETWORK_UNKNOWN)).what, NEED_MORE);
+				 on_net(vote(2, "a", true), NETWORK_UNKNOWN))
+				 .what,
+		NEED_MORE);
 }
 
 static void an_owner_counts_once_where_owners_count(void **state)
@@ -87,18 +96,22 @@ static void an_owner_counts_once_where_owners_count(void **state)
 	struct rule by_owner = two;
 
 	by_owner.by = BY_OWNER;
-	assert_int_equal(JUDGE(&by_owner, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9)).what,
+	assert_int_equal(
+		JUDGE(&by_owner, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9))
+			.what,
 		NEED_MORE);
-	assert_int_equal(JUDGE(&two, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9)).what,
+	assert_int_equal(
+		JUDGE(&two, of_owner(vote(1, "a", true), 9), of_owner(vote(2, "a", true), 9)).what,
 		AGREED_VALID);
-	assert_int_equal(JUDGE(&by_owner, vote(1, "a", true), vote(2, "a", true)).what, AGREED_VALID);
+	assert_int_equal(
+		JUDGE(&by_owner, vote(1, "a", true), vote(2, "a", true)).what, AGREED_VALID);
 }
 
 static void two_liars_cannot_beat_three_honest(void **state)
 {
 	(void)state;
-	struct verdict v = JUDGE(&three, vote(1, "lie", true), vote(2, "lie", true), vote(3, "true", true),
-		vote(4, "true", true), vote(5, "true", true));
+	struct verdict v = JUDGE(&three, vote(1, "lie", true), vote(2, "lie", true),
+		vote(3, "true", true), vote(4, "true", true), vote(5, "true", true));
 	struct digest honest = digest_of("true", 4);
 
 	assert_int_equal(v.what, AGREED_VALID);
@@ -109,15 +122,18 @@ static void two_liars_cannot_beat_three_honest(void **state)
 static void an_agreed_bad_exit_fails_the_task_at_once(void **state)
 {
 	(void)state;
-	assert_int_equal(JUDGE(&two, vote(1, "exit 3", false), vote(2, "exit 3", false)).what, AGREED_FAILED);
+	assert_int_equal(JUDGE(&two, vote(1, "exit 3", false), vote(2, "exit 3", false)).what,
+		AGREED_FAILED);
 }
 
 static void attempts_do_not_vote_but_count(void **state)
 {
 	(void)state;
 	assert_int_equal(JUDGE(&two, attempt(1), attempt(2), vote(3, "a", true)).what, NEED_MORE);
-	assert_int_equal(JUDGE(&two, attempt(1), attempt(2), attempt(3), attempt(4), attempt(5),
-		attempt(6)).what, NO_AGREEMENT);
+	assert_int_equal(
+		JUDGE(&two, attempt(1), attempt(2), attempt(3), attempt(4), attempt(5), attempt(6))
+			.what,
+		NO_AGREEMENT);
 }
 
 static void disagreement_goes_on_to_max_results(void **state)

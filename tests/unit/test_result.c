@@ -29,13 +29,17 @@ static int drop_key(void **state)
 /* n results with a stdout each. */
 static struct results made(size_t n)
 {
-	struct results r = { .platform = "x86_64-linux", .platform_class = "x86_64-v3", .agent = "a", .n = n };
+	struct results r = {
+		.platform = "x86_64-linux", .platform_class = "x86_64-v3", .agent = "a", .n = n
+	};
 
 	r.items = xcalloc(n, sizeof(*r.items));
 	for (size_t i = 0; i < n; i++) {
 		struct digest d = digest_of(&i, sizeof(i));
 
-		r.items[i] = (struct result){ .index = (int64_t)(i * 3), .reason = "exited", .cpu_ms = 5 };
+		r.items[i] = (struct result){
+			.index = (int64_t)(i * 3), .reason = "exited", .cpu_ms = 5
+		};
 		snprintf(r.items[i].lease, sizeof(r.items[i].lease), "%032zx", i);
 		result_add_output(&r.items[i], "stdout", &d, &d, 8);
 	}
@@ -149,7 +153,8 @@ static void what_does_not_vote_does_not_change_the_outcome(void **state)
 static void only_exited_and_signaled_vote(void **state)
 {
 	(void)state;
-	static const char *const others[] = { "cpu", "wall", "memory", "disk", "output", "processes", "policy", "setup", "" };
+	static const char *const others[] = { "cpu", "wall", "memory", "disk", "output",
+		"processes", "policy", "setup", "" };
 	struct result r = { .reason = "exited" };
 
 	assert_true(result_votes(&r));
@@ -173,7 +178,9 @@ static void assert_refused(void (*by)(json_t *predicate, json_t *subject), const
 	results_release(&r);
 	assert_int_equal(msg_open(&m, line, strlen(line), &grid, &e), 0);
 	by(m.body, json_object_get(m.statement, "subject"));
-	assert_int_equal(msg_seal(&sealed, json_incref(m.body), json_incref(json_object_get(m.statement, "subject")), key, &e), 0);
+	assert_int_equal(msg_seal(&sealed, json_incref(m.body),
+				 json_incref(json_object_get(m.statement, "subject")), key, &e),
+		0);
 	msg_release(&m);
 	assert_int_equal(msg_open(&m, sealed, strlen(sealed), &grid, &e), 0);
 	if (!results_read(&back, &m, &e))
@@ -272,13 +279,15 @@ static void named_so(json_t *p, json_t *s)
 	json_array_append_new(s, j);
 }
 
-static char hundred_and_one[] = "files/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+static char hundred_and_one[] =
+	"files/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 	"xxxxxxxxxxxxxxxxxxxxxx";
 
-static const char *const evil[] = { "files/../x", "files/x/..", "files/..", "files/.", "files//x", "files/x//y", "files/x/",
-	"files/", "files", "files/.x", "files/a/.x", "files/a/b/c/d/e", "files/a b", "files/a\\b", "files/a\nb", "files/a:b",
-	"files/\xc3\xa9", "files/~", "files/-\x1b[2J", "Files/x", "file/x", "../x", "/x", ".x", "stdout/x", "stdoutx",
-	"stderr", "STDOUT", "", "files/a*", "./files/x", hundred_and_one };
+static const char *const evil[] = { "files/../x", "files/x/..", "files/..", "files/.", "files//x",
+	"files/x//y", "files/x/", "files/", "files", "files/.x", "files/a/.x", "files/a/b/c/d/e",
+	"files/a b", "files/a\\b", "files/a\nb", "files/a:b", "files/\xc3\xa9", "files/~",
+	"files/-\x1b[2J", "Files/x", "file/x", "../x", "/x", ".x", "stdout/x", "stdoutx", "stderr",
+	"STDOUT", "", "files/a*", "./files/x", hundred_and_one };
 
 static void evil_output_names_are_refused_both_ways(void **state)
 {
@@ -298,8 +307,9 @@ static void evil_output_names_are_refused_both_ways(void **state)
 		assert_string_equal(e.field, "results[0]");
 		results_release(&r);
 	}
-	static const char *const indices[] = { "00/stdout", "-1/stdout", "+0/stdout", " 0/stdout", "0x0/stdout",
-		"4294967296/stdout", "99999999999999999999999999999999/stdout", "/stdout//", "a/stdout", "noslash0" };
+	static const char *const indices[] = { "00/stdout", "-1/stdout", "+0/stdout", " 0/stdout",
+		"0x0/stdout", "4294967296/stdout", "99999999999999999999999999999999/stdout",
+		"/stdout//", "a/stdout", "noslash0" };
 	for (size_t i = 0; i < ARRAY_LEN(indices); i++) {
 		subject_name = indices[i];
 		assert_refused(named_so, "subject[2].name");
@@ -309,8 +319,8 @@ static void evil_output_names_are_refused_both_ways(void **state)
 static void plain_output_names_are_taken(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "files/x", "files/a.b", "files/a/b/c/d", "files/-", "files/_", "files/a..b",
-		"files/0/stdout", "files/stdout" };
+	static const char *const good[] = { "files/x", "files/a.b", "files/a/b/c/d", "files/-",
+		"files/_", "files/a..b", "files/0/stdout", "files/stdout" };
 	struct results r = made(1), back;
 	struct err e;
 
@@ -381,7 +391,8 @@ static void the_largest_statement_that_fits_reads_fast_and_a_larger_does_not_lea
 		}
 	clock_t start = clock();
 	assert_int_equal(again(&back, &r, &e), 0);
-	assert_true((clock() - start) / (CLOCKS_PER_SEC / 1000) < 5000); /* under ASan; 20 ms without */
+	assert_true(
+		(clock() - start) / (CLOCKS_PER_SEC / 1000) < 5000); /* under ASan; 20 ms without */
 	results_release(&back);
 	for (size_t i = 0; i < r.n; i++)
 		for (int k = 45; k < 64; k++) {
@@ -430,7 +441,8 @@ int main(void)
 		cmocka_unit_test(plain_output_names_are_taken),
 		cmocka_unit_test(a_name_is_a_file_or_a_folder_not_both),
 		cmocka_unit_test(sixty_four_results_and_files_are_the_most),
-		cmocka_unit_test(the_largest_statement_that_fits_reads_fast_and_a_larger_does_not_leave),
+		cmocka_unit_test(
+			the_largest_statement_that_fits_reads_fast_and_a_larger_does_not_leave),
 		cmocka_unit_test(text_that_is_not_utf8_is_an_error_not_a_lost_output),
 	};
 

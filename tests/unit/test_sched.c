@@ -55,10 +55,17 @@ static uint32_t add_worker(struct world *w, int n, network net)
 	return at;
 }
 
-static uint32_t add_job(struct world *w, int n, int submitter, int64_t count, int quorum, int64_t priority)
+static uint32_t add_job(
+	struct world *w, int n, int submitter, int64_t count, int quorum, int64_t priority)
 {
-	struct job j = { .count = count, .quorum = quorum, .max_results = quorum + 4, .priority = priority,
-		.memory_mib = 512, .disk_mib = 64, .threads = 1, .n_programs = 1 };
+	struct job j = { .count = count,
+		.quorum = quorum,
+		.max_results = quorum + 4,
+		.priority = priority,
+		.memory_mib = 512,
+		.disk_mib = 64,
+		.threads = 1,
+		.n_programs = 1 };
 
 	memcpy(j.id.b, &n, sizeof(n));
 	memcpy(j.submitter.b, &submitter, sizeof(submitter));
@@ -119,7 +126,8 @@ static void a_second_copy_never_goes_to_the_same_network(void **state)
 	struct world w;
 
 	world_new(&w, 3);
-	uint32_t a = add_worker(&w, 1, network_of("192.0.2.1")), b = add_worker(&w, 2, network_of("192.0.2.2")),
+	uint32_t a = add_worker(&w, 1, network_of("192.0.2.1")),
+		 b = add_worker(&w, 2, network_of("192.0.2.2")),
 		 c = add_worker(&w, 3, network_of("198.51.100.1"));
 	add_job(&w, 1, 1, 1, 2, 0);
 	lease(&w, a, 1);
@@ -229,6 +237,7 @@ static void submitters_share_and_priority_orders_ones_own(void **state)
 	world_new(&w, 8);
 	uint32_t a = add_worker(&w, 1, 0);
 	w.s.workers[a].slots = 100;
+	w.s.workers[a].returned = 1;
 	for (int i = 0; i < 20; i++)
 		add_job(&w, i, 1, 100, 1, i == 7 ? 10 : 0);
 	uint32_t other = add_job(&w, 100, 2, 100, 1, 0);
@@ -248,6 +257,10 @@ static void a_hoarder_holds_little(void **state)
 	add_job(&w, 1, 1, 1000, 1, 0);
 	assert_int_equal(lease(&w, a, 64), 10);
 	assert_int_equal(lease(&w, a, 64), 0);
+	uint32_t b = add_worker(&w, 2, 0);
+	w.s.workers[b].slots = 4096;
+	assert_int_equal(lease(&w, b, 64), LEASES_NEWCOMER);
+	assert_int_equal(lease(&w, b, 64), 0);
 	sched_release(&w.s);
 }
 
@@ -332,6 +345,7 @@ static void a_million_tasks_are_no_burden(void **state)
 	world_new(&w, 13);
 	uint32_t a = add_worker(&w, 1, 0), j = add_job(&w, 1, 1, 1000000, 1, 0);
 	w.s.workers[a].slots = 100;
+	w.s.workers[a].returned = 1;
 	for (int i = 0; i < 2000; i++) {
 		size_t n = lease(&w, a, 64);
 
@@ -342,7 +356,7 @@ static void a_million_tasks_are_no_burden(void **state)
 	sched_release(&w.s);
 }
 
-/* --- a grid in virtual time ------------------------------------------------------------------- */
+/* --- a grid in virtual time --------------------------------------------------------------- */
 #define GRID 300
 #define HELD 8
 
@@ -391,7 +405,8 @@ static void agent_asks(struct world *w, struct agent *a)
 	size_t n = lease(w, a->worker, HELD - a->n);
 	for (size_t i = 0; i < n; i++) {
 		memcpy(a->held[a->n], w->s.leases[w->out[i]].id, LEASE_ID_BYTES);
-		a->done_at[a->n++] = w->now + 1000 + (int64_t)rng_below(&w->rng, a->crashes ? 500000 : 90000);
+		a->done_at[a->n++] =
+			w->now + 1000 + (int64_t)rng_below(&w->rng, a->crashes ? 500000 : 90000);
 	}
 }
 
@@ -469,8 +484,8 @@ static void a_grid_with_liars_comes_to_true_verdicts(void **state)
 
 		simulate(base + i, 6, &t); /* 2 %: all first three of a task, once in 125,000 */
 		if (t.wrong > 1 || t.valid < 1980)
-			print_error("seed %lu: %d valid, %d wrong, %d failed\n", (unsigned long)(base + i),
-				t.valid, t.wrong, t.failed);
+			print_error("seed %lu: %d valid, %d wrong, %d failed\n",
+				(unsigned long)(base + i), t.valid, t.wrong, t.failed);
 		assert_in_range(t.wrong, 0, 1);
 		assert_true(t.valid >= 1980);
 	}

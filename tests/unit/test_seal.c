@@ -96,8 +96,10 @@ static void the_line_is_compact_json_with_its_members_in_order(void **state)
 	auto_free char *line = seal(key, SEAL_MESSAGE, "{}", 2);
 
 	id_text(hex, key_id(key));
-	auto_free char *head = xprintf("{\"payload\":\"e30=\",\"payloadType\":\"application/vnd.talkoot+json\","
-		"\"signatures\":[{\"keyid\":\"%s\",\"sig\":\"", hex);
+	auto_free char *head =
+		xprintf("{\"payload\":\"e30=\",\"payloadType\":\"application/vnd.talkoot+json\","
+			"\"signatures\":[{\"keyid\":\"%s\",\"sig\":\"",
+			hex);
 	assert_int_equal(strncmp(line, head, strlen(head)), 0);
 	assert_null(strchr(line, '\n'));
 	auto_json_unit json_t *j = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
@@ -109,9 +111,10 @@ static void the_line_is_compact_json_with_its_members_in_order(void **state)
 static void an_envelope_has_one_spelling(void **state)
 {
 	(void)state;
-	static const unsigned char values[] = { 0, 1, ' ', '"', '\\', '=', 'A', 'B', '0', '1', 'f', 'F', '/', '{', '\n',
-		0x7f, 0x80, 0xff };
-	auto_free char *line = seal(key, SEAL_MESSAGE, "{\"a\":1,\"b\":[2]}!", 16); /* padded: loose bits exist */
+	static const unsigned char values[] = { 0, 1, ' ', '"', '\\', '=', 'A', 'B', '0', '1', 'f',
+		'F', '/', '{', '\n', 0x7f, 0x80, 0xff };
+	auto_free char *line =
+		seal(key, SEAL_MESSAGE, "{\"a\":1,\"b\":[2]}!", 16); /* padded: loose bits exist */
 	size_t n = strlen(line);
 
 	assert_int_equal(accept(line, n), 0);
@@ -121,8 +124,8 @@ static void an_envelope_has_one_spelling(void **state)
 		for (size_t v = 0; v < ARRAY_LEN(values) + 8; v++) {
 			line[i] = v < 8 ? (char)(right ^ (1 << v)) : (char)values[v - 8];
 			if (line[i] != right && !accept(line, n))
-				fail_msg("byte %zu changed from %02x to %02x is taken", i, (unsigned char)right,
-					(unsigned char)line[i]);
+				fail_msg("byte %zu changed from %02x to %02x is taken", i,
+					(unsigned char)right, (unsigned char)line[i]);
 		}
 		line[i] = right;
 	}
@@ -134,7 +137,8 @@ static void no_truncation_is_an_envelope(void **state)
 	auto_free char *line = seal(key, SEAL_MESSAGE, "{\"a\":1}", 7);
 
 	for (size_t n = 0; n < strlen(line); n++) {
-		auto_free char *cut = xmalloc(n); /* exactly n bytes, so that ASan sees a read beyond */
+		auto_free char *cut =
+			xmalloc(n); /* exactly n bytes, so that ASan sees a read beyond */
 
 		memcpy(cut, line, n);
 		assert_int_equal(accept(cut, n), -1);
@@ -144,8 +148,8 @@ static void no_truncation_is_an_envelope(void **state)
 static void nothing_may_stand_before_or_behind(void **state)
 {
 	(void)state;
-	static const char *const around[][2] = { { "", "\n" }, { " ", "" }, { "", " " }, { "\xef\xbb\xbf", "" }, { "", "}" },
-		{ "[", "]" }, { "", "\r\n" } };
+	static const char *const around[][2] = { { "", "\n" }, { " ", "" }, { "", " " },
+		{ "\xef\xbb\xbf", "" }, { "", "}" }, { "[", "]" }, { "", "\r\n" } };
 	auto_free char *line = seal(key, SEAL_MESSAGE, "{}", 2);
 
 	for (size_t i = 0; i < ARRAY_LEN(around); i++) {
@@ -165,7 +169,8 @@ static void other_members_orders_and_counts_are_refused(void **state)
 	int type_n = (int)(sigs - type), one_n = (int)(strstr(one, "]}") - one);
 
 	auto_free char *swapped = xprintf("{%.*s\"payload\":\"e30=\",%s", type_n, type, sigs);
-	auto_free char *two = xprintf("%.*s%.*s,%.*s]}", (int)(one - line), line, one_n, one, one_n, one);
+	auto_free char *two =
+		xprintf("%.*s%.*s,%.*s]}", (int)(one - line), line, one_n, one, one_n, one);
 	auto_free char *none = xprintf("%.*s]}", (int)(one - line), line);
 	auto_free char *extra = xprintf("%.*s]},\"x\":1}", (int)(one + one_n - line), line);
 	auto_free char *twice = xprintf("{\"payload\":\"e30=\",%s", line + 1);
@@ -255,7 +260,7 @@ static void naughty_payloads_travel_unchanged(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(all, i, j) {
+	json_array_foreach (all, i, j) {
 		size_t n = json_string_length(j);
 		auto_free char *line = seal(key, SEAL_MESSAGE, json_string_value(j), n);
 		struct sealed s;

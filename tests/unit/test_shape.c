@@ -22,9 +22,11 @@ static bool loads(const char *text, size_t n)
 static void strict_json_is_taken(void **state)
 {
 	(void)state;
-	static const char *const good[] = { "{}", "{\"a\":1}", "{ \"a\" : [ ] }", "{\"a\":-9007199254740992}",
-		"{\"a\":9007199254740992}", "{\"a\":\"\\u00e9 \xc3\xa9 \\ud83d\\ude00\"}", "{\"a\":null,\"b\":true}",
-		"{\"\":0}", "{\"a\":-0}", "{\"a\":{\"a\":{\"a\":1}}}", "{\"a\":\"{[{[\"}", "\n{}\n" };
+	static const char *const good[] = { "{}", "{\"a\":1}", "{ \"a\" : [ ] }",
+		"{\"a\":-9007199254740992}", "{\"a\":9007199254740992}",
+		"{\"a\":\"\\u00e9 \xc3\xa9 \\ud83d\\ude00\"}", "{\"a\":null,\"b\":true}",
+		"{\"\":0}", "{\"a\":-0}", "{\"a\":{\"a\":{\"a\":1}}}", "{\"a\":\"{[{[\"}",
+		"\n{}\n" };
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++)
 		if (!loads(good[i], strlen(good[i])))
@@ -34,15 +36,18 @@ static void strict_json_is_taken(void **state)
 static void what_two_readers_could_read_differently_is_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "", " ", "1", "[]", "\"a\"", "null", "{", "}", "{}{}", "{}x", "{},",
-		"{\"a\":1,\"a\":1}", "{\"a\":1,\"a\":2}", "{\"b\":{\"a\":1,\"a\":2}}", "{\"a\":1,\"\\u0061\":2}",
-		"{\"a\":1.0}", "{\"a\":1e3}", "{\"a\":1E1}", "{\"a\":0.5}", "{\"a\":-0.0}", "{\"a\":[[1.5]]}",
-		"{\"a\":9007199254740993}", "{\"a\":-9007199254740993}", "{\"a\":9223372036854775807}",
-		"{\"a\":99999999999999999999999}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":0x1}", "{\"a\":NaN}", "{\"a\":Infinity}",
-		"{\"a\":1,}", "{a:1}", "{'a':1}", "{\"a\":[1,]}", "{\"a\" 1}", "{\"a\":\"\n\"}", "{\"a\":\"\t\"}",
-		"{\"a\":\"\\x41\"}", "{\"a\":\"\\u0000\"}", "{\"\\u0000\":1}", "{\"a\":\"\\ud800\"}", "{\"a\":\"\\udc00\\ud800\"}",
-		"{\"a\":\"\xff\"}", "{\"a\":\"\xc0\x80\"}", "{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}",
-		"{\"a\":\"\xc3\"}", "{\"\xff\":1}", "\xef\xbb\xbf{}", "{/**/}", "{\"a\":tru}", "{\"a\":True}" };
+	static const char *const bad[] = { "", " ", "1", "[]", "\"a\"", "null", "{", "}", "{}{}",
+		"{}x", "{},", "{\"a\":1,\"a\":1}", "{\"a\":1,\"a\":2}", "{\"b\":{\"a\":1,\"a\":2}}",
+		"{\"a\":1,\"\\u0061\":2}", "{\"a\":1.0}", "{\"a\":1e3}", "{\"a\":1E1}",
+		"{\"a\":0.5}", "{\"a\":-0.0}", "{\"a\":[[1.5]]}", "{\"a\":9007199254740993}",
+		"{\"a\":-9007199254740993}", "{\"a\":9223372036854775807}",
+		"{\"a\":99999999999999999999999}", "{\"a\":01}", "{\"a\":+1}", "{\"a\":0x1}",
+		"{\"a\":NaN}", "{\"a\":Infinity}", "{\"a\":1,}", "{a:1}", "{'a':1}", "{\"a\":[1,]}",
+		"{\"a\" 1}", "{\"a\":\"\n\"}", "{\"a\":\"\t\"}", "{\"a\":\"\\x41\"}",
+		"{\"a\":\"\\u0000\"}", "{\"\\u0000\":1}", "{\"a\":\"\\ud800\"}",
+		"{\"a\":\"\\udc00\\ud800\"}", "{\"a\":\"\xff\"}", "{\"a\":\"\xc0\x80\"}",
+		"{\"a\":\"\xed\xa0\x80\"}", "{\"a\":\"\xf4\x90\x80\x80\"}", "{\"a\":\"\xc3\"}",
+		"{\"\xff\":1}", "\xef\xbb\xbf{}", "{/**/}", "{\"a\":tru}", "{\"a\":True}" };
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
 		if (loads(bad[i], strlen(bad[i])))
@@ -123,8 +128,18 @@ static const struct shape outer[] = {
 	{ .name = "in", .kind = SHAPE_OBJECT, .optional = true, .of = inner },
 	{ .name = "free", .kind = SHAPE_OBJECT, .optional = true },
 	{ .name = "list", .kind = SHAPE_ARRAY, .optional = true, .min = 1, .max = 2, .of = inner },
-	{ .name = "texts", .kind = SHAPE_ARRAY, .optional = true, .max = 2, .each = SHAPE_TEXT, .each_max = 3 },
-	{ .name = "ints", .kind = SHAPE_ARRAY, .optional = true, .max = 2, .each = SHAPE_INT, .each_max = 3 },
+	{ .name = "texts",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = 2,
+		.each = SHAPE_TEXT,
+		.each_max = 3 },
+	{ .name = "ints",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = 2,
+		.each = SHAPE_INT,
+		.each_max = 3 },
 	{ .name = "any", .kind = SHAPE_ANY, .optional = true },
 	{ .name = NULL },
 };
@@ -193,7 +208,8 @@ static void a_shape_names_the_field_at_fault(void **state)
 		auto_json json_t *j = shape_load(text, strlen(text), &e);
 		assert_non_null(j);
 		int bad = shape_check(j, outer, &e);
-		if (bad != (cases[i].field ? -1 : 0) || (bad && strcmp(e.field, cases[i].field) != 0))
+		if (bad != (cases[i].field ? -1 : 0) ||
+			(bad && strcmp(e.field, cases[i].field) != 0))
 			fail_msg("%s gives %d %s", text, bad, e.field);
 		assert_true(!bad || e.code == ERR_FIELD);
 	}
@@ -227,7 +243,7 @@ static void what_is_dumped_loads_as_the_same_line(void **state)
 
 	if (!all)
 		skip();
-	json_array_foreach(all, i, s) {
+	json_array_foreach (all, i, s) {
 		auto_json json_t *j = json_object();
 
 		json_object_set(j, "z", s); /* order of setting, not of the alphabet */

@@ -42,8 +42,15 @@ static struct store *reopen(struct store *s)
 
 static struct worker a_worker(int n)
 {
-	struct worker w = { .voter = { .net = (network)6 << 56 | 0xffeeddccbbaa, .owner = UINT64_MAX }, .slots = 3,
-		.cpus = 4, .memory_mib = 5, .disk_mib = 6, .profiles = 3, .first_ms = 7, .seen_ms = 8 };
+	struct worker w = { .voter = { .net = (network)6 << 56 | 0xffeeddccbbaa,
+				    .owner = UINT64_MAX },
+		.slots = 3,
+		.cpus = 4,
+		.memory_mib = 5,
+		.disk_mib = 6,
+		.profiles = 3,
+		.first_ms = 7,
+		.seen_ms = 8 };
 
 	memset(w.id.b, n, sizeof(w.id.b));
 	snprintf(w.platform, sizeof(w.platform), "x86_64-linux");
@@ -117,7 +124,8 @@ static void a_worker_comes_back_as_it_was(void **state)
 	assert_int_equal(found.row, 1);
 	assert_true(id_equal(&found.id, &w.id));
 	assert_true(found.voter.net == w.voter.net && found.voter.owner == w.voter.owner);
-	assert_true(found.slots == 3 && found.memory_mib == 5 && found.has_asked && !found.banned && !found.ever_leased);
+	assert_true(found.slots == 3 && found.memory_mib == 5 && found.has_asked && !found.banned &&
+		    !found.ever_leased);
 	store_last_request(s, ASKER_WORKER, &w.id, &last);
 	assert_int_equal(last.seq, 42);
 	assert_string_equal(last.answer, "answer");
@@ -212,8 +220,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_comes_back_as_it_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_blob_is_never_unlearned, setup, teardown),
-		cmocka_unit_test_setup_teardown(what_was_committed_survives_a_crash, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_full_disk_fails_the_commit_and_passes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			what_was_committed_survives_a_crash, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_full_disk_fails_the_commit_and_passes, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,8 +113,7 @@ static void on_limit(void *arg)
 
 static void learn(struct world *w)
 {
-	struct grid *g = xcalloc(1, sizeof(*g));
-	auto_free void *g_free = g;
+	auto_free struct grid *g = xcalloc(1, sizeof(*g));
 	auto_free char *line = NULL, *dir = xprintf("%s/worker", w->dir);
 	char link[LINK_TEXT_MAX + 1];
 	struct link l = { .node = *key_id(w->root), .grid = *key_id(w->root), .host = "127.0.0.1" };

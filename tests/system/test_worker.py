@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker through its doors: joining, its commands, its peer port, its endings, and what it keeps."""
+import hashlib
+import json
+import os
+import signal
+import stat
+import time
+
+from grid import BIN, Grid, Proc, main, program, run, tls_connect, wait_for
+from test_faults import boxes_of, sleeper
+
+
+def worker(g, *args, code=0):
+    return run([program("talkoot-worker")] + list(args), g.env, code)
+
+
+def status(g, w):
+    return json.loads(worker(g, "--data", g.path(w.name), "status", "--json"))
+
+
+def peer_get(link, path, header=""):
+    port = int(link.split("/")[2].rsplit(":", 1)[1])
+    s = tls_connect(port)
+    s.sendall(("GET %s HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n%s\r\n" % (path, header)).encode())
+    answer = b""
+    while True:
+        part = s.recv(65536)
+        if not part:
+            break
+        answer += part
+    s.close()
+    head, body = answer.split(b"\r\n\r\n", 1)
+    return int(head.split()[1]), body
+
+
+def test_it_joins_by_the_coordinator_and_by_any_worker():
+    with Grid(workers=1) as g:
+        assert len(g.workers[0].id) == 64
+        second = g.add_worker(join=g.workers[0].ready[1])
+        job = g.submit("--range", "2", "--", sleeper(g), "{index}", "1")
+        assert g.wait_done(job)["tasks"]["valid"] == 2
+        assert status(g, second)["coordinator"]["answers"]
+
+
+def test_usage_errors_name_what_is_wrong():
+    with Grid(submitter=False) as g:
+        for args, word in ((["--join", "talkoot://nonsense"], "--join"), ([], "--join"),
+                           (["--join", g.link, "--listen", "x"], "--listen"),
+                           (["--join", g.link, "--slots", "0"], "slots"),
+                           (["--join", g.link, "--sandbox", "/nonexistent"], "--sandbox"),
+                           (["--nonsense"], "nonsense"), (["dance"], "dance")):
+            worker(g, "--data", g.path("u"), *args, code=2)
+            assert word in run.stderr, (args, run.stderr)
+        worker(g, "status", code=2)
+        assert "--data" in run.stderr
+        worker(g, "--data", g.path("u"), "status", code=1)
+        assert "no worker runs" in run.stderr, run.stderr
+
+
+def test_owner_commands():
+    with Grid(workers=1) as g:
+        w = g.workers[0]
+        data = g.path(w.name)
+        for name, mode in (("identity.key", 0o600), ("control.sock", 0o600)):
+            assert stat.S_IMODE(os.stat(os.path.join(data, name)).st_mode) == mode, name
+        worker(g, "--data", data, "--join", g.link, code=1)
+        assert "another worker" in run.stderr
+        wait_for("the first answer", lambda: status(g, w)["coordinator"]["answers"])
+        assert "no work" in status(g, w)["why"]
+        worker(g, "--data", data, "pause")
+        assert "paused" in status(g, w)["why"] and status(g, w)["state"] == "pause"
+        job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "0", "1")
+        worker(g, "--data", data, "resume")
+        wait_for("a running task", lambda: status(g, w)["running"])
+        assert status(g, w)["running"][0]["job"] == job
+        assert "running 1 task" in worker(g, "--data", data, "status")
+        worker(g, "--data", data, "finish")
+        assert w.p.wait(30) == 0
+        assert g.job(job)["tasks"]["valid"] == 1
+        worker(g, "--data", data, "check")
+
+
+def test_it_waits_for_a_coordinator_that_is_not_there_yet():
+    with Grid(submitter=False) as g:
+        g.coordinator.stop()
+        w = Proc([program("talkoot-worker"), "--data", g.path("w9"), "--join", g.link, "--listen", "none"],
+                 g.path("w9.log"), g.env)
+        g.procs.append(w)
+        wait_for("a line that says so", lambda: "trying again" in open(g.path("w9.log")).read())
+        g.start_coordinator()
+        w.wait_ready()
+        assert w.ready[1] == "none"
+        assert w.stop() == 0
+        g.coordinator.kill()  # with a stored descriptor it is ready at once
+        again = Proc(["talkoot-worker", "--data", g.path("w9"), "--listen", "none"], g.path("w9.log"),
+                     dict(g.env, PATH=BIN + ":" + os.environ["PATH"]))
+        g.procs.append(again)
+        again.wait_ready()
+        began = time.monotonic()
+        assert again.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+def test_the_peer_port_serves_inputs_and_no_outputs():
+    with Grid(workers=2) as g:
+        job = g.submit("--range", "2", "--", sleeper(g), "{index}", "1")
+        g.wait_done(job)
+        with open(sleeper(g), "rb") as f:
+            code = f.read()
+        name = "sha256:" + hashlib.sha256(code).hexdigest()
+        link = g.workers[0].ready[1]
+        assert peer_get(link, "/v1/blobs/" + name) == (200, code)
+        assert peer_get(link, "/v1/blobs/" + name, "Range: bytes=10-19\r\n") == (206, code[10:20])
+        output = "sha256:" + hashlib.sha256(b"task 0\n").hexdigest()
+        assert peer_get(link, "/v1/blobs/" + output)[0] == 404
+        assert peer_get(link, "/v1/blobs/nonsense")[0] == 400
+        status_, body = peer_get(link, "/v1/grid")
+        assert status_ == 200 and b"payload" in body
+        assert peer_get(link, "/v1/jobs")[0] == 404
+
+
+def test_sigterm_ends_it_with_0_within_5_seconds():
+    with Grid(workers=1, slots=2) as g:
+        job = g.submit("--range", "4", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")
+        wait_for("two boxes", lambda: len(boxes_of(g)) >= 2)
+        began = time.monotonic()
+        assert g.workers[0].stop(10) == 0
+        assert time.monotonic() - began < 5.5
+        assert not boxes_of(g)
+        assert not os.listdir(g.path("w0", "tasks"))
+        assert g.job(job)["tasks"]["running"] == 0, "its leases were given back"
+
+
+def test_a_second_sigterm_ends_it_at_once():
+    with Grid(workers=1) as g:
+        g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")
+        wait_for("a box", lambda: boxes_of(g))
+        began = time.monotonic()
+        g.workers[0].signal(signal.SIGTERM)
+        wait_for("the first to be heard", lambda: "ending:" in open(g.path("w0.log")).read())
+        g.workers[0].stop(10)
+        assert time.monotonic() - began < 2
+        wait_for("no box to be left", lambda: not boxes_of(g))
+
+
+def test_after_kill_9_it_gives_back_what_it_held():
+    with Grid(workers=1) as g:
+        job = g.submit("--range", "2", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")
+        wait_for("a box", lambda: boxes_of(g))
+        g.workers[0].kill()
+        wait_for("no box to be left", lambda: not boxes_of(g))
+        assert os.listdir(g.path("w0", "tasks")), "a killed worker cleans nothing"
+        old = set(os.listdir(g.path("w0", "tasks")))
+        g.restart_worker(g.workers[0])
+        wait_for("its tasks to run again, long before their leases expire", lambda: boxes_of(g), 20)
+        assert not old & set(os.listdir(g.path("w0", "tasks")))
+        g.cli("cancel", job)
+
+
+def test_kill_9_leaves_no_box_behind_a_wrapper_either():
+    with Grid() as g:
+        wrapper = g.path("wrapper.sh")
+        with open(wrapper, "w") as f:
+            f.write('#!/bin/sh\n"%s" "$@"\nexit $?\n' % program("talkoot-sandbox"))
+        os.chmod(wrapper, 0o755)
+        w = g.add_worker(args=("--sandbox", wrapper))
+        job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")
+        wait_for("a box", lambda: boxes_of(g))
+        w.kill()
+        wait_for("no box to be left", lambda: not boxes_of(g), 10)
+        g.cli("cancel", job)
+
+
+def test_unsent_results_survive_an_outage_and_kill_9():
+    with Grid(workers=2) as g:
+        job = g.submit("--range", "2", "--", sleeper(g), "{index}", "0", "2")
+        wait_for("boxes", lambda: boxes_of(g))
+        g.coordinator.kill()
+        outbox = lambda w: [n for n in os.listdir(g.path(w.name, "outbox")) if n.endswith(".json")]
+        wait_for("results on disk", lambda: any(outbox(w) for w in g.workers))
+        wait_for("no box", lambda: not boxes_of(g))
+        kept = sum(len(outbox(w)) for w in g.workers)
+        for w in list(g.workers):
+            w.kill()
+        assert sum(len(outbox(w)) for w in g.workers) == kept
+        g.start_coordinator()
+        for w in list(g.workers):
+            g.restart_worker(w)
+        assert g.wait_done(job)["tasks"]["valid"] == 2
+        wait_for("empty outboxes", lambda: not any(outbox(w) for w in g.workers))
+
+
+def test_it_exits_when_idle():
+    with Grid(workers=0) as g:
+        began = time.monotonic()
+        w = g.add_worker(args=("--exit-when-idle", "1"))
+        assert w.p.wait(30) == 0
+        assert time.monotonic() - began >= 1
+
+
+def test_a_box_that_cannot_be_set_up_is_reported_and_check_says_so():
+    with Grid() as g:
+        broken = g.path("broken.sh")
+        with open(broken, "w") as f:
+            f.write('#!/bin/sh\n[ "$1" = --check ] && { echo \'{"compute":false,"files":false,"layers":'
+                    '{"userns":"forbidden here"}}\'; exit 1; }\necho "no box today" >&2\nexit 125\n')
+        os.chmod(broken, 0o755)
+        text = worker(g, "--data", g.path("x"), "--sandbox", broken, "check", code=1)
+        assert "forbidden here" in text and "mend: " in text, text
+        mute = g.path("mute.sh")
+        with open(mute, "w") as f:
+            f.write("#!/bin/sh\necho 'no box today' >&2\nexit 125\n")
+        os.chmod(mute, 0o755)
+        g.add_worker(args=("--sandbox", mute))
+        job = g.submit("--range", "1", "--quorum", "1", "--max-results", "1", "--", sleeper(g), "{index}", "1")
+        g.wait_done(job)
+        assert g.job(job)["tasks"]["failed"] == 1
+        assert "no box today" in open(g.path("w0.log")).read()
+
+
+if __name__ == "__main__":
+    main(globals())
