@@ -179,7 +179,6 @@ static void *add(void *arg)
 	pthread_mutex_unlock(&gate);
 	for (int i = 0; i < 100000; i++)
 		__atomic_add_fetch(sum, 1, __ATOMIC_RELAXED);
-	usleep(200000); /* so that all are there at once for a while */
 	return NULL;
 }
 
