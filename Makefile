@@ -16,6 +16,7 @@ DESTDIR ?=
 B := $(if $(SAN),build/asan,build)
 BIN := $(B)/bin
 
+CPUS := $(shell nproc 2>/dev/null || echo 1)
 Q := $(if $(V),,@)
 SAY := $(if $(V),:,echo)
 SHOW := $(if $(V),set -x;)
@@ -129,13 +130,13 @@ deps:
 
 # --- two commands ----------------------------------------------------------------------------
 demo: deps
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory -j$(CPUS) all
 	@jobs/examples/fold/demo.sh $(BIN)
 
 check: deps
-	@$(MAKE) --no-print-directory WERROR=-Werror all
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all
 	@$(MAKE) --no-print-directory WERROR=-Werror layers
-	@$(MAKE) --no-print-directory WERROR=-Werror SAN=1 unit-programs
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs
 	@tests/run.sh build/asan/unit build/bin
 
 # --- tests -----------------------------------------------------------------------------------

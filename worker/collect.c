@@ -15,11 +15,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define REPORT_MAX 65536
 #define DEPTH_MAX 4                  /* folders below out/, as protocol 6 names outputs */
 #define PIECES_BYTES_MAX (512 * KIB) /* of one task beside its envelope; the rest is uploaded */
+#define FULL_BYTES 65536 /* less free than this is a full disk */
 #define SETUP_EXIT 125
 
 struct bag {
@@ -269,6 +271,14 @@ static void note_setup(struct product *p, const char *dir)
 	p->broken = true;
 }
 
+/* Not even a report would fit. */
+static bool disk_is_full(const char *dir)
+{
+	struct statvfs fs;
+
+	return !statvfs(dir, &fs) && (fs.f_bavail * fs.f_frsize < FULL_BYTES || (fs.f_files && !fs.f_favail));
+}
+
 /* --- all of it ------------------------------------------------------------------------------------------------ */
 
 /* What the result adds to a message, in base64 and JSON; rather too much than too little. */
@@ -298,8 +308,11 @@ int collect(struct product *p, const char *dir, const struct job *job, struct bl
 		p->result.signal = 0;
 		set_reason(p, overran ? "wall" : "setup");
 	}
-	if (!strcmp(p->result.reason, "setup"))
+	if (!strcmp(p->result.reason, "setup")) {
 		note_setup(p, dir);
+		if (disk_is_full(dir)) /* ours, not the task's: it goes back instead of being an attempt */
+			return err_set(e, ERR_FULL, "the disk is full");
+	}
 	if (result_votes(&p->result) && add_outputs(&b, dir, e))
 		return -1;
 	if (b.too_much)

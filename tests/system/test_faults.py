@@ -231,12 +231,7 @@ def test_a_full_disk_at_the_coordinator_loses_nothing_acknowledged():
         job = g.submit("--range", "60", "--", sleeper(g), "{index}", "30")
         wait_for("first results", lambda: g.job(job)["tasks"]["valid"] > 5)
         filler = os.path.join(inside, "filler")
-        try:
-            with open(filler, "wb", buffering=0) as f:
-                while True:
-                    f.write(b"\0" * 4096)
-        except OSError:
-            pass
+        fill(filler)
         refused = g.cli("submit", "--range", "1", "--", program("fold"), code=None)
         assert run.code in (1, 4) and not refused.strip(), (run.code, refused, run.stderr)
         assert "room" in run.stderr.lower() or "full" in run.stderr.lower() or "space" in run.stderr.lower(), run.stderr
@@ -247,6 +242,48 @@ def test_a_full_disk_at_the_coordinator_loses_nothing_acknowledged():
         assert end["tasks"]["valid"] == 60, end
         out = g.results(job)
         g.verify(out)
+
+
+def fill(path):
+    """Write zeros to `path` until there is no room."""
+    try:
+        with open(path, "wb", buffering=0) as f:
+            while True:
+                f.write(b"\0" * 4096)
+    except OSError:
+        pass
+
+
+def test_a_full_disk_at_a_worker_loses_nothing_and_goes_on_when_there_is_room():
+    unshare = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-Um", "--map-current-user", "--keep-caps"]
+    if subprocess.run(unshare + ["true"], capture_output=True).returncode != 0:
+        raise Skip("mount namespaces are forbidden here")
+    with Grid(workers=1) as g:
+        argv = unshare + ["--", "sh", "-c",
+                          'mkdir -p "$1" && mount -t tmpfs -o size=12m,mode=0700 tmpfs "$1" && shift && exec "$@"',
+                          "sh", g.path("small"), program("talkoot-worker"), "--data", g.path("small"), "--join", g.link,
+                          "--listen", "127.0.0.1:0", "--slots", "1", "--disk", "64"]
+        w = programs.Proc(argv, g.path("w1.log"), g.env)
+        g.procs.append(w)
+        w.wait_ready()
+        inside = "/proc/%d/root%s" % (w.pid, g.path("small"))
+        job = g.submit("--range", "40", "--disk", "1", "--", sleeper(g), "{index}", "30")
+        wait_for("first verdicts", lambda: g.job(job)["tasks"]["valid"] > 3)
+        filler = os.path.join(inside, "filler")
+        fill(filler)
+
+        def said():
+            with open(g.path("w1.log")) as f:
+                text = f.read().lower()
+            return "no space" in text or "no room" in text or "full" in text
+
+        wait_for("the worker to say that its disk is full", lambda: said() or g.job(job)["state"] != "active")
+        assert said(), "it said so"
+        assert w.p.poll() is None, "it runs on"
+        os.unlink(filler)
+        end = g.wait_done(job)
+        assert end["tasks"]["valid"] == 40, end
+        g.verify(g.results(job))
 
 
 if __name__ == "__main__":
