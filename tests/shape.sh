@@ -7,7 +7,7 @@ files() { git ls-files "$@" | grep '\.[ch]$'; }
 longest_files() { # MARK ROOM...
 	mark=$1; shift
 	files "$@" | xargs wc -l | grep -v ' total$' | sort -rn | head -6 |
-		awk -v mark="$mark" '{ printf "%s %5d  %s\n", $1 > mark ? "*" : " ", $1, $2 }'
+		awk -v mark="$mark" '{ printf "%s %5d  %s\n", ($1 > mark ? "*" : " "), $1, $2 }'
 }
 longest_functions() { # MARK ROOM...
 	mark=$1; shift
@@ -17,7 +17,7 @@ longest_functions() { # MARK ROOM...
 		/^\{/ { inside = 1; start = FNR }
 		/^\}/ { if (inside) printf "%d  %s:%d  %s\n", FNR - start, FILENAME, start, name; inside = 0 }
 	' | sort -rn | head -8 |
-		awk -v mark="$mark" '{ n = $1; $1 = ""; printf "%s %5d %s\n", n > mark ? "*" : " ", n, $0 }'
+		awk -v mark="$mark" '{ n = $1; $1 = ""; printf "%s %5d %s\n", (n > mark ? "*" : " "), n, $0 }'
 }
 
 for room in $rooms tests; do
