@@ -42,6 +42,26 @@ def test_a_result_is_checked_by_openssl_alone():
         run(["sh", "-euc", flipped], cwd=out, code=1)
 
 
+def test_a_backup_taken_as_operating_md_says_while_it_serves_is_the_grid():
+    with Grid(workers=2) as g:
+        exe = compile_static('#include <stdio.h>\nint main(void) { puts("kept"); return 0; }', g.path("p"))
+        job = g.submit("--range", "3", "--", exe)
+        g.wait_done(job)
+        copy = g.path("copy")
+        os.mkdir(copy, 0o700)
+        run(["sqlite3", g.path("c", "grid.db"), '.backup "%s"' % os.path.join(copy, "grid.db")])
+        shutil.copytree(g.path("c", "blobs"), os.path.join(copy, "blobs"))
+        shutil.copy2(g.path("c", "identity.key"), copy)
+        for p in list(g.procs):
+            p.stop()
+        os.rename(g.path("c"), g.path("lost"))
+        os.rename(copy, g.path("c"))
+        link = g.link
+        g.start_coordinator()
+        assert g.link == link and g.job(job)["tasks"]["valid"] == 3
+        g.verify(g.results(job))
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
