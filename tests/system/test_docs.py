@@ -62,6 +62,22 @@ def test_a_backup_taken_as_operating_md_says_while_it_serves_is_the_grid():
         g.verify(g.results(job))
 
 
+def test_the_protocol_names_every_route_and_no_other():
+    with open(os.path.join(TOP, "coordinator/routes.c")) as f:
+        table = f.read().split("grid_routes[] = {")[1].split("};")[0]
+    served = {(m, p.replace("*", "ID")) for m, p in re.findall(r'\{ "(\w+)", "([^"]+)"', table)}
+    with open(os.path.join(TOP, "docs/protocol.md")) as f:
+        text = f.read().split("\n## 2. ")[1].split("\n## 3. ")[0]
+    told, asked = set(), re.findall(r"^\| (`.*?`) \|", text, re.M)
+    for cell in asked:
+        for one in re.findall(r"`([^`]+)`", cell):
+            methods, path = one.split()[0].split("/") if " " in one else [one], one.split()[-1]
+            if not path.startswith("/"):  # `HEAD`/`PATCH /v1/…`: the path stands with the last
+                path = re.findall(r"(/v1\S+?)[`?]", cell)[-1]
+            told.update((m, path.split("?")[0].replace("sha256:HEX", "ID")) for m in methods)
+    assert told == served, (told - served, served - told)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
