@@ -7,7 +7,7 @@
 #	libseccomp alone. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
 #
-# Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan.
+# Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan; `make V=1` shows commands.
 
 VERSION := 0.1.0
 CC ?= cc
@@ -15,6 +15,10 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 B := $(if $(SAN),build/asan,build)
 BIN := $(B)/bin
+
+Q := $(if $(V),,@)
+SAY := $(if $(V),:,echo)
+SHOW := $(if $(V),set -x;)
 
 # --- flags -----------------------------------------------------------------------------------
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wcast-qual -Wstrict-prototypes \
@@ -65,13 +69,14 @@ programs: $(addprefix $(BIN)/,$(PROGRAMS) $(EXAMPLES))
 
 $(B)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c -o $@ $<
+	@$(SAY) '  CC    $<'
+	$(Q)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 
 define archive
 $(call lib,$(1)): $(call obj,$(2))
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	ar rcs $$@ $$^
+	$(Q)ar rcs $$@ $$^
 endef
 $(eval $(call archive,ground,$(GROUND)))
 $(eval $(call archive,data,$(DATA)))
@@ -83,7 +88,7 @@ $(eval $(call archive,worker,$(WORKER)))
 $(eval $(call archive,sandbox,$(SANDBOX)))
 
 COMMON_LIBS := $(call lib,io) $(call lib,data) $(call lib,ground)
-link = @mkdir -p $(@D); set -x; $(CC) $(LDFLAGS_ALL) -o $@ $^
+link = @mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(CC) $(LDFLAGS_ALL) -o $@ $^
 
 $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
@@ -102,10 +107,12 @@ $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
 $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -o $@ $< -ljansson -lm
 
 # .incbin is not seen by -MMD
 $(B)/obj/coordinator/store.o: coordinator/schema.sql
@@ -138,7 +145,8 @@ UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(ca
 unit-programs: $(UNIT)
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
 		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_BOX) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs

@@ -47,7 +47,7 @@ static unsigned profiles_of(const json_t *ask)
 	json_t *p;
 	size_t i;
 
-	json_array_foreach (json_object_get(ask, "profiles"), i, p)
+	json_array_foreach(json_object_get(ask, "profiles"), i, p)
 		for (size_t k = 0; k < ARRAY_LEN(names); k++)
 			if (!strcmp(json_string_value(p), names[k]))
 				bits |= 1u << k;
@@ -133,7 +133,7 @@ static void take_back(struct coord *c, uint32_t worker, const json_t *ask)
 	json_t *r;
 	size_t i;
 
-	json_array_foreach (json_object_get(ask, "returned"), i, r) {
+	json_array_foreach(json_object_get(ask, "returned"), i, r) {
 		uint32_t at = its_lease(c, worker, jtext(r, "lease"));
 
 		if (at == NOBODY)
@@ -162,7 +162,7 @@ static bool any_ended(const struct coord *c, uint32_t worker, const json_t *ask)
 	json_t *h;
 	size_t i;
 
-	json_array_foreach (json_object_get(ask, "held"), i, h)
+	json_array_foreach(json_object_get(ask, "held"), i, h)
 		if (its_lease(c, worker, json_string_value(h)) == NOBODY)
 			return true;
 	return false;
@@ -173,7 +173,7 @@ static void renew(struct coord *c, uint32_t worker, const json_t *ask, json_t *a
 	json_t *renewed = json_array(), *ended = json_array(), *h;
 	size_t i;
 
-	json_array_foreach (json_object_get(ask, "held"), i, h) {
+	json_array_foreach(json_object_get(ask, "held"), i, h) {
 		const char *hex = json_string_value(h);
 		uint32_t at = its_lease(c, worker, hex);
 

@@ -4,12 +4,12 @@
  *
  *	each result's lease:  live            -> received, votes
  *	                      over            -> late: kept as evidence, never votes
- *	                      had a result    -> the whole envelope is a conflict: 409, kept as
- *evidence not this worker's, or never issued -> unknown: nothing is kept
+ *	                      had a result    -> the whole envelope is a conflict: 409, kept as evidence
+ *	                      not this worker's, or never issued -> unknown: nothing is kept
  *
- * Everything is checked before anything is applied. Outputs of received results must be here:
- *beside the envelope, public, or uploaded by this very worker; that somebody else delivered the
- *same bytes does not count, because then answers could be copied and their existence asked for.
+ * Everything is checked before anything is applied. Outputs of received results must be here: beside
+ * the envelope, public, or uploaded by this very worker; that somebody else delivered the same bytes
+ * does not count, because then answers could be copied and their existence asked for.
  */
 #include "common/codec.h"
 #include "common/log.h"
@@ -100,7 +100,7 @@ static int read_inside(struct report *p, const json_t *blobs, struct err *e)
 	if (json_object_size(blobs) > INSIDE_MAX)
 		return err_field(e, "blobs", "more than %d", INSIDE_MAX);
 	p->inside = xcalloc(json_object_size(blobs), sizeof(*p->inside));
-	json_object_foreach ((json_t *)(uintptr_t)blobs, name, v) {
+	json_object_foreach((json_t *)(uintptr_t)blobs, name, v) {
 		struct inside *b = &p->inside[p->n_inside];
 
 		if (!digest_from_text(&b->digest, name) || !json_is_string(v) ||

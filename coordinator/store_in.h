@@ -3,8 +3,8 @@
  * store_in.h: how the store's own files speak to the engine. Only store*.c include it.
  *
  * SQL is always a literal; values are bound, one letter of `kinds` each:
- *	i int64_t   t text or NULL   d struct digest * or NULL   k struct id *   l lease id (16
- *bytes) b bytes and size_t, NULL for NULL
+ *	i int64_t        t text or NULL      d struct digest * or NULL
+ *	k struct id *    l lease id (16 bytes)    b bytes and size_t, NULL for NULL
  */
 #ifndef COORDINATOR_STORE_IN_H
 #define COORDINATOR_STORE_IN_H

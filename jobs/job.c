@@ -6,10 +6,8 @@
 #include "common/buf.h"
 #include "common/codec.h"
 
-#include <elf.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #define PLAIN_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define WORD_CHARS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"
@@ -576,59 +574,4 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 		return err_field(e, "tasks.list.count", "is %lld, but the list has %lld lines",
 			(long long)job->count, (long long)index);
 	return 0;
-}
-
-/* --- executables ------------------------------------------------------------------------------- */
-
-static const struct {
-	uint16_t machine;
-	const char *name;
-} machines[] = { { EM_X86_64, "x86_64" }, { EM_AARCH64, "aarch64" }, { EM_RISCV, "riscv64" } };
-
-const char *platform_here(void)
-{
-	static char name[40];
-	struct utsname u;
-
-	if (!name[0])
-		snprintf(name, sizeof(name), "%.30s-linux", uname(&u) ? "unknown" : u.machine);
-	return name;
-}
-
-/* Whether a program header asks for a loader. Headers beyond the bytes we were given count as "no". */
-static bool asks_for_loader(const unsigned char *bytes, size_t n, const Elf64_Ehdr *head)
-{
-	for (size_t i = 0; i < head->e_phnum && i < 128; i++) {
-		uint64_t at = head->e_phoff + i * sizeof(Elf64_Phdr);
-		Elf64_Phdr part;
-
-		if (head->e_phoff > n || at + sizeof(part) > n)
-			return false;
-		memcpy(&part, bytes + at, sizeof(part));
-		if (part.p_type == PT_INTERP)
-			return true;
-	}
-	return false;
-}
-
-enum elf_kind elf_look(const void *bytes, size_t n, char platform[40])
-{
-	Elf64_Ehdr head;
-
-	platform[0] = '\0';
-	if (n >= 2 && !memcmp(bytes, "#!", 2))
-		return ELF_SCRIPT;
-	if (n < sizeof(head) || memcmp(bytes, ELFMAG, SELFMAG) != 0)
-		return ELF_NOT;
-	memcpy(&head, bytes, sizeof(head));
-	if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB)
-		return ELF_FOREIGN;
-	if ((head.e_type != ET_EXEC && head.e_type != ET_DYN) || head.e_phentsize != sizeof(Elf64_Phdr))
-		return ELF_NOT;
-	for (size_t i = 0; i < ARRAY_LEN(machines); i++)
-		if (machines[i].machine == head.e_machine)
-			snprintf(platform, 40, "%s-linux", machines[i].name);
-	if (!platform[0])
-		return ELF_FOREIGN;
-	return asks_for_loader(bytes, n, &head) ? ELF_DYNAMIC : ELF_STATIC;
 }

@@ -11,6 +11,7 @@
 #define JOBS_JOB_H
 
 #include "common/blob.h"
+#include "common/elf.h"
 #include "common/msg.h"
 
 #define JOB_MANIFEST_MAX 65536
@@ -123,12 +124,5 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 /* JSON of a blob descriptor; NULL-safe reading of a shape-checked one. */
 json_t *blob_to_json(const struct blob *b) MUST_USE;
 void blob_from_json(struct blob *b, const json_t *j);
-
-/* What an executable is: for submit's checks and the worker's. */
-enum elf_kind { ELF_NOT, ELF_STATIC, ELF_DYNAMIC, ELF_SCRIPT, ELF_FOREIGN };
-/* From the first bytes of a file (4096 are enough); platform gets e.g. "x86_64-linux". */
-enum elf_kind elf_look(const void *bytes, size_t n, char platform[40]);
-/* The platform this program runs on. */
-const char *platform_here(void);
 
 #endif

@@ -18,7 +18,10 @@
 #define BOX_EXIT_SETUP 125 /* the program was not started */
 
 enum box_profile { BOX_COMPUTE, BOX_FILES, BOX_IMAGE, BOX_N_PROFILES };
-#define BOX_PROFILE_NAMES { "compute", "files", "image" }
+#define BOX_PROFILE_NAMES                                                                          \
+	{                                                                                          \
+		"compute", "files", "image"                                                        \
+	}
 
 /* Zero is not "no limit": every box has all of them. */
 struct box_limits {
@@ -59,7 +62,7 @@ enum box_reason {
 #define X(id, name) BOX_REASON_##id,
 	BOX_REASON_TABLE(X)
 #undef X
-	BOX_N_REASONS
+		BOX_N_REASONS
 };
 
 /* The layers, in the order of the report's "layers". */
@@ -79,7 +82,7 @@ enum box_layer {
 #define X(id, name) BOX_LAYER_##id,
 	BOX_LAYER_TABLE(X)
 #undef X
-	BOX_N_LAYERS
+		BOX_N_LAYERS
 };
 
 /* A set of layers is a bit mask. */
@@ -90,7 +93,7 @@ enum box_layer {
 #define BOX_ALWAYS (BOX_BIT(LANDLOCK) | BOX_BIT(SECCOMP) | BOX_BIT(RLIMITS))
 
 /* Bounds of what a box is given and of what is taken out of it. */
-#define BOX_NAME_MAX 100    /* bytes of an input's name or of a component of an output's path */
+#define BOX_NAME_MAX 100 /* bytes of an input's name or of a component of an output's path */
 #define BOX_INPUTS_MAX 256
 #define BOX_OUTPUT_LEVELS 4 /* directories and file together, below /out */
 #define BOX_OUTPUTS_MAX 4096
@@ -105,8 +108,8 @@ static inline bool box_name_ok(const char *name)
 		return false;
 	for (; name[n] != 0; n++) {
 		char c = name[n];
-		bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			c == '.' || c == '_' || c == '-';
+		bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		            (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
 
 		if (!word || n == BOX_NAME_MAX)
 			return false;

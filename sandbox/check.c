@@ -106,7 +106,8 @@ static void try_all(struct why why[BOX_N_LAYERS])
 	g.was_root = geteuid() == 0;
 	limit_cgroup_make(&c, 67108864);
 	if (c.dir < 0)
-		why_set(&why[BOX_LAYER_CGROUP], "not granted; memory is watched from outside instead");
+		why_set(&why[BOX_LAYER_CGROUP],
+			"not granted; memory is watched from outside instead");
 	limit_cgroup_remove(&c);
 	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS]))
 		return;

@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-/* Write {"compute":bool,"files":bool,"layers":{"userns":"ok" or why not,…}}. Gives main's exit code:
- * 0 when at least `compute` runs here, else 1. Starts children, and may give up root for good. */
+/* Write {"compute":bool,"files":bool,"layers":{"userns":"ok" or why not,…}}. Gives main's exit
+ * code: 0 when at least `compute` runs here, else 1. Starts children, and may give up root for
+ * good. */
 int check_run(FILE *f);
 
 #endif

@@ -30,7 +30,7 @@ struct walk {
 /* One folder on the way down. */
 struct level {
 	int from, to;
-	int depth; /* 1: /out itself */
+	int depth;        /* 1: /out itself */
 	const char *path; /* below /out, with a slash at the end, or "" */
 };
 
@@ -49,8 +49,10 @@ static int leave(struct walk *k, const char *path)
 static int open_beneath(int dir, const char *name, int how)
 {
 	struct open_how h = {
-		.flags = (uint64_t)(how | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
-		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV,
+		.flags =
+			(uint64_t)(how | O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC),
+		.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+		           RESOLVE_NO_XDEV,
 	};
 
 	return (int)syscall(SYS_openat2, dir, name, &h, sizeof(h));
@@ -82,7 +84,8 @@ static int copy(int from, int to, int64_t size)
 	return 0;
 }
 
-static int take_open(struct walk *k, const struct level *l, const char *name, const char *path, int from)
+static int take_open(
+	struct walk *k, const struct level *l, const char *name, const char *path, int from)
 {
 	struct stat st;
 	int to, rc;

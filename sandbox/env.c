@@ -19,10 +19,12 @@ static const char *const always[] = {
 	"TZ=UTC0",
 };
 
-#define HWCAPS "-AVX512F,-AVX2,-FMA,-FMA4,-AVX512F_Usable,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
+#define TUNABLES                                                                                   \
+	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4,"                               \
+	"-AVX512F_Usable,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
 
 static const char *const pinned[] = {
-	"GLIBC_TUNABLES=glibc.cpu.hwcaps=" HWCAPS,
+	(TUNABLES),
 	"MALLOC_ARENA_MAX=1",
 	"NPY_DISABLE_CPU_FEATURES=AVX2 FMA3 AVX512F AVX512CD AVX512_SKX",
 	"OPENBLAS_CORETYPE=Nehalem",
@@ -32,7 +34,11 @@ static const char *const pinned[] = {
 
 /* Libraries that would ask the machine how many processors it has. */
 static const char *const per_thread[] = {
-	"GOMAXPROCS", "MKL_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS",
+	"GOMAXPROCS",
+	"MKL_NUM_THREADS",
+	"OMP_NUM_THREADS",
+	"OPENBLAS_NUM_THREADS",
+	"RAYON_NUM_THREADS",
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -58,7 +64,8 @@ void env_build(struct env *e, const struct box_limits *limits)
 	for (size_t i = 0; limits->deterministic && i < LEN(pinned); i++)
 		e->words[n++] = word(pinned[i]);
 	for (size_t i = 0; i < LEN(per_thread); i++) {
-		snprintf(e->threads[i], sizeof(e->threads[i]), "%s=%lld", per_thread[i], (long long)limits->threads);
+		snprintf(e->threads[i], sizeof(e->threads[i]), "%s=%lld", per_thread[i],
+			(long long)limits->threads);
 		e->words[n++] = e->threads[i];
 	}
 	e->words[n] = NULL;

@@ -3,9 +3,10 @@
  * filter.c: policy.h as a seccomp filter. The only file that knows libseccomp.
  *
  * policy.h is included as rows of a table; a row is taken when it is meant for the plan. The
- * default is EPERM, a foreign architecture (i386, x32) is killed. Nothing waits for
- * user notification: a signal interrupts the wait, and a fork that fails with EINTR, which no
- * kernel ever gave, breaks shells.
+ * default is EPERM, a foreign architecture (i386, x32) is killed.
+ *
+ * No call is decided by user notification: a signal interrupts the wait for the answer, and a fork
+ * that fails with EINTR is something no shell has heard of.
  */
 #include "sandbox/filter.h"
 
@@ -50,13 +51,20 @@ struct row {
 
 const char filter_policy[] = POLICY_DIGEST;
 
-#define IS(argument, value) { argument, SCMP_CMP_EQ, (uint64_t)(value), 0 }
-#define MASK(argument, bits, value) { argument, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(value) }
+#define IS(argument, value)                                                                        \
+	{                                                                                          \
+		argument, SCMP_CMP_EQ, (uint64_t)(value), 0                                        \
+	}
+#define MASK(argument, bits, value)                                                                \
+	{                                                                                          \
+		argument, SCMP_CMP_MASKED_EQ, (uint64_t)(bits), (uint64_t)(value)                  \
+	}
 #define COUNT_OF(...) (sizeof((struct scmp_arg_cmp[]){ __VA_ARGS__ }) / sizeof(struct scmp_arg_cmp))
 #define ALLOW(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ALLOW, 0, { { 0, 0, 0, 0 } } },
 #define WHEN(who, call, reason, ...)                                                               \
 	{ SCMP_SYS(call), who, SCMP_ACT_ALLOW, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
-#define NOSYS(who, call, reason) { SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
+#define NOSYS(who, call, reason)                                                                   \
+	{ SCMP_SYS(call), who, SCMP_ACT_ERRNO(ENOSYS), 0, { { 0, 0, 0, 0 } } },
 
 static const struct row table[] = {
 #include "sandbox/policy.h"
@@ -67,7 +75,8 @@ static bool meant(const struct row *r, const struct filter_plan *plan)
 	enum who as = plan->profile == BOX_COMPUTE ? COMPUTE : FILES;
 
 	/* libseccomp gives calls that this architecture lacks a negative number */
-	return r->nr >= 0 && ((r->who & as) || ((r->who & ROOTED) && as == COMPUTE && plan->rooted));
+	return r->nr >= 0 &&
+	       ((r->who & as) || ((r->who & ROOTED) && as == COMPUTE && plan->rooted));
 }
 
 static int add(scmp_filter_ctx ctx, const struct row *r, pid_t self)
@@ -85,7 +94,8 @@ static int add(scmp_filter_ctx ctx, const struct row *r, pid_t self)
 bool filter_lists(const struct filter_plan *plan, int nr)
 {
 	for (size_t i = 0; i < LEN(table); i++) {
-		if (table[i].nr == nr && table[i].action != SCMP_ACT_ERRNO(ENOSYS) && meant(&table[i], plan))
+		if (table[i].nr == nr && table[i].action != SCMP_ACT_ERRNO(ENOSYS) &&
+			meant(&table[i], plan))
 			return true;
 	}
 	return false;
@@ -108,8 +118,8 @@ static int fill(scmp_filter_ctx ctx, const struct filter_plan *plan, struct why 
 			continue;
 		rc = add(ctx, &table[i], plan->self);
 		if (rc)
-			return why_set(w, "seccomp: rule %zu of the policy (call %d): %s", i, table[i].nr,
-				strerror(-rc));
+			return why_set(w, "seccomp: rule %zu of the policy (call %d): %s", i,
+				table[i].nr, strerror(-rc));
 	}
 	return 0;
 }
@@ -121,13 +131,9 @@ int filter_load(const struct filter_plan *plan, struct why *w)
 
 	if (!ctx)
 		return why_set(w, "seccomp: no memory");
-	if (fill(ctx, plan, w)) {
-		seccomp_release(ctx);
-		return -1;
-	}
-	rc = seccomp_load(ctx);
+	rc = fill(ctx, plan, w);
+	if (rc == 0 && (rc = seccomp_load(ctx)))
+		failed(rc, "loading the filter", w);
 	seccomp_release(ctx);
-	if (rc)
-		return failed(rc, "loading the filter", w);
-	return 0;
+	return rc ? -1 : 0;
 }

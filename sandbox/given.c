@@ -144,7 +144,8 @@ int given_open(struct given *g, const struct spec *s, struct why *w)
 	if (open_inputs(g, s, w) || open_outputs(g, s, w))
 		return -1;
 	if (open_stream("stdin", s->in ? s->in : "/dev/null", 0, O_RDONLY, &g->in, w) ||
-		open_stream("stdout", s->stdout_path, 1, O_WRONLY | O_CREAT | O_TRUNC, &g->out, w) ||
+		open_stream(
+			"stdout", s->stdout_path, 1, O_WRONLY | O_CREAT | O_TRUNC, &g->out, w) ||
 		open_stream("stderr", s->stderr_path, 2, O_WRONLY | O_CREAT | O_TRUNC, &g->err, w))
 		return -1;
 	return 0;
@@ -174,7 +175,7 @@ static int change_user(struct given *g, struct why *w)
 	if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0))
 		return why_sys(w, "keeping one capability");
 	g->is_nobody = setresgid(GIVEN_NOBODY, GIVEN_NOBODY, GIVEN_NOBODY) == 0 &&
-		setresuid(GIVEN_NOBODY, GIVEN_NOBODY, GIVEN_NOBODY) == 0;
+	               setresuid(GIVEN_NOBODY, GIVEN_NOBODY, GIVEN_NOBODY) == 0;
 	if (!g->is_nobody && errno != EINVAL && errno != EPERM)
 		return why_sys(w, "becoming nobody");
 	if (prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0) || set_capabilities(1u << CAP_DAC_OVERRIDE, w))

@@ -13,7 +13,7 @@
 #define GIVEN_NOBODY 65534
 
 struct given {
-	int program;     /* an ELF file for this machine */
+	int program;      /* an ELF file for this machine */
 	const char *base; /* its argv[0] */
 	int in, out, err; /* the three streams' outer ends */
 	int inputs[BOX_INPUTS_MAX];

@@ -46,16 +46,14 @@ struct path_beneath_attr {
 #define RULE_PATH_BENEATH 1
 #define CREATE_VERSION 1u
 
-/* What each version handles; the last row serves all later ones. `size` is of the struct it knew. */
+/* What each version handles; the last row serves all later ones. `size` is of the struct it knew.
+ */
 static const struct version {
 	uint64_t fs, net, scoped;
 	size_t size;
 } versions[] = {
-	{ 0, 0, 0, 0 },
-	{ FS_REFER - 1, 0, 0, 8 },
-	{ FS_TRUNCATE - 1, 0, 0, 8 },
-	{ FS_IOCTL_DEV - 1, 0, 0, 8 },
-	{ FS_IOCTL_DEV - 1, 3, 0, 16 }, /* bind and connect TCP */
+	{ 0, 0, 0, 0 }, { FS_REFER - 1, 0, 0, 8 }, { FS_TRUNCATE - 1, 0, 0, 8 },
+	{ FS_IOCTL_DEV - 1, 0, 0, 8 }, { FS_IOCTL_DEV - 1, 3, 0, 16 }, /* bind and connect TCP */
 	{ (FS_IOCTL_DEV << 1) - 1, 3, 0, 16 },
 	{ (FS_IOCTL_DEV << 1) - 1, 3, 3, 24 }, /* abstract unix sockets, signals */
 };
@@ -65,8 +63,9 @@ static const uint64_t rights[] = {
 	[LANDLOCK_RUN] = FS_EXECUTE | FS_READ_FILE,
 	[LANDLOCK_READ] = FS_READ_FILE | FS_READ_DIR,
 	[LANDLOCK_LIVE] = FS_EXECUTE | FS_READ_FILE | FS_READ_DIR,
-	[LANDLOCK_OWN] = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_REMOVE_DIR | FS_REMOVE_FILE |
-		FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_FIFO | FS_MAKE_SYM | FS_REFER | FS_TRUNCATE,
+	[LANDLOCK_OWN] = FS_READ_FILE | FS_READ_DIR | FS_WRITE_FILE | FS_REMOVE_DIR |
+	                 FS_REMOVE_FILE | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_FIFO | FS_MAKE_SYM |
+	                 FS_REFER | FS_TRUNCATE,
 	[LANDLOCK_DEVICE] = FS_READ_FILE | FS_WRITE_FILE,
 };
 #define OF_A_FILE (FS_EXECUTE | FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
@@ -90,7 +89,8 @@ static int add(int ruleset, const struct landlock_place *p, uint64_t handled)
 	return (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
 }
 
-/* A program in memory (memfd) lies in no tree that Landlock knows: EBADFD, and no rule is needed. */
+/* A program in memory (memfd) lies in no tree that Landlock knows: EBADFD, and no rule is needed.
+ */
 static int add_all(int ruleset, const struct landlock_place *places, size_t n, uint64_t handled)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -6,8 +6,8 @@
  *	cpu        the launcher, every 20 ms over all processes; RLIMIT_CPU behind it
  *	memory     the cgroup where there is one, else the launcher; RLIMIT_DATA far behind it
  *	disk       the size of the tmpfs and RLIMIT_FSIZE (SIGXFSZ)
- *	processes  the launcher likewise; RLIMIT_NPROC, exact in a user namespace, lets one more be made
- *	           than may be, so that there is something to see
+ *	processes  the launcher; RLIMIT_NPROC holds it exactly one above the limit, for that one is
+ *	           what the launcher sees (in a user namespace; elsewhere only the launcher)
  * Limits that stand behind are wide on purpose: a program that hits one gets ENOMEM or EAGAIN,
  * which leaves no trace, and would end for a reason nobody could name.
  */
@@ -32,9 +32,11 @@ int64_t limit_tasks(const struct box_limits *l)
 	return l->processes + l->threads - 1;
 }
 
-size_t limit_plan(struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users)
+size_t limit_plan(
+	struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users)
 {
 	rlim_t cpu = (rlim_t)l->cpu_s + 1, disk = (rlim_t)(l->disk_mib * MIB);
+	rlim_t tasks = (rlim_t)limit_tasks(l) + 2; /* the init, and one too many */
 	rlim_t data = (rlim_t)(2 * l->memory_mib * MIB + DATA_ROOM);
 	const struct limit_rlimit all[] = {
 		{ RLIMIT_CPU, cpu, cpu + 1 },
@@ -49,8 +51,8 @@ size_t limit_plan(struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limit
 		{ RLIMIT_NICE, 0, 0 },
 		{ RLIMIT_RTPRIO, 0, 0 },
 		{ RLIMIT_SIGPENDING, 64, 64 },
-		/* last, for it is left out where it would count the user's other processes; + the init and the one too many */
-		{ RLIMIT_NPROC, (rlim_t)limit_tasks(l) + 2, (rlim_t)limit_tasks(l) + 2 },
+		/* last, for it is left out where it would count the user's other processes */
+		{ RLIMIT_NPROC, tasks, tasks },
 	};
 	size_t n = LEN(all) - (own_users ? 0 : 1);
 
@@ -104,7 +106,8 @@ int limit_prove(struct why *w)
 	if (pid < 0)
 		return 0;
 	waitpid(pid, NULL, 0);
-	return why_set(w, "rlimits: the limit on processes does not bind root here; start it as another user");
+	return why_set(w, "rlimits: the limit on processes does not bind root here; start it as "
+	                  "another user");
 }
 
 enum box_reason limit_judge(const struct limit_use *u, const struct box_limits *l)

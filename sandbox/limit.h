@@ -22,7 +22,8 @@ struct limit_rlimit {
 	int which;
 	rlim_t soft, hard;
 };
-size_t limit_plan(struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users);
+size_t limit_plan(
+	struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users);
 
 /* Bind the calling process (and what it starts) to them. */
 int limit_bind(const struct box_limits *l, bool own_users, struct why *w);

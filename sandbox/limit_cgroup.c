@@ -8,9 +8,11 @@
  */
 #include "sandbox/limit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define REMOVE_TRIES 200 /* of 1 ms: the last task's exit may still be under way */
+#define PREFIX "talkoot-" /* and the launcher's pid */
+#define REMOVE_TRIES 200  /* of 1 ms: the last task's exit may still be under way */
 
 /* One file's text, at most room - 1 bytes. */
 static int read_at(int dir, const char *name, char *text, size_t room)
@@ -61,7 +64,8 @@ static int find_mount(char *path, size_t room)
 			version = 1;
 		snprintf(probe, sizeof(probe), "%s/cgroup.controllers", m.mnt_dir);
 		if (strcmp(m.mnt_type, "cgroup2") == 0 &&
-			read_at(AT_FDCWD, probe, probe, sizeof(probe)) == 0 && strstr(probe, "memory"))
+			read_at(AT_FDCWD, probe, probe, sizeof(probe)) == 0 &&
+			strstr(probe, "memory"))
 			version = 2;
 		if (version)
 			snprintf(path, room, "%s", m.mnt_dir);
@@ -109,7 +113,8 @@ static int open_parent(int version)
 	snprintf(path, sizeof(path), "%s%s", mount, own);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && version == 2 &&
-		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) || !strstr(text, "memory"))) {
+		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) ||
+			!strstr(text, "memory"))) {
 		close(fd);
 		return -1;
 	}
@@ -137,11 +142,30 @@ static int set_up(struct limit_cgroup *c, int64_t bytes)
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		const struct setting *s = &settings[i];
 
-		if (s->version == c->version && write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
+		if (s->version == c->version &&
+			write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
 			return -1;
 	}
 	c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 	return c->procs < 0 ? -1 : 0;
+}
+
+/* A launcher that was killed could not remove its own. rmdir takes only empty ones. */
+static void sweep(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int pid;
+
+	while (d && (e = readdir(d))) {
+		if (sscanf(e->d_name, PREFIX "%d", &pid) == 1 && kill(pid, 0) && errno == ESRCH)
+			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
 }
 
 void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
@@ -152,8 +176,9 @@ void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
 	c->version = find_mount(mount, sizeof(mount));
 	if (c->version == 0 || (c->parent = open_parent(c->version)) < 0)
 		return;
-	snprintf(c->name, sizeof(c->name), "talkoot-%d", getpid());
-	/* one that a killed launcher of this number left behind has counted its own dead */
+	sweep(c->parent);
+	snprintf(c->name, sizeof(c->name), PREFIX "%d", getpid());
+	/* of our own number: it has counted its own dead */
 	(void)unlinkat(c->parent, c->name, AT_REMOVEDIR);
 	if (mkdirat(c->parent, c->name, 0755)) {
 		close(c->parent);
@@ -183,8 +208,8 @@ bool limit_cgroup_starved(const struct limit_cgroup *c)
 	char text[512];
 	const char *at;
 
-	if (c->dir < 0 ||
-		read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events", text, sizeof(text)))
+	if (c->dir < 0 || read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events",
+				  text, sizeof(text)))
 		return false;
 	at = strstr(text, "oom_kill ");
 	return at && strtol(at + strlen("oom_kill "), NULL, 10) > 0;

@@ -47,6 +47,16 @@ static bool read_proc(pid_t pid, const char *name, char *text, size_t room)
 	return read_file(path, text, room);
 }
 
+/* When a thread ends, its children pass to another, whose list may be the next we read. */
+static void add_once(struct tree *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		if (t->pids[i] == pid)
+			return;
+	}
+	t->pids[t->n++] = pid;
+}
+
 static void add_children(struct tree *t, const char *path)
 {
 	char text[16384];
@@ -59,7 +69,7 @@ static void add_children(struct tree *t, const char *path)
 
 		if (end == at || t->n == TREE_MAX)
 			return;
-		t->pids[t->n++] = (pid_t)pid;
+		add_once(t, (pid_t)pid);
 		at = end;
 	}
 }
@@ -91,8 +101,10 @@ static void add_times(struct limit_use *u, const char *stat, bool is_init)
 	const char *at = strrchr(stat, ')');
 	long threads;
 
-	if (!at || sscanf(at, ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %ld",
-			&own, &sys, &c_own, &c_sys, &threads) != 5)
+	if (!at || sscanf(at,
+			   ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s "
+	                   "%*s %ld",
+			   &own, &sys, &c_own, &c_sys, &threads) != 5)
 		return;
 	u->cpu_us += (int64_t)(own + sys + c_own + c_sys) * (1000000 / sysconf(_SC_CLK_TCK));
 	if (!is_init) {
@@ -114,7 +126,8 @@ static int64_t memory_of(pid_t pid)
 
 	if (!read_proc(pid, "status", text, sizeof(text)))
 		return 0;
-	return kib_after(text, "\nRssAnon:") + kib_after(text, "\nVmSwap:") + kib_after(text, "\nVmPTE:");
+	return kib_after(text, "\nRssAnon:") + kib_after(text, "\nVmSwap:") +
+	       kib_after(text, "\nVmPTE:");
 }
 
 /* The same, but a page that k processes share counts 1/k in each; dearer to ask. */
@@ -125,7 +138,8 @@ static int64_t share_of(pid_t pid)
 	if (!read_proc(pid, "smaps_rollup", text, sizeof(text)) || !strstr(text, "\nPss_Anon:") ||
 		!read_proc(pid, "status", status, sizeof(status)))
 		return memory_of(pid);
-	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") + kib_after(status, "\nVmPTE:");
+	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") +
+	       kib_after(status, "\nVmPTE:");
 }
 
 int limit_can_look(struct why *w)

@@ -13,6 +13,7 @@
  * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root.
  * tests: IS(argument, value), MASK(argument, bits, value). SELF is the program's own pid.
  */
+/* clang-format off: one a line */
 
 /* reading, writing and what a C library asks about its three streams */
 ALLOW(BOTH, read, "its input")
@@ -84,7 +85,6 @@ ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
 ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
 WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3", IS(0, 3), IS(4, AT_EMPTY_PATH))
-WHEN(BOTH, sendmsg, "the launcher's own, before that start, on 4; closed then", IS(0, 4))
 
 /* time, chance, and what it may know about where it is */
 ALLOW(BOTH, clock_gettime, "time, where the vDSO does not serve")
@@ -178,7 +178,7 @@ WHEN(FILES, ioctl, "close-on-exec, as Python asks for it", IS(1, FIOCLEX))
 WHEN(FILES, ioctl, "close-on-exec", IS(1, FIONCLEX))
 WHEN(FILES, ioctl, "non-blocking", IS(1, FIONBIO))
 
-/* processes: of the box, and counted */
+/* processes: of the box, and limited */
 ALLOW(FILES, fork, "a process")
 ALLOW(FILES, vfork, "a process")
 ALLOW(FILES, execve, "start a program it can see; /in, /out and /tmp are noexec")

@@ -48,7 +48,8 @@ int program_judge(const void *head, size_t n, bool dynamic_ok, struct why *w)
 	if (n < sizeof(e) || memcmp(head, ELFMAG, SELFMAG) != 0)
 		return why_set(w, "not an ELF program");
 	memcpy(&e, head, sizeof(e));
-	if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB || e.e_machine != MACHINE)
+	if (e.e_ident[EI_CLASS] != ELFCLASS64 || e.e_ident[EI_DATA] != ELFDATA2LSB ||
+		e.e_machine != MACHINE)
 		return why_set(w, "a program for another machine than " MACHINE_NAME);
 	if (e.e_type != ET_EXEC && e.e_type != ET_DYN)
 		return why_set(w, "an ELF file, but no program");
@@ -56,7 +57,8 @@ int program_judge(const void *head, size_t n, bool dynamic_ok, struct why *w)
 		e.e_phnum > (n - e.e_phoff) / sizeof(Elf64_Phdr))
 		return why_set(w, "an ELF file with damaged program headers");
 	if (!dynamic_ok && needs_interpreter(head, &e))
-		return why_set(w, "a dynamic program: link it with -static, or use --profile files --root DIR");
+		return why_set(w, "a dynamic program: link it with -static, or use --profile files "
+		                  "--root DIR");
 	return 0;
 }
 

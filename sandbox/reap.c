@@ -151,8 +151,8 @@ static void tell_end(int sock, int status)
 	struct rusage u;
 
 	if (getrusage(RUSAGE_CHILDREN, &u) == 0) {
-		n.cpu_us = (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * INT64_C(1000000) + u.ru_utime.tv_usec +
-			u.ru_stime.tv_usec;
+		n.cpu_us = (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * INT64_C(1000000) +
+		           u.ru_utime.tv_usec + u.ru_stime.tv_usec;
 		n.rss_kib = u.ru_maxrss;
 	}
 	(void)note_send(sock, &n, -1);

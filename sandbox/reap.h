@@ -6,7 +6,7 @@
  *	launcher                       init                          program
  *	  | -- REAP_GO --------------->| builds the root                |
  *	  | <-- NOTE_READY, work dir --| forks ----------------------->| binds itself
- *	  | (<-- NOTE_FAILED -------------------------------------------) execs
+ *	  | (<-- NOTE_FAILED) ------------------------------------------| execs
  *	  | (-- REAP_END, or gone ---->| kills)                         |
  *	  | <-- NOTE_ENDED ------------| reaps all, ends <-------------| ends
  */
@@ -22,11 +22,11 @@ enum note_kind { NOTE_READY, NOTE_ENDED, NOTE_FAILED };
 
 struct note {
 	enum note_kind kind;
-	unsigned layers;  /* READY: the namespaces that hold */
-	int status;       /* ENDED: the program's, as wait(2) gives it */
-	int64_t cpu_us;   /* ENDED: of all that was reaped */
-	int64_t rss_kib;  /* ENDED: of the largest of them */
-	struct why why;   /* FAILED */
+	unsigned layers; /* READY: the namespaces that hold */
+	int status;      /* ENDED: the program's, as wait(2) gives it */
+	int64_t cpu_us;  /* ENDED: of all that was reaped */
+	int64_t rss_kib; /* ENDED: of the largest of them */
+	struct why why;  /* FAILED */
 };
 
 /* Send one, with descriptor `fd` unless it is -1. */
@@ -37,8 +37,8 @@ int note_recv(int sock, struct note *n, int *fd);
 struct reap_plan {
 	const struct spec *spec;
 	const struct given *given;
-	unsigned layers;    /* the namespaces it was born in */
-	int in, out, err;   /* the program's streams */
+	unsigned layers;  /* the namespaces it was born in */
+	int in, out, err; /* the program's streams */
 	int sock;
 	pid_t launcher;
 };

@@ -40,7 +40,8 @@ static enum box_reason of_signal(int sig, const struct ending *e, const struct b
 		if (telling[i].signal == sig)
 			return telling[i].reason;
 	}
-	/* RLIMIT_CPU's hard end, or one of several threads that the sampler had no time to add up */
+	/* RLIMIT_CPU's hard end, or one of several threads that the sampler had no time to add up
+	 */
 	if (sig == SIGKILL && e->cpu_us > l->cpu_s * 1000000)
 		return BOX_REASON_CPU;
 	return BOX_REASON_SIGNALED;
@@ -145,12 +146,14 @@ static void write_outputs(FILE *f, const struct collected *c)
 
 static void write_seconds(FILE *f, const char *name, int64_t us)
 {
-	fprintf(f, ",\"%s\":%lld.%06lld", name, (long long)(us / 1000000), (long long)(us % 1000000));
+	fprintf(f, ",\"%s\":%lld.%06lld", name, (long long)(us / 1000000),
+		(long long)(us % 1000000));
 }
 
 int report_write(FILE *f, const struct ending *e, const struct verdict *v)
 {
-	fprintf(f, "{\"exit\":%d,\"signal\":%d,\"reason\":\"%s\"", v->exit, v->signal, reasons[v->reason]);
+	fprintf(f, "{\"exit\":%d,\"signal\":%d,\"reason\":\"%s\"", v->exit, v->signal,
+		reasons[v->reason]);
 	write_seconds(f, "cpu_s", e->cpu_us);
 	write_seconds(f, "wall_s", e->wall_us);
 	fprintf(f, ",\"max_rss_kib\":%lld", (long long)e->rss_kib);

@@ -11,14 +11,14 @@
 
 /* What was seen, by whoever could see it. */
 struct ending {
-	bool failed;            /* never started; `why` says it */
+	bool failed; /* never started; `why` says it */
 	struct why why;
-	enum box_reason limit;  /* what the launcher ended it for, or BOX_REASON_EXITED */
-	int asked;              /* the signal by which somebody asked the launcher to end, or 0 */
-	bool known;             /* `status` came from the init */
-	int status;             /* as wait(2) gives it */
-	bool starved;           /* the kernel has killed for want of memory */
-	bool full;              /* /out and /tmp hold more than they may */
+	enum box_reason limit; /* what the launcher ended it for, or BOX_REASON_EXITED */
+	int asked;             /* the signal by which somebody asked the launcher to end, or 0 */
+	bool known;            /* `status` came from the init */
+	int status;            /* as wait(2) gives it */
+	bool starved;          /* the kernel has killed for want of memory */
+	bool full;             /* /out and /tmp hold more than they may */
 	int64_t cpu_us, wall_us, rss_kib;
 	unsigned layers;
 	struct collected out;

@@ -41,9 +41,12 @@ static const struct {
 	enum box_layer layer;
 	int flag;
 } namespaces[] = {
-	{ BOX_LAYER_USERNS, CLONE_NEWUSER }, { BOX_LAYER_PIDNS, CLONE_NEWPID },
-	{ BOX_LAYER_MOUNTNS, CLONE_NEWNS },  { BOX_LAYER_NETNS, CLONE_NEWNET },
-	{ BOX_LAYER_IPCNS, CLONE_NEWIPC },   { BOX_LAYER_UTSNS, CLONE_NEWUTS },
+	{ BOX_LAYER_USERNS, CLONE_NEWUSER },
+	{ BOX_LAYER_PIDNS, CLONE_NEWPID },
+	{ BOX_LAYER_MOUNTNS, CLONE_NEWNS },
+	{ BOX_LAYER_NETNS, CLONE_NEWNET },
+	{ BOX_LAYER_IPCNS, CLONE_NEWIPC },
+	{ BOX_LAYER_UTSNS, CLONE_NEWUTS },
 };
 
 static int write_proc(pid_t pid, const char *name, const char *text)
@@ -161,13 +164,15 @@ struct trees {
 
 static const char *const devices[] = { "null", "zero", "urandom" };
 /* Names at the top that are ours, or would show the machine. */
-static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp", WORK };
+static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp",
+	WORK };
 
 /* A private clone of what is at `path`, with `attributes` set on it and all below. */
 static int clone_tree(const char *path, uint64_t attributes)
 {
 	struct mount_attr a = { .attr_set = attributes };
-	int fd = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+	int fd = open_tree(AT_FDCWD, path,
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 
 	if (fd >= 0 && mount_setattr(fd, "", AT_EMPTY_PATH | AT_RECURSIVE, &a, sizeof(a))) {
 		close(fd);
@@ -193,7 +198,8 @@ static bool same_file(int a, int b)
 {
 	struct stat x, y;
 
-	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
 }
 
 /* A clone of the very file that `fd` is open on, if we can read it by path; else -1. */
@@ -202,7 +208,8 @@ static int clone_opened(int fd, uint64_t attributes)
 	char path[4096];
 	int tree = path_of(fd, path, sizeof(path)) ? -1 : clone_tree(path, attributes);
 
-	if (tree >= 0 && (!same_file(fd, tree) || faccessat(tree, "", R_OK, AT_EMPTY_PATH | AT_EACCESS))) {
+	if (tree >= 0 &&
+		(!same_file(fd, tree) || faccessat(tree, "", R_OK, AT_EMPTY_PATH | AT_EACCESS))) {
 		close(tree);
 		return -1;
 	}
@@ -273,11 +280,13 @@ static int take_trees(struct trees *t, const struct given *g, struct why *w)
 	char path[32];
 
 	for (size_t i = 0; i < g->n_inputs; i++)
-		t->inputs[i] = clone_opened(g->inputs[i],
-			MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
+		t->inputs[i] =
+			clone_opened(g->inputs[i], MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID |
+							   MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 	for (size_t i = 0; i < LEN(devices); i++) {
 		snprintf(path, sizeof(path), "/dev/%s", devices[i]);
-		t->devices[i] = clone_tree(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+		t->devices[i] =
+			clone_tree(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	}
 	return take_root(t, g->root, w);
 }
@@ -324,7 +333,8 @@ static int copy_input(int from, const char *path)
 	return at == st.st_size ? 0 : -1;
 }
 
-static int place_inputs(const struct trees *t, const struct given *g, const struct spec *s, struct why *w)
+static int place_inputs(
+	const struct trees *t, const struct given *g, const struct spec *s, struct why *w)
 {
 	char path[8 + BOX_NAME_MAX];
 
@@ -383,8 +393,8 @@ static int place_work(int64_t disk_mib, int *work, struct why *w)
 	return 0;
 }
 
-static int place_files(const struct trees *t, const struct given *g, const struct spec *s, int *work,
-	struct why *w)
+static int place_files(const struct trees *t, const struct given *g, const struct spec *s,
+	int *work, struct why *w)
 {
 	if (place_inputs(t, g, s, w) || place_devices(t, w) || place_root(t, w))
 		return -1;
@@ -438,5 +448,5 @@ bool space_full(int work, int64_t disk_mib)
 	if (work < 0 || fstatfs(work, &f))
 		return false;
 	return (int64_t)(f.f_blocks - f.f_bfree) * f.f_bsize > disk_mib * 1048576 ||
-		f.f_files - f.f_ffree > SPACE_INODES;
+	       f.f_files - f.f_ffree > SPACE_INODES;
 }

@@ -42,8 +42,8 @@ const char spec_help[] =
 struct option {
 	const char *flag;
 	int (*read)(struct spec *s, const struct option *o, const char *value, struct why *w);
-	size_t at;     /* offset in struct spec */
-	int64_t most;  /* for numbers */
+	size_t at;    /* offset in struct spec */
+	int64_t most; /* for numbers */
 };
 
 static int read_text(struct spec *s, const struct option *o, const char *value, struct why *w)
@@ -63,8 +63,8 @@ static int read_number(struct spec *s, const struct option *o, const char *value
 	for (; *p >= '0' && *p <= '9' && n <= o->most; p++)
 		n = n * 10 + (*p - '0');
 	if (p == value || *p != 0 || n < 1 || n > o->most)
-		return why_set(w, "--%s: '%.40s' is not a whole number from 1 to %lld", o->flag, value,
-			(long long)o->most);
+		return why_set(w, "--%s: '%.40s' is not a whole number from 1 to %lld", o->flag,
+			value, (long long)o->most);
 	*(int64_t *)(void *)((char *)s + o->at) = n;
 	return 0;
 }
@@ -110,7 +110,8 @@ static int read_input(struct spec *s, const struct option *o, const char *value,
 	in->name[n] = 0;
 	in->path = eq + 1;
 	if (!box_name_ok(in->name))
-		return why_set(w, "--%s: '%.*s' is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
+		return why_set(w,
+			"--%s: '%.*s' is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
 			o->flag, (int)n, value);
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		if (strcmp(s->inputs[i].name, in->name) == 0)
@@ -122,14 +123,10 @@ static int read_input(struct spec *s, const struct option *o, const char *value,
 
 #define AT(field) offsetof(struct spec, field)
 static const struct option options[] = {
-	{ "profile", read_profile, 0, 0 },
-	{ "root", read_text, AT(root), 0 },
-	{ "in", read_input, 0, 0 },
-	{ "out", read_text, AT(out), 0 },
-	{ "stdin", read_text, AT(in), 0 },
-	{ "stdout", read_text, AT(stdout_path), 0 },
-	{ "stderr", read_text, AT(stderr_path), 0 },
-	{ "report", read_text, AT(report), 0 },
+	{ "profile", read_profile, 0, 0 }, { "root", read_text, AT(root), 0 },
+	{ "in", read_input, 0, 0 }, { "out", read_text, AT(out), 0 },
+	{ "stdin", read_text, AT(in), 0 }, { "stdout", read_text, AT(stdout_path), 0 },
+	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
 	{ "deterministic", read_switch, AT(limits.deterministic), 0 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)

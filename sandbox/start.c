@@ -4,7 +4,7 @@
  *
  * The order is from wide to narrow: what needs a system call that a later layer takes away comes
  * first, the filter last. Descriptors then are: 0, 1, 2 its streams; 3 the program and 4
- * the socket, both closed by the exec (the policy names these two numbers).
+ * the socket, both closed by the exec (the policy names number 3).
  */
 #include "sandbox/start.h"
 
@@ -53,7 +53,8 @@ static int reset_signals(struct why *w)
 	sigset_t none;
 
 	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(i, &usual, NULL); /* SIGKILL, SIGSTOP and the C library's own refuse */
+		(void)sigaction(
+			i, &usual, NULL); /* SIGKILL, SIGSTOP and the C library's own refuse */
 	sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL))
 		return why_sys(w, "resetting signals");
@@ -126,7 +127,8 @@ static int bind_all(const struct reap_plan *p, unsigned layers, pid_t init, stru
 
 	if (place_descriptors(p, w) || reset_signals(w) || die_with(init, w) || pin(s, w))
 		return -1;
-	if (given_drop_capabilities(w) || limit_bind(&s->limits, (layers & BOX_BIT(USERNS)) != 0, w))
+	if (given_drop_capabilities(w) ||
+		limit_bind(&s->limits, (layers & BOX_BIT(USERNS)) != 0, w))
 		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return why_sys(w, "no_new_privs");

@@ -29,7 +29,8 @@
 
 #define LOOK_US 20000    /* how far a box may run past a limit before it is seen */
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
-#define STUCK_US 5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
+#define STUCK_US                                                                                   \
+	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
 enum { AT_SOCK, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
 
@@ -70,8 +71,8 @@ struct ends {
 static int make_ends(struct ends *x, struct why *w)
 {
 	memset(x, -1, sizeof(*x));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sock) || pipe2(x->out, O_CLOEXEC) ||
-		pipe2(x->err, O_CLOEXEC))
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sock) ||
+		pipe2(x->out, O_CLOEXEC) || pipe2(x->err, O_CLOEXEC))
 		return why_sys(w, "making pipes");
 	return 0;
 }
@@ -80,7 +81,8 @@ static void missing(struct why *w, unsigned granted, const struct why *why)
 {
 	for (int l = 0; l < BOX_N_LAYERS; l++) {
 		if ((BOX_NAMESPACES & ~granted) & (1u << l)) {
-			why_set(w, "layer %s is required and missing: %.200s", report_layers[l], why[l].text);
+			why_set(w, "layer %s is required and missing: %.200s", report_layers[l],
+				why[l].text);
 			return;
 		}
 	}
@@ -108,10 +110,11 @@ static pid_t fork_box(enum box_profile profile, unsigned *layers, struct why *w)
 	return space_fork(*layers, w);
 }
 
-static _Noreturn void be_init(const struct watch *k, struct ends *x, unsigned layers, pid_t launcher)
+static _Noreturn void be_init(
+	const struct watch *k, struct ends *x, unsigned layers, pid_t launcher)
 {
-	struct reap_plan p = { k->spec, k->given, layers, k->given->in, x->out[1], x->err[1], x->sock[1],
-		launcher };
+	struct reap_plan p = { k->spec, k->given, layers, k->given->in, x->out[1], x->err[1],
+		x->sock[1], launcher };
 
 	close(x->sock[0]); /* else its end would never show that the launcher is gone */
 	reap_run(&p);
@@ -175,7 +178,8 @@ static void fail(struct watch *k, const struct why *w)
 	stop(k);
 }
 
-/* --- what can happen --------------------------------------------------------------------------- */
+/* --- what can happen ---------------------------------------------------------------------------
+ */
 
 static void on_ended(struct watch *k, const struct note *n)
 {
@@ -307,7 +311,8 @@ static void turn(struct watch *k)
 	on_time(k);
 }
 
-/* --- the whole --------------------------------------------------------------------------------- */
+/* --- the whole ---------------------------------------------------------------------------------
+ */
 
 /* Signals that mean: end it. The box's own children must not inherit our ignoring SIGPIPE (start.c
  * resets all). */
@@ -348,13 +353,16 @@ static void settle(struct watch *k)
 	shut(&out);
 }
 
-void watch_run(struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
+void watch_run(
+	struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
 {
-	static struct watch k; /* large */
+	static struct watch k; /* large; all zero, for this runs once */
 
-	k = (struct watch){ .spec = s, .given = g, .cgroup = cgroup, .end = e, .init = -1 };
-	k.sock = k.signals = k.work = -1;
-	k.out.from = k.err.from = -1;
+	k.spec = s;
+	k.given = g;
+	k.cgroup = cgroup;
+	k.end = e;
+	k.init = k.sock = k.signals = k.work = k.out.from = k.err.from = -1;
 	k.output_left = s->limits.max_output_mib * 1048576;
 	e->limit = BOX_REASON_EXITED;
 	k.signals = take_signals(&e->why);

@@ -11,6 +11,7 @@
 
 /* Run what the spec asks for with what is given, to its end, outputs included. All that happened
  * is in `e`; a box that could not be started is e->failed. */
-void watch_run(struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup);
+void watch_run(
+	struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup);
 
 #endif

@@ -20,7 +20,7 @@ add() { # NAME STATUS PASSED FAILED SKIPPED
 	fi
 }
 
-count() { sed -n "s/^\[  $1  \] \([0-9][0-9]*\) .*/\1/p" "$log" | head -1; }
+count() { sed -n "s/^\[  $1 *\] \([0-9][0-9]*\) .*/\1/p" "$log" | head -1; }
 
 export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1}
 if [ "$1" != - ]; then

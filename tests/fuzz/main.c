@@ -3,8 +3,8 @@
  * main.c: a driver for the fuzz targets where there is no libFuzzer.
  *
  *	fuzz_NAME FILE|FOLDER...                    run these inputs
- *	fuzz_NAME -runs=N [-seed=S] FILE|FOLDER...  and N random mutations of them; the seed is
- *printed
+ *	fuzz_NAME -runs=N [-seed=S] FILE|FOLDER...  and N random mutations of them;
+ *	                                            the seed is printed
  */
 #include "tests/fuzz/fuzz.h"
 

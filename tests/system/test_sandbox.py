@@ -264,6 +264,14 @@ def a_dynamic_program_with_a_root(w):
     assert b"Read-only" in err, err
 
 
+def forks_do_not_fail_because_a_child_ended(w):
+    """A regression: a fork that was held up was interrupted by SIGCHLD."""
+    rc, out, err, r = w.run(*FILES, "--root", "/", "--", "/bin/sh", "-c",
+                            "trap : CHLD; i=0; while [ $i -lt 200 ]; do echo a | cat; i=$((i+1)); done")
+    ended((rc, out, err, r), "exited", 0)
+    equal((out, err), (b"a\n" * 200, b""), "200 pipelines")
+
+
 def outputs_are_taken_with_care(w):
     out = w.path("taken")
     rc, text, err, r = w.run(*FILES, "--out", out, "--", w.use, "out")
@@ -451,7 +459,8 @@ TESTS = [
     what_cannot_run_is_125, check_says_what_works, a_hostile_program_reaches_nothing,
     inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
-    inputs_are_read_only, a_dynamic_program_with_a_root, outputs_are_taken_with_care,
+    inputs_are_read_only, a_dynamic_program_with_a_root,
+    forks_do_not_fail_because_a_child_ended, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
     a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,

@@ -93,7 +93,10 @@ static void an_init_that_told_nothing_was_killed(void **state)
 
 static void the_report_is_one_line_of_json(void **state)
 {
-	struct ending e = { .known = true, .cpu_us = 1250000, .wall_us = 2000001, .rss_kib = 7,
+	struct ending e = { .known = true,
+		.cpu_us = 1250000,
+		.wall_us = 2000001,
+		.rss_kib = 7,
 		.layers = BOX_BIT(USERNS) | BOX_BIT(SECCOMP) };
 	struct verdict v = report_judge(&e, &limits);
 	char *text = NULL;
@@ -106,9 +109,10 @@ static void the_report_is_one_line_of_json(void **state)
 	e.out.names[0] = name;
 	assert_int_equal(report_write(f, &e, &v), 0);
 	fclose(f);
-	assert_non_null(strstr(text, "{\"exit\":0,\"signal\":0,\"reason\":\"exited\",\"cpu_s\":1.250000,"
-				     "\"wall_s\":2.000001,\"max_rss_kib\":7,\"layers\":[\"userns\",\"seccomp\"],"
-				     "\"policy\":\"sha256:"));
+	assert_non_null(strstr(text,
+		"{\"exit\":0,\"signal\":0,\"reason\":\"exited\",\"cpu_s\":1.250000,"
+		"\"wall_s\":2.000001,\"max_rss_kib\":7,\"layers\":[\"userns\",\"seccomp\"],"
+		"\"policy\":\"sha256:"));
 	assert_non_null(strstr(text, "\"not_taken\":[\"a\\\"\\\\\\u000a\\u00ff\"]}\n"));
 	free(text);
 	free(name);
@@ -118,7 +122,10 @@ static void the_report_is_one_line_of_json(void **state)
 
 static size_t elf(char *out, uint32_t segment)
 {
-	Elf64_Ehdr e = { .e_type = ET_EXEC, .e_phoff = sizeof(e), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1 };
+	Elf64_Ehdr e = { .e_type = ET_EXEC,
+		.e_phoff = sizeof(e),
+		.e_phentsize = sizeof(Elf64_Phdr),
+		.e_phnum = 1 };
 	Elf64_Phdr p = { .p_type = segment };
 
 	memcpy(e.e_ident, ELFMAG, SELFMAG);
@@ -158,11 +165,12 @@ static void only_a_static_elf_of_this_machine_is_a_program(void **state)
 
 static void the_policy_lists_what_a_profile_needs_and_no_more(void **state)
 {
-	static const int never[] = { SYS_ptrace, SYS_mount, SYS_unshare, SYS_setns, SYS_socket, SYS_connect,
-		SYS_keyctl, SYS_bpf, SYS_perf_event_open, SYS_process_vm_readv, SYS_init_module, SYS_chroot,
-		SYS_setrlimit, SYS_personality, SYS_flock, SYS_memfd_create, SYS_setuid, SYS_clone3, 425 };
-	const struct filter_plan compute = { BOX_COMPUTE, true, 2 }, bare = { BOX_COMPUTE, false, 7 },
-				 files = { BOX_FILES, true, 2 };
+	static const int never[] = { SYS_ptrace, SYS_mount, SYS_unshare, SYS_setns, SYS_socket,
+		SYS_connect, SYS_keyctl, SYS_bpf, SYS_perf_event_open, SYS_process_vm_readv,
+		SYS_init_module, SYS_chroot, SYS_setrlimit, SYS_personality, SYS_flock,
+		SYS_memfd_create, SYS_setuid, SYS_clone3, 425 };
+	const struct filter_plan compute = { BOX_COMPUTE, true, 2 },
+				 bare = { BOX_COMPUTE, false, 7 }, files = { BOX_FILES, true, 2 };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {

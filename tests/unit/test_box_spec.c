@@ -17,8 +17,7 @@
 static struct spec s;
 static struct why w;
 
-#define READ(...)                                                                                  \
-	read_words((char *[]){ (char *)(uintptr_t) "talkoot-sandbox", __VA_ARGS__, NULL })
+#define READ(...) read_words((char *[]){ (char *)(uintptr_t) "talkoot-sandbox", __VA_ARGS__, NULL })
 #define W(text) (char *)(uintptr_t)(text)
 
 static int read_words(char **argv)
@@ -64,8 +63,8 @@ static void every_limit_has_its_flag_and_its_bounds(void **state)
 
 static void a_number_is_nothing_but_digits(void **state)
 {
-	static const char *const bad[] = { "", "0", "-1", "+1", " 1", "1 ", "1.5", "1e3", "0x10", "one",
-		"99999999999999999999999999" };
+	static const char *const bad[] = { "", "0", "-1", "+1", " 1", "1 ", "1.5", "1e3", "0x10",
+		"one", "99999999999999999999999999" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -116,16 +115,22 @@ static void what_is_wrong_is_named(void **state)
 
 static void inputs_have_good_and_distinct_names(void **state)
 {
-	static const char *const bad[] = { "=x", "a=", "a", ".a=x", "..=x", "a/b=x", "a b=x", "\xc3\xa4=x" };
+	static const char *const bad[] = { "=x", "a=", "a", ".a=x", "..=x", "a/b=x", "a b=x",
+		"\xc3\xa4=x" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W(bad[i]), W("p")), -1);
-	assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W("a=x=y"), W("--in"), W("b=x"), W("p")), 0);
+		assert_int_equal(
+			READ(W("--profile"), W("files"), W("--in"), W(bad[i]), W("p")), -1);
+	assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W("a=x=y"), W("--in"),
+				 W("b=x"), W("p")),
+		0);
 	assert_int_equal(s.n_inputs, 2);
 	assert_string_equal(s.inputs[0].name, "a");
 	assert_string_equal(s.inputs[0].path, "x=y");
-	assert_int_equal(READ(W("--profile"), W("files"), W("--in"), W("a=x"), W("--in"), W("a=y"), W("p")), -1);
+	assert_int_equal(
+		READ(W("--profile"), W("files"), W("--in"), W("a=x"), W("--in"), W("a=y"), W("p")),
+		-1);
 	assert_non_null(strstr(w.text, "twice"));
 }
 

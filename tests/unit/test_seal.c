@@ -41,14 +41,21 @@ static void the_signature_is_over_dsses_worked_example(void **state)
 {
 	(void)state;
 	size_t n;
+	static const char expected[] = "DSSEv1 29 http://example.com/HelloWorld 11 hello world";
 	auto_free char *pae = seal_pae("http://example.com/HelloWorld", "hello world", 11, &n);
+
+	assert_string_equal(pae, expected);
+	assert_int_equal(n, strlen(pae));
+}
+
+static void dsses_own_text_has_that_example(void **state)
+{
+	(void)state;
 	auto_free char *spec = vectors_text("dsse/protocol.md", &(size_t){ 0 });
 
-	assert_string_equal(pae, "DSSEv1 29 http://example.com/HelloWorld 11 hello world");
-	assert_int_equal(n, strlen(pae));
 	if (!spec)
-		skip();
-	assert_non_null(strstr(spec, pae));
+		skip(); /* jumps: nothing of ours may be held here */
+	assert_non_null(strstr(spec, "DSSEv1 29 http://example.com/HelloWorld 11 hello world"));
 }
 
 static void pae_takes_any_bytes(void **state)
@@ -277,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_signature_is_over_dsses_worked_example),
+		cmocka_unit_test(dsses_own_text_has_that_example),
 		cmocka_unit_test(pae_takes_any_bytes),
 		cmocka_unit_test(what_is_sealed_opens_as_itself),
 		cmocka_unit_test(the_line_is_compact_json_with_its_members_in_order),

@@ -28,9 +28,9 @@
 			printf("REACHED %s\n", what);                                              \
 	} while (0)
 
-static const char *const paths[] = { "/", "/etc/passwd", "/proc/self/environ", "/proc/1/environ", "/root",
-	"/home", "/sys", "/dev/mem", "/dev/tty", "/tmp/../etc/passwd", "/work", "../../../../etc/hostname",
-	"/proc/self/fd", "/dev/shm" };
+static const char *const paths[] = { "/", "/etc/passwd", "/proc/self/environ", "/proc/1/environ",
+	"/root", "/home", "/sys", "/dev/mem", "/dev/tty", "/tmp/../etc/passwd", "/work",
+	"../../../../etc/hostname", "/proc/self/fd", "/dev/shm" };
 
 static void files(int may_list_root)
 {
@@ -45,15 +45,16 @@ static void files(int may_list_root)
 	REACHED("write /", open("/new", O_WRONLY | O_CREAT, 0600) >= 0);
 	REACHED("write /in", open("/in/new", O_WRONLY | O_CREAT, 0600) >= 0);
 	REACHED("memfd", syscall(SYS_memfd_create, "x", 0) >= 0);
-	REACHED("openat2", syscall(437, AT_FDCWD, "/etc/passwd", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24) >= 0);
+	REACHED("openat2", syscall(437, AT_FDCWD, "/etc/passwd",
+				   "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 24) >= 0);
 	for (int fd = 3; fd < 200; fd++)
 		REACHED("an inherited descriptor", fcntl(fd, F_GETFD) >= 0);
 }
 
 static void sockets(void)
 {
-	static const int families[] = { AF_UNIX, AF_INET, AF_INET6, 16 /* netlink */, 17 /* packet */,
-		38 /* alg */, 40 /* vsock */, 44 /* xdp */ };
+	static const int families[] = { AF_UNIX, AF_INET, AF_INET6, 16 /* netlink */,
+		17 /* packet */, 38 /* alg */, 40 /* vsock */, 44 /* xdp */ };
 	char name[40];
 
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
@@ -73,15 +74,18 @@ static void calls(void)
 
 	REACHED("unshare user", unshare(CLONE_NEWUSER) == 0);
 	REACHED("unshare mount", unshare(CLONE_NEWNS) == 0);
-	REACHED("clone into a namespace", syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0) >= 0);
+	REACHED("clone into a namespace",
+		syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0) >= 0);
 	REACHED("clone3", syscall(SYS_clone3, args, sizeof(args)) >= 0 || errno != ENOSYS);
 	REACHED("mount", mount("x", "/tmp", "tmpfs", 0, NULL) == 0);
 	REACHED("fsopen", syscall(430, "tmpfs", 0) >= 0);
 	REACHED("open_tree", syscall(428, AT_FDCWD, "/", 0) >= 0);
 	REACHED("umount", umount2("/tmp", MNT_DETACH) == 0);
 	REACHED("chroot", chroot("/") == 0);
-	REACHED("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0) == 0 || ptrace(PTRACE_SEIZE, 1, 0, 0) == 0);
-	REACHED("process_vm_readv", syscall(SYS_process_vm_readv, getpid(), &hole, 0, &hole, 0, 0) >= 0);
+	REACHED("ptrace",
+		ptrace(PTRACE_TRACEME, 0, 0, 0) == 0 || ptrace(PTRACE_SEIZE, 1, 0, 0) == 0);
+	REACHED("process_vm_readv",
+		syscall(SYS_process_vm_readv, getpid(), &hole, 0, &hole, 0, 0) >= 0);
 	REACHED("keyctl", syscall(SYS_keyctl, 0, -3, 1) >= 0);
 	REACHED("add_key", syscall(SYS_add_key, "user", "a", "b", 1, -3) >= 0);
 	REACHED("io_uring", syscall(425, 4, &ring) >= 0);
@@ -105,8 +109,10 @@ static void calls(void)
 	REACHED("set-user-id", fchmod(1, 04755) == 0);
 	REACHED("killing the init", kill(1, SIGKILL) == 0 && 0);
 	REACHED("sethostname", syscall(SYS_sethostname, "x", 1) == 0);
-	REACHED("writable code", mmap(NULL, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
-	REACHED("uncounted memory", mmap(NULL, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	REACHED("writable code",
+		mmap(NULL, 4096, 7, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
+	REACHED("uncounted memory",
+		mmap(NULL, 4096, 3, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
 	REACHED("code made later", mprotect((void *)((unsigned long)args & ~4095UL), 4096, 7) == 0);
 	REACHED("a socket pair of the network", socketpair(AF_INET, SOCK_STREAM, 0, fds) == 0);
 }

@@ -157,6 +157,7 @@ static int processes(long n)
 		printf("%ld\n", i + 2);
 		fflush(stdout);
 	}
+	usleep(n > 3 ? 2000000 : 200000); /* long enough to be looked at */
 	return 0;
 }
 
@@ -178,7 +179,6 @@ static void *add(void *arg)
 	pthread_mutex_unlock(&gate);
 	for (int i = 0; i < 100000; i++)
 		__atomic_add_fetch(sum, 1, __ATOMIC_RELAXED);
-	usleep(200000); /* so that all are there at once for a while */
 	return NULL;
 }
 
@@ -192,6 +192,7 @@ static int threads(long n)
 		if (pthread_create(&t[made], NULL, add, &sum))
 			pause();
 	}
+	usleep(200000); /* long enough to be looked at */
 	pthread_mutex_unlock(&gate);
 	for (long i = 0; i < made; i++)
 		pthread_join(t[i], NULL);
@@ -204,8 +205,8 @@ static int addresses(long n)
 	int here;
 
 	(void)n;
-	printf("%p %p %p %d\n", (void *)&here, malloc(1), mmap(NULL, 4096, 1, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-		getpid());
+	printf("%p %p %p %d\n", (void *)&here, malloc(1),
+		mmap(NULL, 4096, 1, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), getpid());
 	return 0;
 }
 
@@ -259,7 +260,8 @@ static int copy_in(long n)
 	ssize_t got = read(fd, text, sizeof(text));
 
 	(void)n;
-	if (open("/in/data", O_RDWR) >= 0 || unlink("/in/data") == 0 || chmod("/in/data", 0777) == 0)
+	if (open("/in/data", O_RDWR) >= 0 || unlink("/in/data") == 0 ||
+		chmod("/in/data", 0777) == 0)
 		puts("REACHED the input");
 	return got < 0 || write(1, text, (size_t)got) != got;
 }
@@ -301,11 +303,27 @@ static const struct {
 	const char *name;
 	int (*fn)(long n);
 } uses[] = {
-	{ "memory", memory }, { "memory-children", memory_children }, { "memory-shared", memory_shared },
-	{ "sleep", sleeping }, { "burn", burn }, { "flood", flood }, { "disk", disk }, { "disk-two", disk_two },
-	{ "inodes", inodes }, { "sparse", sparse }, { "processes", processes }, { "bomb", bomb },
-	{ "threads", threads }, { "addresses", addresses }, { "environment", environment }, { "die", die },
-	{ "leave", leave }, { "stubborn", stubborn }, { "foreign", foreign }, { "in", copy_in }, { "out", outputs },
+	{ "memory", memory },
+	{ "memory-children", memory_children },
+	{ "memory-shared", memory_shared },
+	{ "sleep", sleeping },
+	{ "burn", burn },
+	{ "flood", flood },
+	{ "disk", disk },
+	{ "disk-two", disk_two },
+	{ "inodes", inodes },
+	{ "sparse", sparse },
+	{ "processes", processes },
+	{ "bomb", bomb },
+	{ "threads", threads },
+	{ "addresses", addresses },
+	{ "environment", environment },
+	{ "die", die },
+	{ "leave", leave },
+	{ "stubborn", stubborn },
+	{ "foreign", foreign },
+	{ "in", copy_in },
+	{ "out", outputs },
 };
 
 int main(int argc, char **argv)
