@@ -3,6 +3,7 @@
  * test_protocol_examples.c: docs/protocol.md, section 12: every example opens as the message that its
  * heading names, says what stands below it, and no type is without one. Runs at the repository's top.
  */
+#include "common/buf.h"
 #include "common/msg.h"
 
 #include <setjmp.h>
