@@ -202,8 +202,12 @@ $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(fore
 
 shape:
 	@tests/shape.sh
-bench:
-	@echo "benchmarks: make bench-NAME for NAME in: $(patsubst tests/bench/%.sh,%,$(wildcard tests/bench/*.sh))"
+# `make bench` runs each of them, `make bench-grid` one. They print; they assert no time.
+BENCHES := $(patsubst tests/bench/bench_%.py,bench-%,$(wildcard tests/bench/bench_*.py))
+.PHONY: $(BENCHES)
+bench: $(BENCHES)
+$(BENCHES): bench-%: all
+	@TALKOOT_BIN=$(CURDIR)/$(BIN) python3 tests/bench/bench_$*.py
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
 

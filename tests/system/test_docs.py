@@ -42,6 +42,42 @@ def test_a_result_is_checked_by_openssl_alone():
         run(["sh", "-euc", flipped], cwd=out, code=1)
 
 
+def test_a_backup_taken_as_operating_md_says_while_it_serves_is_the_grid():
+    with Grid(workers=2) as g:
+        exe = compile_static('#include <stdio.h>\nint main(void) { puts("kept"); return 0; }', g.path("p"))
+        job = g.submit("--range", "3", "--", exe)
+        g.wait_done(job)
+        copy = g.path("copy")
+        os.mkdir(copy, 0o700)
+        run(["sqlite3", g.path("c", "grid.db"), '.backup "%s"' % os.path.join(copy, "grid.db")])
+        shutil.copytree(g.path("c", "blobs"), os.path.join(copy, "blobs"))
+        shutil.copy2(g.path("c", "identity.key"), copy)
+        for p in list(g.procs):
+            p.stop()
+        os.rename(g.path("c"), g.path("lost"))
+        os.rename(copy, g.path("c"))
+        link = g.link
+        g.start_coordinator()
+        assert g.link == link and g.job(job)["tasks"]["valid"] == 3
+        g.verify(g.results(job))
+
+
+def test_the_protocol_names_every_route_and_no_other():
+    with open(os.path.join(TOP, "coordinator/routes.c")) as f:
+        table = f.read().split("grid_routes[] = {")[1].split("};")[0]
+    served = {(m, p.replace("*", "ID")) for m, p in re.findall(r'\{ "(\w+)", "([^"]+)"', table)}
+    with open(os.path.join(TOP, "docs/protocol.md")) as f:
+        text = f.read().split("\n## 2. ")[1].split("\n## 3. ")[0]
+    told, asked = set(), re.findall(r"^\| (`.*?`) \|", text, re.M)
+    for cell in asked:
+        for one in re.findall(r"`([^`]+)`", cell):
+            methods, path = one.split()[0].split("/") if " " in one else [one], one.split()[-1]
+            if not path.startswith("/"):  # `HEAD`/`PATCH /v1/…`: the path stands with the last
+                path = re.findall(r"(/v1\S+?)[`?]", cell)[-1]
+            told.update((m, path.split("?")[0].replace("sha256:HEX", "ID")) for m in methods)
+    assert told == served, (told - served, served - told)
+
+
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
