@@ -260,5 +260,7 @@ int harvest(struct client *c, const char *job_id, const char *dir, struct harves
 	buf_release(&h.attestations);
 	buf_release(&h.lines);
 	evidence_release(&h.ev);
+	if (bad && e->code == ERR_FULL)
+		e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 	return bad ? -1 : 0;
 }
