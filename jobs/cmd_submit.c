@@ -188,7 +188,8 @@ static int judge_try(const struct boxrun *b, struct err *e)
 		return 0;
 	show_stderr(b->stderr_text + from);
 	if (!result_votes(r))
-		return err_set(e, ERR_PROGRAM, "--try: task 0 was ended by its limit: %s", r->reason);
+		return err_set(e, ERR_PROGRAM, "--try: task 0 was ended by its limit: %s; nothing was submitted",
+			r->reason);
 	if (r->signal)
 		return err_set(e, ERR_PROGRAM, "--try: task 0 was killed by signal %lld; nothing was submitted",
 			(long long)r->signal);
@@ -292,7 +293,8 @@ int cmd_submit(int argc, char **argv)
 	} else if (s.dry_run) {
 		exit_code = show_manifest(&s.manifest);
 	} else if (client_open(&s.client, &s.cmd, &e) || client_key(&s.client, &s.cmd, true, &e) ||
-		(s.try && try_here(&s, &job, &e)) || send(&s, &e)) {
+		(s.output && harvest_claim(s.output, &e)) || (s.try && try_here(&s, &job, &e)) ||
+		send(&s, &e)) {
 		exit_code = cmd_fail(&e);
 	} else {
 		printf("%s\n", s.id);
