@@ -176,9 +176,6 @@ build/fuzz/obj/%.o: %.c Makefile
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
 	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
-# .incbin is not seen by -MMD
-$(B)/obj/coordinator/store.o: coordinator/schema.sql
-
 -include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: fuzz-programs fuzz-replay
 .SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)

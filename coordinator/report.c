@@ -144,7 +144,13 @@ static int check_blob(struct report *p, const char *what, const struct digest *d
 		if (root && !digest_equal(root, &b->root))
 			return err_field(
 				e, "subject", "%s: the pieces root of %s is another", what, text);
-	} else if (size > 0 && !store_holds(p->c->store, &p->r.author, d, &held)) {
+	} else if (size == 0) {
+		/* it is stored unseen: with any other digest it would stand in for somebody's bytes */
+		struct digest nothing = digest_of("", 0), no_pieces = root_of("", 0);
+
+		if (!digest_equal(d, &nothing) || (root && !digest_equal(root, &no_pieces)))
+			return err_field(e, "subject", "%s: %s is not the digest of no bytes", what, text);
+	} else if (!store_holds(p->c->store, &p->r.author, d, &held)) {
 		err_set(e, ERR_MISSING_BLOB, "%s: %s is neither beside the envelope nor uploaded",
 			what, text);
 		snprintf(e->field, sizeof(e->field), "%.90s", what);

@@ -165,7 +165,8 @@ struct upload_row {
 };
 bool store_upload(struct store *s, const struct digest *id, struct upload_row *row);
 void store_add_upload(struct store *s, const struct upload_row *row, int64_t now);
-void store_upload_done(struct store *s, const struct upload_row *row);
+/* `public`: anybody may fetch it from now on. */
+void store_upload_done(struct store *s, const struct upload_row *row, bool public);
 int64_t store_open_uploads(struct store *s, const struct id *author);
 
 /* --- numbers for the status page, read once at start -------------------------------------- */

@@ -241,10 +241,10 @@ void store_add_upload(struct store *s, const struct upload_row *u, int64_t now)
 		&u->digest, u->size, u->done ? "done" : "open", now);
 }
 
-void store_upload_done(struct store *s, const struct upload_row *u)
+void store_upload_done(struct store *s, const struct upload_row *u, bool public)
 {
 	run(s, "UPDATE upload SET state = 'done' WHERE id = ?", "d", &u->id);
-	store_add_blob(s, &u->digest, u->size, false, NULL);
+	store_add_blob(s, &u->digest, u->size, public, NULL);
 }
 
 int64_t store_open_uploads(struct store *s, const struct id *author)

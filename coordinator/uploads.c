@@ -134,7 +134,9 @@ static int complete(struct coord *c, const struct upload_row *row, struct slot *
 		return 0;
 	if (blob_in_finish(TAKE(s->in), NULL, e))
 		return -1;
-	store_upload_done(c->store, row);
+	/* A submitter's own bytes are there for all at once. A worker's are outputs: who has them must not
+	 * show before the task is final, not even to one that computed the same digest. */
+	store_upload_done(c->store, row, sched_worker(&c->sched, &row->author) == NOBODY);
 	return 1;
 }
 

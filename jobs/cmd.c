@@ -52,7 +52,7 @@ static void add_knobs(struct cmd *c, const struct cmd_about *about, const struct
 				.help = "your key; made on first use" } },
 		{ CMD_READING,
 			{ .name = "json", .kind = KNOB_FLAG, .where = &c->json,
-				.help = "print one JSON document", .command_line_only = true } },
+				.help = "print one JSON document" } },
 		{ CMD_PLAIN,
 			{ .name = "log-level", .kind = KNOB_CHOICE, .where = &c->log_level, .argument = "LEVEL",
 				.help = "error, warn, info or debug (warn)", .choices = "error|warn|info|debug" } },
@@ -83,7 +83,7 @@ int cmd_read(struct cmd *c, const struct cmd_about *about, const struct knob *ow
 	if (c->conf.words.n >= about->words_min && c->conf.words.n <= about->words_max &&
 		(about->takes_rest || !c->conf.has_rest))
 		return -1;
-	err_set(&e, ERR_USAGE, "%s: usage: %s", about->name, about->usage);
+	err_set(&e, ERR_USAGE, "%s: usage: %.*s", about->name, (int)strcspn(about->usage, "\n"), about->usage);
 	return cmd_fail(&e);
 }
 

@@ -76,7 +76,8 @@ int cmd_blob(int argc, char **argv)
 	};
 	const struct cmd_about about = { "blob",
 		"talkoot blob put FILE\n       talkoot blob get DIGEST -o FILE",
-		"Upload a file and print its digest (sha256:…), or fetch one.", CMD_GRID, 2, 2, false };
+		"Upload a file and print its digest (sha256:…), or fetch one: an input once a job that names it was\n"
+		"submitted, an output once its task is final.", CMD_GRID, 2, 2, false };
 	char text[DIGEST_TEXT + 1];
 	struct client c = { 0 };
 	struct digest d;

@@ -100,7 +100,9 @@ static void print_job(const json_t *job)
 	print_text("submitter", job, "submitter");
 	print_time("submitted", jint(job, "submitted", 0));
 	print_time("finished", jint(job, "finished", 0));
-	print_text("waiting", job, "waiting");
+	auto_free char *waiting = safe(job, "waiting");
+	if (*waiting)
+		printf("waiting: %s\n", waiting);
 }
 
 static void print_result(const json_t *r)
@@ -136,7 +138,8 @@ static void print_task(const json_t *task)
 
 	printf("%-12s%lld\n", "task", (long long)jint(task, "index", 0));
 	print_text("state", task, "state");
-	print_text("outcome", task, "outcome");
+	if (strspn(jtext(task, "outcome"), "sha256:0") != strlen(jtext(task, "outcome")))
+		print_text("outcome", task, "outcome"); /* all zeros: there is none yet */
 	print_text("why", task, "why");
 	json_array_foreach(json_object_get(task, "results"), i, r)
 		print_result(r);
@@ -152,8 +155,7 @@ int cmd_status(int argc, char **argv)
 	int64_t index = -1;
 	const struct knob knobs[] = {
 		{ .name = "task", .kind = KNOB_INT, .where = &index, .argument = "N", .max = 1048575,
-			.help = "one task's story and the end of its stderr (your own jobs)",
-			.command_line_only = true },
+			.help = "one task's story and the end of its stderr (your own jobs)" },
 		{ .name = NULL },
 	};
 	const struct cmd_about about = { "status", "talkoot status JOB [--task N] [--json]",

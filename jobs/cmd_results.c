@@ -6,12 +6,14 @@
 
 #include "common/log.h"
 
+#include <string.h>
+
 int cmd_results(int argc, char **argv)
 {
 	const char *output = NULL;
 	const struct knob knobs[] = {
 		{ .name = "output", .letter = 'o', .kind = KNOB_TEXT, .where = &output, .argument = "DIR",
-			.help = "the folder to write", .command_line_only = true },
+			.help = "the folder to write" },
 		{ .name = NULL },
 	};
 	const struct cmd_about about = { "results", "talkoot results JOB --output DIR",
@@ -33,15 +35,18 @@ int cmd_results(int argc, char **argv)
 	}
 	if (client_open(&c, &cmd, &e))
 		return cmd_fail(&e);
-	exit_code = client_job_id(&c, id, cmd.conf.words.at[0], &e) || harvest(&c, id, output, &tally, &e)
-		? cmd_fail(&e)
-		: tally.final < tally.count;
+	bool failed = client_job_id(&c, id, cmd.conf.words.at[0], &e) || harvest(&c, id, output, &tally, &e);
 	client_close(&c);
-	if (exit_code == 1 && tally.count && tally.final < tally.count)
+	if (failed)
+		return cmd_fail(&e);
+	if (tally.final < tally.count)
 		complain("results: %lld of %lld tasks are final; the rest is not there yet",
 			(long long)tally.final, (long long)tally.count);
-	if (exit_code <= 1 && cmd.json)
-		cmd_print_json(json_pack("{s:s, s:s, s:I, s:I}", "job", id, "output", output, "count",
+	if (cmd.json) {
+		auto_free char *shown = text_safe(output, strlen(output)); /* a path may be no UTF-8 */
+
+		cmd_print_json(json_pack("{s:s, s:s, s:I, s:I}", "job", id, "output", shown, "count",
 			(json_int_t)tally.count, "final", (json_int_t)tally.final));
-	return exit_code;
+	}
+	return tally.final < tally.count;
 }

@@ -34,9 +34,9 @@ struct submit {
 	{ .name = name_, .kind = KNOB_TEXT, .where = &(where_), .argument = argument_, .help = help_ }
 #define TEXTS(name_, where_, argument_, help_)                                                     \
 	{ .name = name_, .kind = KNOB_TEXTS, .where = &(where_), .argument = argument_,            \
-		.help = help_, .command_line_only = true }
+		.help = help_ }
 #define FLAG(name_, where_, help_)                                                                 \
-	{ .name = name_, .kind = KNOB_FLAG, .where = &(where_), .help = help_, .command_line_only = true }
+	{ .name = name_, .kind = KNOB_FLAG, .where = &(where_), .help = help_ }
 
 static int read_options(struct submit *s, int argc, char **argv)
 {
@@ -73,7 +73,7 @@ static int read_options(struct submit *s, int argc, char **argv)
 		FLAG("dry-run", s->dry_run, "print the manifest and do nothing"),
 		FLAG("wait", s->wait, "wait until the job is over"),
 		{ .name = "output", .letter = 'o', .kind = KNOB_TEXT, .where = &s->output, .argument = "DIR",
-			.help = "with --wait: fetch the results into DIR", .command_line_only = true },
+			.help = "with --wait: fetch the results into DIR" },
 		{ .name = NULL },
 	};
 	const struct cmd_about about = { "submit",
@@ -86,6 +86,24 @@ static int read_options(struct submit *s, int argc, char **argv)
 	return cmd_read(&s->cmd, &about, knobs, argc, argv);
 }
 
+/* A manifest file says all of it: an option beside it would be ignored, so it is refused. */
+static int check_manifest_alone(const struct submit *s, struct err *e)
+{
+	const char *mine = (const char *)&s->options, *unset = (const char *)&manifest_defaults;
+
+	for (const struct knob *k = s->cmd.knobs; k->name; k++) {
+		size_t at = (size_t)((const char *)k->where - mine);
+		size_t n = k->kind == KNOB_INT ? sizeof(int64_t)
+			: k->kind == KNOB_TEXTS || k->kind == KNOB_WORDS ? sizeof(struct texts)
+									 : sizeof(const char *);
+
+		if (at < sizeof(s->options) && memcmp(mine + at, unset + at, n) != 0)
+			return err_set(e, ERR_USAGE, "submit: --%s: the manifest file says it already: change it there",
+				k->name);
+	}
+	return 0;
+}
+
 static int check_form(const struct submit *s, struct err *e)
 {
 	const struct conf *c = &s->cmd.conf;
@@ -95,8 +113,9 @@ static int check_form(const struct submit *s, struct err *e)
 	if (c->has_rest && c->words.n)
 		return err_set(e, ERR_USAGE, "submit: %.100s: unexpected before `--`", c->words.at[0]);
 	if (c->has_rest ? !c->rest.n || !*c->rest.at[0] : !c->words.n)
-		return err_set(e, ERR_USAGE, "submit: which program? usage: %s", c->usage);
-	return 0;
+		return err_set(e, ERR_USAGE, "submit: which program? say `-- PROGRAM [ARG…]` or MANIFEST.json "
+					     "(see talkoot submit --help)");
+	return c->has_rest ? 0 : check_manifest_alone(s, e);
 }
 
 /* --- steps ----------------------------------------------------------------------------------- */
@@ -169,7 +188,8 @@ static int judge_try(const struct boxrun *b, struct err *e)
 		return 0;
 	show_stderr(b->stderr_text + from);
 	if (!result_votes(r))
-		return err_set(e, ERR_PROGRAM, "--try: task 0 was ended by its limit: %s", r->reason);
+		return err_set(e, ERR_PROGRAM, "--try: task 0 was ended by its limit: %s; nothing was submitted",
+			r->reason);
 	if (r->signal)
 		return err_set(e, ERR_PROGRAM, "--try: task 0 was killed by signal %lld; nothing was submitted",
 			(long long)r->signal);
@@ -245,6 +265,19 @@ static int wait_here(struct submit *s, struct err *e)
 	return exit_code;
 }
 
+static int show_manifest(const struct manifest *m)
+{
+	struct err e;
+	json_t *j = manifest_show(m, &e);
+
+	if (!j)
+		return cmd_fail(&e);
+	json_dumpf(j, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(j);
+	return 0;
+}
+
 int cmd_submit(int argc, char **argv)
 {
 	static struct submit s; /* the texts of its options live as long as the process */
@@ -258,12 +291,10 @@ int cmd_submit(int argc, char **argv)
 	if (prepare(&s, &job, &e)) {
 		exit_code = cmd_fail(&e);
 	} else if (s.dry_run) {
-		json_t *j = manifest_show(&s.manifest);
-		json_dumpf(j, stdout, JSON_INDENT(2));
-		putchar('\n');
-		json_decref(j);
+		exit_code = show_manifest(&s.manifest);
 	} else if (client_open(&s.client, &s.cmd, &e) || client_key(&s.client, &s.cmd, true, &e) ||
-		(s.try && try_here(&s, &job, &e)) || send(&s, &e)) {
+		(s.output && harvest_claim(s.output, &e)) || (s.try && try_here(&s, &job, &e)) ||
+		send(&s, &e)) {
 		exit_code = cmd_fail(&e);
 	} else {
 		printf("%s\n", s.id);

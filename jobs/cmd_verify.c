@@ -161,6 +161,7 @@ static json_t *summary(const struct verify *v)
 	return j;
 }
 
+/* `reran`: how many tasks were run again; -1 says nothing of it. */
 static void print_summary(const json_t *j, int64_t reran)
 {
 	const char *name = jtext(j, "name");
@@ -179,7 +180,7 @@ static void print_summary(const json_t *j, int64_t reran)
 		(long long)jint(j, "valid", 0), (long long)jint(j, "failed", 0));
 	if (jint(j, "cancelled", 0))
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
-	if (reran)
+	if (reran >= 0)
 		printf("; %lld run again here", (long long)reran);
 	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
 }
@@ -240,8 +241,9 @@ int cmd_verify(int argc, char **argv)
 	}
 	v.dir = cmd.conf.words.at[0];
 	told.json = json;
+	int64_t reran = -1; /* not asked for, or not come to that */
 	if (!verify_dir(&v) && reruns)
-		reruns = rerun_some(&v, reruns);
+		reran = rerun_some(&v, reruns);
 	json_t *said = summary(&v);
 	exit_code = v.faults ? 1 : 0;
 	if (json) {
@@ -249,7 +251,7 @@ int cmd_verify(int argc, char **argv)
 		cmd_print_json(said);
 	} else {
 		if (v.evidence.has_job)
-			print_summary(said, v.faults ? 0 : reruns);
+			print_summary(said, v.faults ? -1 : reran);
 		json_decref(said);
 	}
 	verify_release(&v);

@@ -57,6 +57,15 @@ static int check_folder(const struct harvest *h, const char *manifest, struct er
 	return 0;
 }
 
+int harvest_claim(const char *dir, struct err *e)
+{
+	auto_free char *path = resdir_path(dir, RESDIR_JOB);
+
+	if (make_dirs(dir, 0777, e))
+		return -1;
+	return access(path, F_OK) ? 0 : err_set(e, ERR_CONFLICT, "%s holds another job's results", dir);
+}
+
 static int fetch_manifest(struct harvest *h, struct err *e)
 {
 	auto_free char *path = xprintf("/v1/jobs/%s/manifest", h->id);
@@ -260,5 +269,7 @@ int harvest(struct client *c, const char *job_id, const char *dir, struct harves
 	buf_release(&h.attestations);
 	buf_release(&h.lines);
 	evidence_release(&h.ev);
+	if (bad && e->code == ERR_FULL)
+		e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 	return bad ? -1 : 0;
 }

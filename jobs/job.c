@@ -17,7 +17,7 @@
 #define ARGV_BYTES_MAX (1024 * 1024)
 
 /* A name that may become a file's: [A-Za-z0-9._-]{1,100}, no dot first. */
-static bool plain_name(const char *s)
+bool job_plain_name(const char *s)
 {
 	size_t n = strlen(s);
 
@@ -81,7 +81,7 @@ static int read_programs(struct job *job, const json_t *m, struct err *e)
 		snprintf(p->platform, sizeof(p->platform), "%s", jtext(j, "platform"));
 		snprintf(p->name, sizeof(p->name), "%s", jtext(j, "name"));
 		blob_from_json(&p->blob, json_object_get(j, "blob"));
-		if (!plain_name(p->name))
+		if (!job_plain_name(p->name))
 			return err_field(e, field, "its name must be [A-Za-z0-9._-], no dot first");
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(job->programs[k].platform, p->platform))
@@ -160,7 +160,7 @@ static int read_files(struct job *job, const json_t *m, struct err *e)
 
 		snprintf(f->name, sizeof(f->name), "%s", jtext(j, "name"));
 		blob_from_json(&f->blob, json_object_get(j, "blob"));
-		if (!plain_name(f->name))
+		if (!job_plain_name(f->name))
 			return err_field(e, "files", "[%zu].name must be [A-Za-z0-9._-], no dot first", i);
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(job->files[k].name, f->name))

@@ -114,6 +114,8 @@ const struct job_program *job_program(const struct job *job, const char *platfor
  * component, `**` across. */
 bool job_declares(const struct job *job, const char *path);
 
+/* Whether a program or a file in /in may be called so: [A-Za-z0-9._-], no dot first. */
+bool job_plain_name(const char *name);
 /* Call fn for every blob that the manifest names (programs, files, list; not those in the list). */
 int job_each_blob(const struct job *job, int (*fn)(void *arg, const struct blob *b, const char *what),
 	void *arg);

@@ -41,6 +41,14 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* JSON has no text that is not UTF-8, and jansson answers NULL for it: tell before it is lost. */
+static int check_text(const char *what, const char *text, struct err *e)
+{
+	auto_json json_t *j = json_string(text);
+
+	return j ? 0 : err_set(e, ERR_USAGE, "%s: \"%.100s\" is not UTF-8 text", what, text);
+}
+
 /* --- programs -------------------------------------------------------------------------------- */
 /* Whether it can run in the box, and on which platform. Says what to do when not. */
 static int look_at(const char *path, char platform[40], struct err *e)
@@ -85,6 +93,11 @@ static json_t *program_json(struct uploads *up, const char *path, struct err *e)
 
 	if (look_at(path, platform, e))
 		return NULL;
+	if (!job_plain_name(base_name(path))) {
+		err_set(e, ERR_USAGE, "program %s: its name is argv[0] and must be of A-Z a-z 0-9 . _ -, no dot "
+				      "in front: rename it", path);
+		return NULL;
+	}
 	json_t *blob = uploads_file(up, path, e);
 	return blob ? json_pack("{s:s, s:s, s:o}", "platform", platform, "name", base_name(path), "blob", blob)
 		    : NULL;
@@ -148,6 +161,9 @@ static json_t *read_files(struct uploads *up, const struct texts *files, struct 
 
 		if (!*name || !equals[1])
 			err_set(e, ERR_USAGE, "\"%.100s\" is not NAME=PATH", files->at[i]);
+		else if (!job_plain_name(name))
+			err_set(e, ERR_USAGE, "\"%.100s\" is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
+				name);
 		else
 			blob = uploads_file(up, equals + 1, e);
 		if (!blob) {
@@ -169,14 +185,27 @@ static json_t *texts_json(const char *const *at, size_t n)
 	return all;
 }
 
+/* What is refused here could never match a file of a task. */
+static int check_outputs(const struct texts *globs, struct err *e)
+{
+	for (size_t i = 0; i < globs->n; i++) {
+		const char *glob = globs->at[i];
+
+		if (check_text("--outputs", glob, e))
+			return -1;
+		if (!*glob || *glob == '/' || !strncmp(glob, "../", 3) || strstr(glob, "/../"))
+			return err_set(e, ERR_USAGE, "--outputs: \"%.100s\" is no pattern of paths below /out", glob);
+	}
+	return 0;
+}
+
 static int set_args(struct manifest *m, const struct task_set *t, const struct texts *program, struct err *e)
 {
 	for (size_t i = 1; i < program->n; i++) {
-		auto_json json_t *text = json_string(program->at[i]);
+		char what[40];
 
-		if (!text)
-			return err_set(e, ERR_USAGE, "argument %zu is not UTF-8 text", i);
-		if (task_set_check_arg(t, program->at[i], e))
+		snprintf(what, sizeof(what), "argument %zu", i);
+		if (check_text(what, program->at[i], e) || task_set_check_arg(t, program->at[i], e))
 			return -1;
 	}
 	json_object_set_new(m->fields, "args", texts_json(program->at + 1, program->n - 1));
@@ -209,13 +238,14 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	struct task_set t;
 	int64_t quorum;
 
-	if (check_later(o, e) || read_quorum(&quorum, o, e))
+	if (check_later(o, e) || read_quorum(&quorum, o, e) || check_outputs(&o->outputs, e) ||
+		check_text("--name", o->name, e))
 		return -1;
+	if (o->max_results && o->max_results < quorum)
+		return err_set(e, ERR_USAGE, "--max-results: %lld is less than the quorum of %lld",
+			(long long)o->max_results, (long long)quorum);
 	const char *profile = read_profile(o, e);
-	json_t *name = json_string(o->name);
-	if (!name)
-		return err_set(e, ERR_USAGE, "--name is not UTF-8 text");
-	json_object_set_new(m->fields, "name", name);
+	json_object_set_new(m->fields, "name", json_string(o->name));
 	json_t *first = profile ? program_json(&m->uploads, program->at[0], e) : NULL;
 	if (!first)
 		return -1;
@@ -428,8 +458,11 @@ static void show_blob(const struct manifest *m, json_t *owner)
 		json_object_set_new(blob, "text", json_stringn(u->text, (size_t)u->blob.size));
 }
 
-json_t *manifest_show(const struct manifest *m)
+json_t *manifest_show(const struct manifest *m, struct err *e)
 {
+	for (size_t k = 0; k < m->uploads.n; k++)
+		if (m->uploads.at[k].path && check_text("--dry-run", m->uploads.at[k].path, e))
+			return NULL;
 	json_t *j = json_deep_copy(m->fields), *uploads = json_array(), *item;
 	json_t *list = json_object_get(json_object_get(j, "tasks"), "list");
 	size_t i;

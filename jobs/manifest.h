@@ -41,8 +41,8 @@ int manifest_seal(const struct manifest *m, char **line, const struct id *grid, 
 	int64_t now_ms, struct err *e);
 /* Read it back as every receiver will (under a throw-away key). Wrong fields are ERR_USAGE. */
 int manifest_check(const struct manifest *m, struct job *job, struct err *e);
-/* What --dry-run prints. */
-json_t *manifest_show(const struct manifest *m) MUST_USE;
+/* What --dry-run prints. NULL: a local path is no text. */
+json_t *manifest_show(const struct manifest *m, struct err *e) MUST_USE;
 /* The local file of a blob, or NULL. */
 const char *manifest_path(const struct manifest *m, const struct digest *d);
 

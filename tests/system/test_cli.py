@@ -70,6 +70,8 @@ def test_wrong_usage_is_exit_2_and_named():
         h.refused("usage", "status")
         h.refused("usage", "status", "a", "b")
         h.refused("usage", "verify")
+        h.refused("usage", "blob")
+        assert "\\x0a" not in run.stderr, run.stderr
         h.refused("--output", "results", "abcdef0123")
         h.refused("no grid", "jobs")
         h.refused("--grid", "jobs", "--grid", "http://example.org")
@@ -169,7 +171,11 @@ def test_what_submit_refuses():
         h.no_submit("name", "--file", "../x=" + text, "--", h.exe)
         h.no_submit("--quorum and --assurance", "--quorum", "2", "--assurance", "quorum:2", "--", h.exe)
         h.no_submit("quorum:99", "--assurance", "quorum:99", "--", h.exe)
-        h.no_submit("max_results", "--quorum", "5", "--max-results", "2", "--", h.exe)
+        for glob in ("", "/abs", "../up", "a/../b"):
+            h.no_submit("--outputs", "--outputs", glob, "--", h.exe)
+        h.no_submit("a/b", "--file", "a/b=" + text, "--", h.exe)
+        h.no_submit("1048576", "--param", "a=1..2000", "--param", "b=1..2000", "--", h.exe)
+        h.no_submit("--max-results", "--quorum", "5", "--max-results", "2", "--", h.exe)
         h.no_submit("--output", "-o", "out", "--", h.exe)
         h.no_submit("line 2", "--table", h.write("t", "a,b\n1\n"), "--", h.exe)
         h.no_submit("UTF-8", "--lines", h.write("l", b"\xff\n"), "--", h.exe)
@@ -179,6 +185,53 @@ def test_what_submit_refuses():
         foreign = bytearray(open(h.exe, "rb").read())
         foreign[18:20] = b"\xb7\x00"  # e_machine: aarch64
         h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))
+
+
+def test_names_that_are_no_text_are_refused_not_lost():
+    with Home() as h:
+        text = h.write("text", "a\n")
+        odd = os.fsencode(h.dir) + b"/b\xff"
+        for name in (odd, os.fsencode(h.path("two words"))):
+            shutil.copy(h.exe, name)
+            h.no_submit("program ", "--", name)
+        h.no_submit("--file", "--file", b"n\xff=" + text.encode(), "--", h.exe)
+        h.no_submit("--outputs", "--outputs", b"\xff*", "--", h.exe)
+        h.no_submit("--name", "--name", b"\xff", "--", h.exe)
+        h.no_submit("--param", "--param", b"k=\xff", "--", h.exe)
+        h.no_submit("--each", "--each", odd, "--", h.exe)
+        h.no_submit("argument 1", "--", h.exe, b"\xff")
+        with open(odd, "ab") as f:
+            f.write(b"other bytes")
+        h.no_submit("--dry-run", "--file", b"n=" + odd, "--", h.exe)
+        h.no_submit("line 2", "--lines", h.write("l", b"a\nb\xff\n"), "--", h.exe, "{line}")
+        h.no_submit("line 2", "--table", h.write("t", b"a\nb\xff\n"), "--", h.exe, "{a}")
+
+
+def test_options_beside_a_manifest_are_refused_not_ignored():
+    with Home() as h:
+        h.write("m.json", h.cli("submit", "--dry-run", "--range", "5", "--", h.exe))
+        assert h.dry("m.json")["tasks"]["range"]["count"] == 5
+        for args in (["--range", "3"], ["--quorum", "3"], ["--name", "x"], ["--file", "a=b"], ["--param", "a=b"],
+                     ["--each", "x", "--try"]):
+            h.no_submit(args[0], "m.json", *args)
+        h.refused("--range", "submit", "--dry-run", "m.json", TALKOOT_RANGE="3")
+
+
+def test_options_come_from_files_and_the_environment_too():
+    with Home() as h:
+        config = h.write("config", "range = 2\n# a comment\noutputs = *.a\ndry-run = yes\nquorum = 3\n")
+
+        def said(*args, **env):
+            return json.loads(h.cli("submit", "--config", config, *args, "--", h.exe, **env))
+        m = said()
+        assert (m["tasks"]["range"]["count"], m["outputs"], m["assurance"]) == (2, ["*.a"], "quorum:3")
+        m = said(TALKOOT_RANGE="4", TALKOOT_OUTPUTS="*.b")
+        assert (m["tasks"]["range"]["count"], m["outputs"], m["assurance"]) == (4, ["*.b"], "quorum:3")
+        m = said("--range", "6", "--outputs", "*.c", TALKOOT_RANGE="4", TALKOOT_OUTPUTS="*.b")
+        assert (m["tasks"]["range"]["count"], m["outputs"], m["assurance"]) == (6, ["*.c"], "quorum:3")
+        h.refused("TALKOOT_RANGE", "submit", "--", h.exe, TALKOOT_RANGE="x")
+        h.refused("rnge", "submit", "--config", h.write("c2", "rnge = 2\n"), "--", h.exe)
+        h.refused("TALKOOT_JSON", "jobs", TALKOOT_JSON="1")
 
 
 def test_what_comes_later_is_named():

@@ -383,6 +383,29 @@ def test_results_are_facts(g):
     problem(w.send(w.result("1" * 64, [(0, lease)]), b"out\n"), 404, "unknown-job")
 
 
+def test_a_result_brings_all_that_it_names(g):
+    """stderr too, and a claim of no bytes cannot take the place of somebody's bytes."""
+    g.submit(Key(), 1)
+    w = Worker(g)
+    (job, index, lease), *_ = w.leases(want=1)
+
+    def said(stderr, size, out=b"out\n", out_size=None):
+        change = json.loads(w.result(job, [(index, lease)], out))
+        statement = json.loads(base64.b64decode(change["payload"]))
+        statement["predicate"]["results"][0]["stderr"] = {"digest": "sha256:" + sha(stderr), "size": size}
+        if out_size is not None:
+            statement["subject"][0]["annotations"]["size"] = out_size
+        return w.key.seal(statement, STATEMENT)
+    p = problem(w.send(said(b"err\n", 4), b"out\n"), 409, "missing-blob")
+    assert p["field"] == "stderr", p
+    problem(w.send(said(PROGRAM, 0), b"out\n"), 400, "bad-field")
+    problem(w.send(said(b"", 0, PROGRAM, 0)), 400, "bad-field")
+    got = g.request("GET", "/v1/blobs/sha256:" + sha(PROGRAM))
+    assert got.status == 200 and got.body == PROGRAM, got.status
+    r = w.send(said(b"", 0), b"out\n")
+    assert r.status == 200 and opened(r.body)["outcomes"] == ["received"], r.body
+
+
 def test_a_waiting_ask_is_answered_when_a_job_comes(g):
     w = Worker(g)
     got = []

@@ -348,6 +348,30 @@ def test_cancel_stops_what_runs():
         g.cli("wait", job, code=1)
 
 
+def test_what_is_said_along_the_way():
+    with Grid(workers=1) as g:
+        exe = squares(g)
+        job = g.submit("--range", "2", "--", exe, "{index}")
+        wait_for("a second worker to be missed",
+                 lambda: "waiting: needs 2 independent workers, has 1\n" in g.cli("status", job))
+        wait_for("one result", lambda: "exited 0" in g.cli("status", job, "--task", "0"))
+        assert "0" * 64 not in g.cli("status", job, "--task", "0")
+        g.results(job, "early", code=1)
+        assert "0 of 2 tasks are final" in run.stderr
+        g.add_worker()
+        g.wait_done(job)
+        out = g.results(job)
+        assert "; 2 run again here" in g.verify(out, "--rerun", "2")
+        other = g.submit("--", exe, "7")
+        g.wait_done(other)
+        g.cli("results", other, "--output", out, code=1)
+        assert run.stderr == "talkoot: job %s: %s holds another job's results\n" % (other[:12], out), run.stderr
+        assert g.cli("submit", "--wait", "-o", out, "--", exe, code=1) == "" and "another job" in run.stderr
+        assert len(json.loads(g.cli("jobs", "--json"))["jobs"]) == 2, "refused before it was submitted"
+        said = json.loads(g.cli("results", other, "--json", "-o", os.fsencode(g.path("odd")) + b"\xff"))
+        assert said["output"].endswith("odd\\xff") and said["final"] == 1
+
+
 def test_who_may_submit():
     with Grid(workers=0, submitter=False) as g:
         text = g.cli("submit", "--range", "1", "--", squares(g), code=4) + run.stderr

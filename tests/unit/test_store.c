@@ -150,7 +150,7 @@ static void a_blob_is_never_unlearned(void **state)
 	assert_false(store_blob(s, &d, &row));
 	store_add_upload(s, &u, 1);
 	assert_false(store_holds(s, &author, &d, &size));
-	store_upload_done(s, &u);
+	store_upload_done(s, &u, false);
 	assert_true(store_holds(s, &author, &d, &size));
 	assert_false(store_holds(s, &(struct id){ { 8 } }, &d, &size));
 	store_add_blob(s, &d, 5, true, NULL);
