@@ -152,10 +152,10 @@ static const struct command {
 	{ "ban", 2, ban, "ban WORKER" },
 	{ "unban", 2, ban, "unban WORKER" },
 	{ "drain", 1, drain, "drain" },
-	{ "invite", 0, NULL, "invitations" },
-	{ "arbiter", 0, NULL, "arbiters" },
-	{ "backup", 0, NULL, "backups" },
-	{ "check", 0, NULL, "checking the database" },
+	{ "invite", 0, NULL, "invitations are" },
+	{ "arbiter", 0, NULL, "arbiters are" },
+	{ "backup", 0, NULL, "backups are" },
+	{ "check", 0, NULL, "checking the database is" },
 };
 
 static const struct command *find(const char *const *word, size_t n, struct err *e)
@@ -166,7 +166,7 @@ static const struct command *find(const char *const *word, size_t n, struct err 
 		if (strcmp(word[0], k->name) != 0)
 			continue;
 		if (!k->run)
-			err_set(e, ERR_USAGE, "%s: %s are not part of this version yet", k->name,
+			err_set(e, ERR_USAGE, "%s: %s not part of this version yet", k->name,
 				k->usage);
 		else if (n != k->words)
 			err_set(e, ERR_USAGE, "it is: %s", k->usage);

@@ -231,6 +231,7 @@ def test_foreign_hosts_and_unknown_paths_are_refused(g):
     problem(g.request("GET", "/v1/nothing"), 404, "not-found")
     problem(g.request("DELETE", "/v1/grid"), 405, "method")
     assert problem(g.request("GET", "/v1/jobs?limit=zero"), 400, "bad-field")["field"] == "limit"
+    assert problem(g.request("GET", "/v1/jobs?after=" + "0" * 64), 400, "bad-field")["field"] == "after"
     problem(g.request("GET", "/v1/jobs/" + "0" * 64), 404, "unknown-job")
     problem(g.request("GET", "/v1/blobs/sha256:" + "0" * 64), 404, "unknown-blob")
 
@@ -249,6 +250,7 @@ def test_garbage_is_refused_by_name(g):
     problem(g.post(compact(forged)), 403, "bad-signature")
     problem(g.post(k.seal({**g.header(k, "cancel"), "job": "0" * 64, "crit": ["moon"]})), 400, "not-understood")
     problem(g.post(k.seal({**g.header(k, "cancel")})), 400, "bad-field")
+    assert problem(g.post(k.seal({**g.manifest(k), "threads": 1.5})), 400, "malformed")["field"] == "threads"
 
 
 def test_a_submitter_who_is_not_listed_is_told_the_command(g):
@@ -579,7 +581,8 @@ def test_one_process_a_folder_and_a_narrow_key(g):
 
 def test_wrong_usage_exits_2(g):
     for words in (["--nonsense"], ["--listen", "nowhere"], ["--submit", "maybe"], ["frobnicate"], ["allow", "x"],
-                  ["backup", "f"], ["invite"], ["arbiter"], ["check"], ["--admin", "0.0.0.0:0"]):
+                  ["backup", "f"], ["invite"], ["arbiter"], ["check"], ["--admin", "0.0.0.0:0"],
+                  ["--admin-token-file", "/nonexistent"]):
         r = g.command(*words)
         assert r.returncode == 2 and r.stderr.startswith("talkoot-coordinator: "), (words, r)
     assert subprocess.run([BIN], capture_output=True).returncode == 2
@@ -592,9 +595,12 @@ def test_the_admin_port_off_loopback_asks_for_its_token(g):
     with open(token, "w") as f:
         f.write("0123456789abcdef0123\n")
     g = g.again("--admin", "0.0.0.0:0", "--admin-token-file", token)
-    assert g.request("GET", "/v1/status", admin=True).status in (401, 403)
-    r = g.request("GET", "/v1/status", admin=True, headers={"Authorization": "Bearer 0123456789abcdef0123"})
-    assert r.status == 200, r.body
+    r = g.request("GET", "/v1/status", admin=True)
+    problem(r, 401, "no-token")
+    assert r.getheader("WWW-Authenticate") == "Bearer"
+    for scheme in ("Bearer", "bearer"):
+        r = g.request("GET", "/v1/status", admin=True, headers={"Authorization": scheme + " 0123456789abcdef0123"})
+        assert r.status == 200, r.body
     g.stop()
 
 
