@@ -106,7 +106,7 @@ static void uploads_post(void *arg, struct req *r)
 	const char *body = req_body(r, &n);
 
 	if (!wrong_tus(call, r))
-		upload_create(call, body, n, req_header(r, "Upload-Length"));
+		upload_create(call, body, n, req_header(r, "Upload-Length"), req_address(r));
 }
 
 static void upload_head(void *arg, struct req *r)

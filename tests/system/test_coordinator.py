@@ -253,6 +253,26 @@ def test_garbage_is_refused_by_name(g):
     assert problem(g.post(k.seal({**g.manifest(k), "threads": 1.5})), 400, "malformed")["field"] == "threads"
 
 
+def test_who_sends_too_much_is_told_when_to_come_again(g):
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    c = http.client.HTTPSConnection("127.0.0.1", g.port, context=ctx, timeout=20)
+    k = Key()
+    bad = k.seal({**g.header(k, "ticket"), "digest": "sha256:" + "1" * 64, "size": "big"})
+    for path, body, headers in (("/v1/messages", "{bad", {}),
+                                ("/v1/uploads", bad, {"Tus-Resumable": "1.0.0", "Upload-Length": "1"})):
+        for _ in range(5000):
+            c.request("POST", path, body, headers)
+            r = c.getresponse()
+            r.body = r.read()
+            if r.status != 400:
+                break
+        problem(r, 429, "too-many")
+        assert int(r.getheader("Retry-After")) >= 1
+    time.sleep(0.2)
+    assert Worker(g).ask().status == 200, "an honest neighbour is served when the flood is over"
+
+
 def test_a_submitter_who_is_not_listed_is_told_the_command(g):
     g.stop()
     g = g.again("--submit", "listed")
