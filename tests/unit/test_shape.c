@@ -36,9 +36,10 @@ static void strict_json_is_taken(void **state)
 static void a_real_is_named_by_its_place(void **state)
 {
 	(void)state;
+	static const char text[] = "{\"a\":{\"b\":[1,[{\"c\":1.5}]]}}";
 	struct err e;
 
-	assert_null(shape_load("{\"a\":{\"b\":[1,[{\"c\":1.5}]]}}", 26, &e));
+	assert_null(shape_load(text, strlen(text), &e));
 	assert_string_equal(e.field, "a.b[1][0].c");
 }
 
