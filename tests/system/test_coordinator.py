@@ -491,9 +491,10 @@ def test_a_banned_worker_is_out(g):
 
 def test_drain_gives_no_new_leases(g):
     w = Worker(g)
-    g.submit(Key(), 5)
+    job = g.submit(Key(), 5)
     assert g.command("drain").returncode == 0
     assert w.leases() == []
+    assert "drained" in g.get("/v1/jobs/" + job)["waiting"]
 
 
 def test_uploads_resume_and_tell_nothing(g):
