@@ -42,6 +42,8 @@ def test_it_joins_by_the_coordinator_and_by_any_worker():
         second = g.add_worker(join=g.workers[0].ready[1])
         assert g.wait_done(job)["tasks"]["valid"] == 2
         assert status(g, second)["coordinator"]["answers"]
+        g.admin("ban", second.id)
+        wait_for("the refusal in words", lambda: "is banned" in status(g, second)["why"])
 
 
 def test_usage_errors_name_what_is_wrong():
