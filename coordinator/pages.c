@@ -227,7 +227,12 @@ void show_blob(struct call *call, const char *text)
 	struct blob_row row;
 	struct err e;
 
-	if (!digest_from_text(&d, text) || !store_blob(c->store, &d, &row) || !row.public) {
+	if (!digest_from_text(&d, text)) {
+		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
+		reply_error(call, &e);
+		return;
+	}
+	if (!store_blob(c->store, &d, &row) || !row.public) {
 		err_set(&e, ERR_UNKNOWN_BLOB, "no such blob");
 		reply_error(call, &e);
 		return;

@@ -234,6 +234,7 @@ def test_foreign_hosts_and_unknown_paths_are_refused(g):
     assert problem(g.request("GET", "/v1/jobs?after=" + "0" * 64), 400, "bad-field")["field"] == "after"
     problem(g.request("GET", "/v1/jobs/" + "0" * 64), 404, "unknown-job")
     problem(g.request("GET", "/v1/blobs/sha256:" + "0" * 64), 404, "unknown-blob")
+    assert problem(g.request("GET", "/v1/blobs/sha256:zz"), 400, "bad-field")["field"] == "digest", "as at a worker"
 
 
 def test_garbage_is_refused_by_name(g):
@@ -348,6 +349,8 @@ def test_two_workers_make_a_task_valid(g):
     assert len(r.body.splitlines()) == 4 and len(rest.body.splitlines()) == 2
     s = g.get("/v1/status", admin=True)
     assert s["results"]["received"] == 6 and s["results"]["agreed"] == 6 and s["jobs"]["done"] == 1, s
+    r = g.command("cancel", job)
+    assert r.returncode == 1 and "done already" in r.stderr, r
 
 
 def test_a_liar_is_outvoted_and_named(g):
