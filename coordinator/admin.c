@@ -101,6 +101,7 @@ static int list(struct coord *c, const char *const *word, struct buf *out, struc
 
 static int cancel(struct coord *c, const char *const *word, struct buf *out, struct err *e)
 {
+	struct job_row row;
 	struct digest d;
 	struct id id;
 	int n = 1;
@@ -116,6 +117,8 @@ static int cancel(struct coord *c, const char *const *word, struct buf *out, str
 		return err_set(e, ERR_UNKNOWN_JOB,
 			n ? "more than one job's id begins with %s" : "no job's id begins with %s",
 			word[1]);
+	if (store_job(c->store, &d, &row) && !strcmp(row.state, "done"))
+		return err_set(e, ERR_CONFLICT, "job %s is done already", word[1]);
 	if (cancel_job(c, &d, "by the admin", e))
 		return -1;
 	buf_printf(out, "cancelled %s\n", word[1]);
