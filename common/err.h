@@ -25,6 +25,7 @@
 	X(ERR_GRID, "wrong-grid", 403, 1, "Another grid's message")                                \
 	X(ERR_SIGNATURE, "bad-signature", 403, 1, "The signature does not hold")                   \
 	X(ERR_REFUSED, "refused", 403, 4, "Not allowed")                                           \
+	X(ERR_TOKEN, "no-token", 401, 4, "A token is asked for")                                   \
 	X(ERR_BANNED, "banned", 403, 4, "Banned")                                                  \
 	X(ERR_NOT_FOUND, "not-found", 404, 1, "Not found")                                         \
 	X(ERR_UNKNOWN_JOB, "unknown-job", 404, 1, "Unknown job")                                   \

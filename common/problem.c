@@ -46,7 +46,7 @@ static enum err_code code_of_status(int status)
 		int status;
 		enum err_code code;
 	} known[] = {
-		{ 400, ERR_MALFORMED }, { 401, ERR_REFUSED }, { 403, ERR_REFUSED },
+		{ 400, ERR_MALFORMED }, { 401, ERR_TOKEN }, { 403, ERR_REFUSED },
 		{ 404, ERR_NOT_FOUND }, { 405, ERR_METHOD },  { 409, ERR_CONFLICT },
 		{ 413, ERR_TOO_BIG },   { 416, ERR_RANGE },   { 429, ERR_RATE },
 		{ 503, ERR_UNREACHABLE }, { 507, ERR_FULL },

@@ -17,9 +17,19 @@ void shape_decref(json_t **j)
 	json_decref(*j);
 }
 
-/* 0 when `j` is strict: no reals, bounded integers. Its depth is bounded already. */
+/* `e` is about `part`, a member or "[3]": put that before the field it names. Gives -1. */
+static int within(struct err *e, const char *part)
+{
+	auto_free char *inner = xstrdup(e->field);
+
+	snprintf(e->field, sizeof(e->field), "%s%s%s", part, *inner && *inner != '[' ? "." : "", inner);
+	return -1;
+}
+
+/* 0 when `j` is strict: no reals, bounded integers; else e->field says where. Its depth is bounded already. */
 static int strict(const json_t *j, struct err *e)
 {
+	char part[24];
 	const char *key;
 	json_t *member;
 	size_t i;
@@ -33,14 +43,16 @@ static int strict(const json_t *j, struct err *e)
 		return 0;
 	case JSON_ARRAY:
 		json_array_foreach(j, i, member)
-			if (strict(member, e))
-				return -1;
+			if (strict(member, e)) {
+				snprintf(part, sizeof(part), "[%zu]", i);
+				return within(e, part);
+			}
 		return 0;
 	case JSON_OBJECT:
 		/* jansson's macro wants it non-const and does not write */
 		json_object_foreach((json_t *)(uintptr_t)j, key, member)
 			if (strict(member, e))
-				return -1;
+				return within(e, key);
 		return 0;
 	default:
 		return 0;

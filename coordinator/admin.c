@@ -101,6 +101,7 @@ static int list(struct coord *c, const char *const *word, struct buf *out, struc
 
 static int cancel(struct coord *c, const char *const *word, struct buf *out, struct err *e)
 {
+	struct job_row row;
 	struct digest d;
 	struct id id;
 	int n = 1;
@@ -116,6 +117,8 @@ static int cancel(struct coord *c, const char *const *word, struct buf *out, str
 		return err_set(e, ERR_UNKNOWN_JOB,
 			n ? "more than one job's id begins with %s" : "no job's id begins with %s",
 			word[1]);
+	if (store_job(c->store, &d, &row) && !strcmp(row.state, "done"))
+		return err_set(e, ERR_CONFLICT, "job %s is done already", word[1]);
 	if (cancel_job(c, &d, "by the admin", e))
 		return -1;
 	buf_printf(out, "cancelled %s\n", word[1]);
@@ -152,10 +155,10 @@ static const struct command {
 	{ "ban", 2, ban, "ban WORKER" },
 	{ "unban", 2, ban, "unban WORKER" },
 	{ "drain", 1, drain, "drain" },
-	{ "invite", 0, NULL, "invitations" },
-	{ "arbiter", 0, NULL, "arbiters" },
-	{ "backup", 0, NULL, "backups" },
-	{ "check", 0, NULL, "checking the database" },
+	{ "invite", 0, NULL, "invitations are" },
+	{ "arbiter", 0, NULL, "arbiters are" },
+	{ "backup", 0, NULL, "backups are" },
+	{ "check", 0, NULL, "checking the database is" },
 };
 
 static const struct command *find(const char *const *word, size_t n, struct err *e)
@@ -166,7 +169,7 @@ static const struct command *find(const char *const *word, size_t n, struct err 
 		if (strcmp(word[0], k->name) != 0)
 			continue;
 		if (!k->run)
-			err_set(e, ERR_USAGE, "%s: %s are not part of this version yet", k->name,
+			err_set(e, ERR_USAGE, "%s: %s not part of this version yet", k->name,
 				k->usage);
 		else if (n != k->words)
 			err_set(e, ERR_USAGE, "it is: %s", k->usage);

@@ -191,30 +191,44 @@ static void dispatch(struct call *call, struct msg *m, const json_t *blobs, cons
 	msg_release(m);
 }
 
+/* Until a signature holds, only the sender's address can be charged for the work. */
+static int garbage(struct coord *c, const char *address, bool take, struct err *e)
+{
+	if (rate_ok(&c->garbage, address, strlen(address), clock_mono_ms(), take))
+		return 0;
+	return err_set(e, ERR_RATE, "too many messages from this address could not be read");
+}
+
+int coord_open_message(struct coord *c, struct msg *m, const char *line, size_t n,
+	const char *address, struct err *e)
+{
+	struct err rated;
+
+	if (garbage(c, address, false, e))
+		return -1;
+	if (msg_open(m, line, n, &c->id, e)) {
+		garbage(c, address, true, &rated);
+		return -1;
+	}
+	if (rate_ok(&c->authors, m->author.b, sizeof(m->author.b), clock_mono_ms(), true))
+		return 0;
+	msg_release(m);
+	return err_set(e, ERR_RATE, "more than %d messages a second", AUTHOR_RATE);
+}
+
 static void open_and_dispatch(
 	struct call *call, const char *line, size_t n, const json_t *blobs, const char *address)
 {
-	struct coord *c = call->c;
 	struct digest d = digest_of(line, n);
-	int64_t now = clock_mono_ms();
 	struct msg m;
 	struct err e;
 
 	if (replied_before(call, &d))
 		return;
-	if (!rate_ok(&c->garbage, address, strlen(address), now, false)) {
-		err_set(&e, ERR_RATE, "too many messages from this address could not be read");
+	if (coord_open_message(call->c, &m, line, n, address, &e))
 		reply_error(call, &e);
-	} else if (msg_open(&m, line, n, &c->id, &e)) {
-		rate_ok(&c->garbage, address, strlen(address), now, true);
-		reply_error(call, &e);
-	} else if (!rate_ok(&c->authors, m.author.b, sizeof(m.author.b), now, true)) {
-		err_set(&e, ERR_RATE, "more than %d messages a second", AUTHOR_RATE);
-		reply_error(call, &e);
-		msg_release(&m);
-	} else {
+	else
 		dispatch(call, &m, blobs, address);
-	}
 }
 
 /* After a commit that failed: whether there is room again. */
@@ -241,7 +255,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 {
 	static const char wrapped[] = "{\"payload\":";
 	auto_json json_t *wrapper = NULL;
-	struct err e = { 0 };
+	struct err e = { 0 }, rated;
 
 	if (call->c->failed && !recovered(call->c, &e)) {
 		reply_error(call, &e);
@@ -249,6 +263,10 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 	}
 	if (n >= sizeof(wrapped) && !memcmp(bytes, wrapped, sizeof(wrapped) - 1)) {
 		open_and_dispatch(call, bytes, n, NULL, address);
+		return;
+	}
+	if (garbage(call->c, address, false, &e)) {
+		reply_error(call, &e);
 		return;
 	}
 	wrapper = shape_load(bytes, n, &e);
@@ -259,6 +277,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 	else if (wrapper && blobs && !json_is_object(blobs))
 		err_field(&e, "blobs", "must be an object");
 	if (e.code != ERR_NONE) {
+		garbage(call->c, address, true, &rated);
 		reply_error(call, &e);
 		return;
 	}

@@ -126,6 +126,10 @@ void coord_release_holds(struct coord *c);
 
 struct call *coord_call(struct coord *c, reply_fn *fn, void *arg);
 void coord_gone(struct call *call);
+/* msg_open(), where a stranger sent `line`: what cannot be opened is charged to `address`, what can to its
+ * author; who has sent too much gets ERR_RATE. */
+int coord_open_message(struct coord *c, struct msg *m, const char *line, size_t n,
+	const char *address, struct err *e);
 /* A message has arrived for `call`; address as the coordinator sees it. */
 void coord_message(struct call *call, const char *bytes, size_t n, const char *address);
 

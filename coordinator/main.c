@@ -145,8 +145,10 @@ static int read_token(struct program *p, struct err *e)
 					 "--admin %s is not on loopback: that needs "
 		                         "--admin-token-file",
 					 admin_at);
-	if (file_read(&p->token, NULL, token_file, TOKEN_MAX, e))
+	if (file_read(&p->token, NULL, token_file, TOKEN_MAX, e)) {
+		e->code = ERR_USAGE;
 		return err_wrap(e, "--admin-token-file");
+	}
 	p->token[strcspn(p->token, "\r\n")] = '\0';
 	if (strlen(p->token) < 16)
 		return err_set(

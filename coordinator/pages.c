@@ -55,8 +55,10 @@ static int jobs_page(struct coord *c, const char *limit, const char *after, bool
 	char next[DIGEST_HEX + 1];
 	int64_t max;
 
-	if (page_size(limit, &max, e) || (after && find_job(c, "after", after, &from, e)))
+	if (page_size(limit, &max, e))
 		return -1;
+	if (after && find_job(c, "after", after, &from, e))
+		return err_field(e, "after", "is no job's id");
 	rows = xcalloc((size_t)max + 1, sizeof(*rows));
 	size_t n = store_jobs(c->store, from.n, false, rows, (size_t)max + 1),
 	       shown = n > (size_t)max ? (size_t)max : n;
@@ -225,7 +227,12 @@ void show_blob(struct call *call, const char *text)
 	struct blob_row row;
 	struct err e;
 
-	if (!digest_from_text(&d, text) || !store_blob(c->store, &d, &row) || !row.public) {
+	if (!digest_from_text(&d, text)) {
+		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
+		reply_error(call, &e);
+		return;
+	}
+	if (!store_blob(c->store, &d, &row) || !row.public) {
 		err_set(&e, ERR_UNKNOWN_BLOB, "no such blob");
 		reply_error(call, &e);
 		return;

@@ -161,7 +161,8 @@ int sched_independent(const struct sched *s, const struct needs *n, int64_t now,
 
 	for (size_t i = 0; i < s->n_workers && k < enough && k < INDEPENDENT_MAX; i++) {
 		const struct worker *w = &s->workers[i];
-		bool fresh = worker_online(w, now) && worker_can(w, n);
+		bool works = w->state == RUN || w->leased > 0; /* not paused, not leaving */
+		bool fresh = works && worker_online(w, now) && worker_can(w, n);
 
 		for (int c = 0; fresh && c < k; c++)
 			fresh = voters_independent(found[c], &w->voter, s->by);

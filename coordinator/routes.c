@@ -9,6 +9,7 @@
 #include "coordinator/uploads.h"
 
 #include <string.h>
+#include <strings.h>
 
 #define TICKET_MAX 8192
 
@@ -105,7 +106,7 @@ static void uploads_post(void *arg, struct req *r)
 	const char *body = req_body(r, &n);
 
 	if (!wrong_tus(call, r))
-		upload_create(call, body, n, req_header(r, "Upload-Length"));
+		upload_create(call, body, n, req_header(r, "Upload-Length"), req_address(r));
 }
 
 static void upload_head(void *arg, struct req *r)
@@ -207,10 +208,10 @@ static struct call *admit(void *arg, struct req *r)
 	struct err e;
 
 	if (!d->token ||
-		(given && !strncmp(given, "Bearer ", 7) && same_token(given + 7, d->token)))
+		(given && !strncasecmp(given, "Bearer ", 7) && same_token(given + 7, d->token)))
 		return call;
 	req_out_header(r, "WWW-Authenticate", "Bearer");
-	err_set(&e, ERR_REFUSED, "the admin port asks for its token: Authorization: Bearer TOKEN");
+	err_set(&e, ERR_TOKEN, "the admin port asks for its token: Authorization: Bearer TOKEN");
 	reply_error(call, &e);
 	return NULL;
 }

@@ -153,8 +153,8 @@ bool worker_can(const struct worker *w, const struct needs *n);
 int64_t worker_cap(const struct worker *w, int64_t now);
 /* Its results a second, faded until now. */
 double worker_pace(const struct worker *w, int64_t now);
-/* Of the known, not banned workers that can run it: all, or those online and mutually independent
- * (counting stops at `enough`). */
+/* Of the known, not banned workers that can run it: all, or those online, at work and mutually
+ * independent (counting stops at `enough`). */
 bool sched_anyone_can(const struct sched *s, const struct needs *n);
 int sched_independent(const struct sched *s, const struct needs *n, int64_t now, int enough);
 /* Why nothing of the job moves, in words, or "". */

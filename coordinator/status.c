@@ -42,7 +42,10 @@ json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 		(json_int_t)row->submitted_ms);
 	json_object_set_new(
 		o, "finished", row->finished_ms ? json_integer(row->finished_ms) : json_null());
-	if (j)
+	if (j && c->draining && !j->ending && !sched_job_over(j))
+		snprintf(waiting, sizeof(waiting),
+			"the grid is drained: no tasks are given out until its coordinator starts again");
+	else if (j)
 		sched_waiting(&c->sched, j, coord_now(c), waiting, sizeof(waiting));
 	if (waiting[0])
 		json_object_set_new(o, "waiting", json_string(waiting));

@@ -104,14 +104,14 @@ static int may_upload(struct coord *c, const struct upload_row *row, struct err 
 }
 
 static int read_ticket(struct coord *c, struct upload_row *row, const char *line, size_t n,
-	const char *length, struct err *e)
+	const char *length, const char *address, struct err *e)
 {
 	struct msg m;
 	int64_t announced;
 
 	if (!length || !int_parse(&announced, length, 0, BLOB_SIZE_MAX))
 		return err_field(e, "Upload-Length", "is missing or not a size");
-	if (msg_open(&m, line, n, &c->id, e))
+	if (coord_open_message(c, &m, line, n, address, e))
 		return -1;
 	*row = (struct upload_row){
 		.id = m.sealed.digest, .author = m.author, .size = jint(m.body, "size", 0)
@@ -154,7 +154,8 @@ static void reply_upload(
 	reply_text(call, status, NULL, NULL, 0);
 }
 
-void upload_create(struct call *call, const char *line, size_t n, const char *length)
+void upload_create(struct call *call, const char *line, size_t n, const char *length,
+	const char *address)
 {
 	struct coord *c = call->c;
 	struct upload_row row, known;
@@ -162,7 +163,7 @@ void upload_create(struct call *call, const char *line, size_t n, const char *le
 	int whole = 0;
 	struct err e;
 
-	if (read_ticket(c, &row, line, n, length, &e)) {
+	if (read_ticket(c, &row, line, n, length, address, &e)) {
 		reply_error(call, &e);
 		return;
 	}

@@ -11,7 +11,8 @@ struct uploads *uploads_new(struct coord *c);
 void uploads_free(struct uploads *u);
 
 /* POST /v1/uploads: `line` is the ticket's envelope. */
-void upload_create(struct call *call, const char *line, size_t n, const char *length);
+void upload_create(struct call *call, const char *line, size_t n, const char *length,
+	const char *address);
 /* HEAD /v1/uploads/ID */
 void upload_tell(struct call *call, const char *id);
 /* PATCH /v1/uploads/ID: bytes for `offset` (the header's text, NULL: none). */

@@ -59,7 +59,7 @@ static void show(struct progress *p, const json_t *job)
 	auto_free char *counts = job_counts(job);
 	const char *waiting = jtext(job, "waiting");
 	auto_free char *why = text_safe(waiting, strlen(waiting));
-	auto_free char *detail = xprintf("%s%s%s", counts, *why ? "; " : "", why);
+	auto_free char *detail = xprintf("%s%s%s", counts, *why ? "; waiting: " : "", why);
 
 	progress_show(p,
 		job_in_state(job, "valid") + job_in_state(job, "failed") + job_in_state(job, "cancelled"),

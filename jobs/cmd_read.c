@@ -90,7 +90,7 @@ int cmd_jobs(int argc, char **argv)
 /* --- status ---------------------------------------------------------------------------------- */
 static void print_job(const json_t *job)
 {
-	auto_free char *counts = job_counts(job);
+	auto_free char *counts = job_counts(job), *waiting = safe(job, "waiting");
 
 	print_text("job", job, "id");
 	print_text("name", job, "name");
@@ -100,7 +100,6 @@ static void print_job(const json_t *job)
 	print_text("submitter", job, "submitter");
 	print_time("submitted", jint(job, "submitted", 0));
 	print_time("finished", jint(job, "finished", 0));
-	auto_free char *waiting = safe(job, "waiting");
 	if (*waiting)
 		printf("waiting: %s\n", waiting);
 }

@@ -128,6 +128,7 @@ struct agent {
 	int64_t next_ms;     /* not before */
 	int tries;           /* failed in a row */
 	int64_t silent_ms;   /* the coordinator since; 0: it is not */
+	char refusal[160];   /* what it said instead of an answer; "" when it said nothing */
 
 	int trouble;         /* fetches and boxes that failed in a row */
 	int64_t rest_ms;     /* take no work before this, because of trouble */

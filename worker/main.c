@@ -165,7 +165,7 @@ static int check(struct options *o, const char *word, struct err *e)
 		(long long)host_memory_mib());
 	if (ability_print(&a, o->conf.sandbox, stdout))
 		return 0;
-	return err_set(e, ERR_REFUSED, "the box does not work here");
+	return err_set(e, ERR_SYSTEM, "the box does not work here"); /* it ran, and the answer is no */
 }
 
 static const struct {
@@ -184,12 +184,6 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 			return commands[i].run(o, words->at[0], e);
 	return err_set(e, ERR_USAGE, "\"%s\" is not a command; there are status, pause, resume, finish and check",
 		words->at[words->n - 1]);
-}
-
-/* A command that was refused or found nobody ran, and the answer is no: 1. Only usage is 2. */
-static int exit_code(const struct err *e)
-{
-	return e->code == ERR_USAGE ? 2 : 1;
 }
 
 int main(int argc, char **argv)
@@ -229,5 +223,5 @@ int main(int argc, char **argv)
 	free(conf.rest.at);
 	if (bad)
 		complain("%s", e.msg);
-	return bad ? exit_code(&e) : 0;
+	return bad ? err_exit(e.code) : 0;
 }

@@ -17,6 +17,10 @@ static void say_silence(const struct agent *a, char out[AGENT_WORDS_MAX], int64_
 {
 	int64_t next = a->next_ms > now ? (a->next_ms - now + 999) / 1000 : 0;
 
+	if (a->refusal[0]) {
+		snprintf(out, AGENT_WORDS_MAX, "the coordinator refuses: %s", a->refusal);
+		return;
+	}
 	snprintf(out, AGENT_WORDS_MAX,
 		"cannot reach the coordinator for %lld s; next try in %lld s; %zu result envelopes wait for it",
 		(long long)((now - a->silent_ms) / 1000), (long long)next, a->unsent);

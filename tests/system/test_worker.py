@@ -37,10 +37,13 @@ def peer_get(link, path, header=""):
 def test_it_joins_by_the_coordinator_and_by_any_worker():
     with Grid(workers=1) as g:
         assert len(g.workers[0].id) == 64
-        second = g.add_worker(join=g.workers[0].ready[1])
         job = g.submit("--range", "2", "--", sleeper(g), "{index}", "1")
+        wait_for("words for people", lambda: "\nwaiting: needs 2 independent workers, has 1\n" in g.cli("status", job))
+        second = g.add_worker(join=g.workers[0].ready[1])
         assert g.wait_done(job)["tasks"]["valid"] == 2
         assert status(g, second)["coordinator"]["answers"]
+        g.admin("ban", second.id)
+        wait_for("the refusal in words", lambda: "is banned" in status(g, second)["why"])
 
 
 def test_usage_errors_name_what_is_wrong():
@@ -54,7 +57,7 @@ def test_usage_errors_name_what_is_wrong():
             assert word in run.stderr, (args, run.stderr)
         worker(g, "status", code=2)
         assert "--data" in run.stderr
-        worker(g, "--data", g.path("u"), "status", code=1)
+        worker(g, "--data", g.path("u"), "status", code=3)
         assert "no worker runs" in run.stderr, run.stderr
 
 
@@ -79,6 +82,9 @@ def test_owner_commands():
         assert w.p.wait(30) == 0
         assert g.job(job)["tasks"]["valid"] == 1
         worker(g, "--data", data, "check")
+        os.chmod(os.path.join(data, "identity.key"), 0o640)
+        worker(g, "--data", data, "--join", g.link, code=4)
+        assert "chmod 600" in run.stderr, run.stderr
 
 
 def test_it_waits_for_a_coordinator_that_is_not_there_yet():

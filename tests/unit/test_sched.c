@@ -193,6 +193,10 @@ static void one_worker_alone_is_told_why_and_a_second_finishes(void **state)
 	sched_waiting(&w.s, &w.s.jobs[j], w.now, why, sizeof(why));
 	assert_string_equal(why, "needs 2 independent workers, has 1");
 
+	uint32_t idle = add_worker(&w, 3, 0);
+	w.s.workers[idle].state = PAUSE;
+	sched_waiting(&w.s, &w.s.jobs[j], w.now, why, sizeof(why));
+	assert_string_equal(why, "needs 2 independent workers, has 1");
 	uint32_t b = add_worker(&w, 2, 0);
 	for (int round = 0; round < 100000 && !sched_job_over(&w.s.jobs[j]); round++) {
 		n = lease(&w, round % 2 ? a : b, 64);

@@ -33,6 +33,16 @@ static void strict_json_is_taken(void **state)
 			fail_msg("refused: %s", good[i]);
 }
 
+static void a_real_is_named_by_its_place(void **state)
+{
+	(void)state;
+	static const char text[] = "{\"a\":{\"b\":[1,[{\"c\":1.5}]]}}";
+	struct err e;
+
+	assert_null(shape_load(text, strlen(text), &e));
+	assert_string_equal(e.field, "a.b[1][0].c");
+}
+
 static void what_two_readers_could_read_differently_is_refused(void **state)
 {
 	(void)state;
@@ -263,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(strict_json_is_taken),
+		cmocka_unit_test(a_real_is_named_by_its_place),
 		cmocka_unit_test(what_two_readers_could_read_differently_is_refused),
 		cmocka_unit_test(every_truncation_is_refused),
 		cmocka_unit_test(depth_is_32_whatever_is_inside),
