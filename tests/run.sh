@@ -5,7 +5,8 @@ set -u
 cd "$(dirname "$0")/.."
 passed=0 failed=0 skipped=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+first_log=$log
+trap 'rm -f "$first_log"' EXIT
 
 add() { # NAME STATUS PASSED FAILED SKIPPED
 	local name=$1 status=$2 p=$3 f=$4 s=$5
@@ -33,20 +34,32 @@ if [ "$1" != - ]; then
 		add "unit/$(basename "$t")" $status "${p:-0}" "${f:-0}" "${s:-0}"
 	done
 fi
+# System tests wait more than they compute: two at a time.
+system_test() { # FILE LOG
+	case $1 in
+	*.py) timeout 900 python3 "$1" >"$2" 2>&1 </dev/null ;;
+	*.sh) timeout 900 bash "$1" >"$2" 2>&1 </dev/null ;;
+	esac
+	echo $? >"$2.status"
+}
 if [ $# -gt 1 ]; then
 	export TALKOOT_BIN=$PWD/$2
-	for t in tests/system/test_*; do
-		[ -f "$t" ] || continue
-		case $t in
-		*.py) timeout 600 python3 "$t" >"$log" 2>&1 </dev/null ;;
-		*.sh) timeout 600 bash "$t" >"$log" 2>&1 </dev/null ;;
-		*) continue ;;
-		esac
-		status=$?
+	dir=$(mktemp -d)
+	trap 'rm -rf "$first_log" "$dir"' EXIT
+	# the longest first, so that nothing long is left alone at the end
+	tests=$(for t in tests/system/test_faults.py tests/system/test_*.py tests/system/test_*.sh; do [ -f "$t" ] && echo "$t"; done | awk '!seen[$0]++')
+	for t in $tests; do
+		while [ "$(jobs -rp | wc -l)" -ge 2 ]; do wait -n; done
+		system_test "$t" "$dir/$(basename "$t")" &
+	done
+	wait
+	for t in $tests; do
+		log=$dir/$(basename "$t")
+		status=$(cat "$log.status" 2>/dev/null || echo 1)
 		line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -1)
 		[ -n "$line" ] || status=1
 		read -r p f s < <(echo "${line:-0 passed, 0 failed, 0 skipped}" | tr -dc '0-9 \n')
-		add "system/$(basename "$t")" $status "${p:-0}" "${f:-0}" "${s:-0}"
+		add "system/$(basename "$t")" "$status" "$p" "$f" "$s"
 	done
 fi
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -541,11 +541,19 @@ def test_uploads_resume_and_tell_nothing(g):
     assert r.status == 200 and r.getheader("Upload-Offset") == str(1 << 20), r.headers
     r = g.post(ticket, "/v1/uploads", headers=start)
     assert r.getheader("Location") == where and r.getheader("Upload-Offset") == str(1 << 20)
+    problem(g.request("GET", "/v1/blobs/sha256:" + sha(data)), 404, "unknown-blob")
     for at in (1 << 20, 2 << 20, 3 << 20):
         assert g.request("PATCH", where, data[at:at + (1 << 20)], {**patch, "Upload-Offset": str(at)}).status == 204
     other = o.seal({**g.header(o, "ticket"), "digest": "sha256:" + sha(data), "size": len(data)})
     assert g.post(other, "/v1/uploads", headers=start).getheader("Upload-Offset") == "0"
-    problem(g.request("GET", "/v1/blobs/sha256:" + sha(data)), 404, "unknown-blob")
+    # a submitter's own upload may be fetched; a worker's may not, under the very same rule of who may submit
+    assert g.request("GET", "/v1/blobs/sha256:" + sha(data)).body == data
+    w, output = Worker(g), b"the output of a task"
+    w.ask(want=0)
+    ticket = w.key.seal({**g.header(w.key, "ticket"), "digest": "sha256:" + sha(output), "size": len(output)})
+    where = g.post(ticket, "/v1/uploads", headers={**tus, "Upload-Length": str(len(output))}).getheader("Location")
+    assert g.request("PATCH", where, output, {**patch, "Upload-Offset": "0"}).status == 204
+    problem(g.request("GET", "/v1/blobs/sha256:" + sha(output)), 404, "unknown-blob")
     bad = k.seal({**g.header(k, "ticket"), "digest": "sha256:" + "0" * 64, "size": 3})
     w = g.post(bad, "/v1/uploads", headers={**tus, "Upload-Length": "3"}).getheader("Location")
     problem(g.request("PATCH", w, b"abc", {**patch, "Upload-Offset": "0"}), 422, "digest-mismatch")
