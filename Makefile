@@ -121,9 +121,9 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 
 # --- deps ------------------------------------------------------------------------------------
-PACKAGES := gcc libc6-dev make pkg-config libevent-dev libcurl4-openssl-dev libjansson-dev \
+PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
-TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static ca-certificates
+TEST_PACKAGES := libcmocka-dev openssl python3 busybox-static curl
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
