@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 void base_free(void *pointer_to_pointer)
@@ -90,6 +91,17 @@ void array_room(void *array, size_t *room, size_t n, size_t size)
 	memcpy(&p, array, sizeof(p));
 	p = xrealloc(p, *room, size);
 	memcpy(array, &p, sizeof(p));
+}
+
+void base_raise_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l))
+		return;
+	l.rlim_cur = l.rlim_max < 16384 ? l.rlim_max : 16384;
+	if (setrlimit(RLIMIT_NOFILE, &l))
+		return; /* what there is must do */
 }
 
 void random_bytes(void *out, size_t n)

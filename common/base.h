@@ -46,6 +46,9 @@ char *xprintf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_USE;
 /* Grow `*array` (of `size`-byte elements) so that element n fits. */
 void array_room(void *array, size_t *room, size_t n, size_t size);
 
+/* Raise the soft limit of open files to the hard one, 16384 at most: 1024 is for select(). */
+void base_raise_files(void);
+
 /* A random 64-bit seed from the kernel; the only source of chance besides key making. */
 uint64_t random_seed(void);
 void random_bytes(void *out, size_t n);

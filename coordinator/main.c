@@ -303,6 +303,7 @@ int main(int argc, char **argv)
 		log_open("talkoot-coordinator", LOG_WARN);
 		return admin_check(&conf.words, &e) ? fail(&e) : admin_run(&o, &conf.words);
 	}
+	base_raise_files();
 	int failed = start(&p, &o, &e);
 	if (!failed)
 		loop_run(p.loop);

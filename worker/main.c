@@ -8,7 +8,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define DISK_DEFAULT_MIB (10 * 1024)
@@ -90,17 +89,6 @@ static int read_endpoints(struct options *o, struct err *e)
 	return 0;
 }
 
-/* Idle boxes, connections and blobs each hold descriptors; the soft limit of 1024 is for select(). */
-static void raise_files(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l))
-		return;
-	l.rlim_cur = l.rlim_max < 16384 ? l.rlim_max : 16384;
-	setrlimit(RLIMIT_NOFILE, &l);
-}
-
 /* --- commands ---------------------------------------------------------------------------------------------------- */
 
 static int need_data(const struct options *o, struct err *e)
@@ -126,7 +114,7 @@ static int work(struct options *o, const char *word, struct err *e)
 	if (need_data(o, e) || read_endpoints(o, e) || check_links(&o->conf.join, e) || find_sandbox(o, e))
 		return -1;
 	fill_defaults(o);
-	raise_files();
+	base_raise_files();
 	return worker_run(&o->conf, e);
 }
 
