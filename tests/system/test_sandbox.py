@@ -3,7 +3,7 @@
 """test_sandbox.py: the box, through its door: what a program in it can reach, and what ends it.
 
 Runs the real talkoot-sandbox (TALKOOT_BIN, default build/bin) on payloads built here with
-`gcc -static`. As root it runs everything twice: as root and as the user `vol`.
+`gcc -static`. As root it runs everything twice: as root and as the user `nobody`.
 """
 import ctypes
 import json
@@ -19,7 +19,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BIN = os.path.abspath(os.environ.get("TALKOOT_BIN", "build/bin"))
-USER = "vol"
+USER = "nobody"
 TIMEOUT = 60
 NAMESPACES = ["userns", "pidns", "mountns", "netns", "ipcns", "utsns"]
 ALWAYS = ["landlock", "seccomp", "rlimits"]
