@@ -17,11 +17,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#define PREFIX "talkoot-" /* and the launcher's pid */
-#define REMOVE_TRIES 200  /* of 1 ms: the last task's exit may still be under way */
+#define PREFIX "talkoot-" /* and the keeper's pid, and a number */
 
 /* One file's text, at most room - 1 bytes. */
 static int read_at(int dir, const char *name, char *text, size_t room)
@@ -131,7 +129,7 @@ static const struct setting {
 	{ 1, "memory.memsw.limit_in_bytes", NULL, false }, /* absent without swap accounting */
 	{ 2, "memory.max", NULL, true },
 	{ 2, "memory.swap.max", "0", false },
-	{ 2, "memory.oom.group", "1", false },
+	{ 2, "memory.oom.group", "1", false }, /* never the init: it shares the keeper's memory */
 };
 
 static int set_up(struct limit_cgroup *c, int64_t bytes)
@@ -142,12 +140,11 @@ static int set_up(struct limit_cgroup *c, int64_t bytes)
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
 		const struct setting *s = &settings[i];
 
-		if (s->version == c->version &&
+		if (s->version == c->all->version &&
 			write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
 			return -1;
 	}
-	c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	return c->procs < 0 ? -1 : 0;
+	return 0;
 }
 
 /* A launcher that was killed could not remove its own. rmdir takes only empty ones. */
@@ -168,68 +165,84 @@ static void sweep(int parent)
 		close(fd);
 }
 
-void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
+void limit_cgroups_open(struct limit_cgroups *all)
 {
 	char mount[512];
 
-	c->parent = c->dir = c->procs = -1;
-	c->version = find_mount(mount, sizeof(mount));
-	if (c->version == 0 || (c->parent = open_parent(c->version)) < 0)
-		return;
-	sweep(c->parent);
-	snprintf(c->name, sizeof(c->name), PREFIX "%d", getpid());
-	/* of our own number: it has counted its own dead */
-	(void)unlinkat(c->parent, c->name, AT_REMOVEDIR);
-	if (mkdirat(c->parent, c->name, 0755)) {
-		close(c->parent);
-		c->parent = -1;
-		return;
-	}
-	c->dir = openat(c->parent, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->dir < 0 || set_up(c, bytes))
-		limit_cgroup_remove(c);
+	all->version = find_mount(mount, sizeof(mount));
+	all->parent = all->version ? open_parent(all->version) : -1;
+	if (all->parent >= 0)
+		sweep(all->parent);
 }
 
-bool limit_cgroup_join(struct limit_cgroup *c, pid_t pid)
+void limit_cgroups_close(struct limit_cgroups *all)
 {
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", pid);
+	if (all->parent >= 0)
+		close(all->parent);
+	all->parent = -1;
+}
 
-	if (c->procs < 0)
-		return false;
-	if (write(c->procs, text, (size_t)n) == n)
-		return true;
-	limit_cgroup_remove(c);
-	return false;
+static void shut(struct limit_cgroup *c)
+{
+	if (c->procs >= 0)
+		close(c->procs);
+	if (c->dir >= 0)
+		close(c->dir);
+	c->procs = c->dir = -1;
+}
+
+void limit_cgroup_make(struct limit_cgroup *c, const struct limit_cgroups *all)
+{
+	static unsigned made;
+
+	c->all = all;
+	c->dir = c->procs = -1;
+	if (all->parent < 0)
+		return;
+	snprintf(c->name, sizeof(c->name), PREFIX "%d-%u", getpid(), made++);
+	/* of our own number: it has counted its own dead */
+	(void)unlinkat(all->parent, c->name, AT_REMOVEDIR);
+	if (mkdirat(all->parent, c->name, 0755))
+		return;
+	c->dir = openat(all->parent, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->dir >= 0)
+		c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	if (c->procs >= 0)
+		return;
+	shut(c);
+	(void)unlinkat(all->parent, c->name, AT_REMOVEDIR);
+}
+
+void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes)
+{
+	if (c->dir >= 0 && set_up(c, bytes))
+		limit_cgroup_remove(c);
 }
 
 bool limit_cgroup_starved(const struct limit_cgroup *c)
 {
 	char text[512];
-	const char *at;
+	const char *at, *name = c->all->version == 1 ? "memory.oom_control" : "memory.events";
 
-	if (c->dir < 0 || read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events",
-				  text, sizeof(text)))
+	if (c->dir < 0 || read_at(c->dir, name, text, sizeof(text)))
 		return false;
 	at = strstr(text, "oom_kill ");
 	return at && strtol(at + strlen("oom_kill "), NULL, 10) > 0;
 }
 
-void limit_cgroup_remove(struct limit_cgroup *c)
+/* v1's freezer is another hierarchy, which the box is not in. */
+bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze)
 {
-	const struct timespec ms = { 0, 1000000 };
-	int *fds[] = { &c->procs, &c->dir, &c->parent };
+	return c->dir >= 0 && c->all->version == 2 &&
+	       write_at(c->dir, "cgroup.freeze", freeze ? "1" : "0") == 0;
+}
 
-	if (c->parent < 0)
-		return;
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (unlinkat(c->parent, c->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			break;
-		nanosleep(&ms, NULL);
-	}
-	for (int i = 0; i < 3; i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
+bool limit_cgroup_remove(struct limit_cgroup *c)
+{
+	if (c->dir < 0)
+		return true;
+	if (unlinkat(c->all->parent, c->name, AT_REMOVEDIR) && errno == EBUSY)
+		return false;
+	shut(c);
+	return true;
 }
