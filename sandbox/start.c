@@ -116,9 +116,15 @@ static int bind_landlock(const struct spec *s, struct why *w)
 
 static int bind_filter(const struct spec *s, unsigned layers, struct why *w)
 {
-	struct filter_plan f = { s->profile, (layers & BOX_BIT(MOUNTNS)) != 0, getpid() };
+	struct filter_plan plan = {
+		.profile = s->profile, .rooted = (layers & BOX_BIT(MOUNTNS)) != 0, .self = getpid()
+	};
+	struct filter f;
+	int listener, rc;
 
-	return filter_load(&f, w);
+	filter_make(&f, &plan);
+	rc = filter_bind(&f, plan.seeded, &listener);
+	return rc ? why_set(w, "seccomp: loading the filter: %s", strerror(-rc)) : 0;
 }
 
 static int bind_all(const struct reap_plan *p, unsigned layers, pid_t init, struct why *w)
