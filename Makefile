@@ -3,14 +3,15 @@
 #	common is three archives, each standing only on the ones before it:
 #	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
 #	jobs/job.c ("what a job is") stands on data. coordinator, worker and the CLI
-#	stand on all of that and never on each other. sandbox stands on libc and
-#	libseccomp alone. Each program's link line names what it may use, so an
+#	stand on all of that and never on each other. sandbox stands on libc
+#	alone; libseccomp only builds its filter. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
 #
 # Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan; `make V=1` shows commands.
 
 VERSION := 0.1.0
 CC ?= cc
+BUILD_CC ?= $(CC)
 PREFIX ?= /usr/local
 DESTDIR ?=
 B := $(if $(SAN),build/asan,build)
@@ -47,7 +48,7 @@ JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
-SANDBOX := $(filter-out sandbox/main.c,$(wildcard sandbox/*.c))
+SANDBOX := $(filter-out sandbox/main.c sandbox/filter_gen.c,$(wildcard sandbox/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 lib = $(B)/lib/lib$(1).a
@@ -57,7 +58,7 @@ USE_DATA := -lcrypto -lssl -ljansson
 USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
-USE_BOX := -lseccomp
+USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
 EXAMPLES := fold fold-report
@@ -100,10 +101,20 @@ $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,j
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.
 BOX_LD := $(if $(SAN),$(HARDEN_LD),-static-pie $(filter-out -pie,$(HARDEN_LD)))
 $(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"sha256:$(shell sha256sum sandbox/policy.h | cut -c1-64)"'
-$(B)/obj/sandbox/filter.o: sandbox/policy.h
+$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -I$(B)
+$(B)/obj/sandbox/filter.o: sandbox/policy.h $(B)/gen/filter_code.h
 $(BIN)/talkoot-sandbox: HARDEN_LD := $(BOX_LD)
 $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
-	$(link) $(USE_BOX)
+	$(link)
+
+# Its filter's code, for each architecture: made here, by a program that runs on this machine (BUILD_CC).
+$(B)/gen/filter_gen: sandbox/filter_gen.c sandbox/filter_code.h sandbox/policy.h Makefile
+	@mkdir -p $(@D)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(BUILD_CC) -std=c11 -D_GNU_SOURCE -I. -O1 $(WARN) $(WERROR) -o $@ $< $(USE_FILTER)
+$(B)/gen/filter_code.h: $(B)/gen/filter_gen
+	@$(SAY) '  GEN   $@'
+	$(Q)$< >$@
 
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile
@@ -144,11 +155,13 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(call lib,$(l)))
 .PHONY: unit-programs
 unit-programs: $(UNIT)
+$(B)/obj/tests/unit/test_filter.o: CFLAGS_ALL += -I$(B)
+$(B)/obj/tests/unit/test_filter.o: $(B)/gen/filter_code.h
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_BOX) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_FILTER) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit

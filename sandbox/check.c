@@ -40,11 +40,15 @@ static int try_landlock(struct why *w)
 
 static int try_filter(struct why *w)
 {
-	struct filter_plan plan = { BOX_FILES, true, getpid() };
+	struct filter_plan plan = { .profile = BOX_FILES, .rooted = true, .self = getpid() };
+	struct filter f;
+	int listener, rc;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return why_sys(w, "no_new_privs");
-	return filter_load(&plan, w);
+	filter_make(&f, &plan);
+	rc = filter_bind(&f, plan.seeded, &listener);
+	return rc ? why_set(w, "seccomp: loading the filter: %s", strerror(-rc)) : 0;
 }
 
 static int try_rlimits(struct why *w)
