@@ -24,16 +24,7 @@
 #define DEVICES 3
 #define COPY_PIECE (1 << 20)
 
-/* sys/mount.h and linux/mount.h of Debian 12 do not go together. */
-#define MS_RDONLY 1
-#define MS_NOSUID 2
-#define MS_NODEV 4
-#define MS_NOEXEC 8
-#define MS_REMOUNT 32
-#define MS_BIND 4096
-#define MS_REC 16384
-#define MS_PRIVATE (1 << 18)
-#define MNT_DETACH 2
+#define MNT_DETACH 2 /* of umount2; only in sys/mount.h, which does not go with linux/mount.h */
 
 /* --- small ones ------------------------------------------------------------------------------------ */
 

@@ -71,13 +71,6 @@ static const uint64_t rights[] = {
 };
 #define OF_A_FILE (FS_EXECUTE | FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
-int landlock_version(void)
-{
-	long v = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
-
-	return v > 0 ? (int)v : 0;
-}
-
 static long add(int ruleset, const struct landlock_place *p, uint64_t handled)
 {
 	struct path_beneath_attr rule = { rights[p->use] & handled, p->fd };

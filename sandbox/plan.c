@@ -174,6 +174,16 @@ static int fill_root(struct plan *p, const struct given *g, struct why *w)
 
 /* --- the whole ------------------------------------------------------------------------------------- */
 
+/* A program sees its name, and nothing of where it lies. */
+static char **name_only(char **argv)
+{
+	char *slash = strrchr(argv[0], '/');
+
+	if (slash)
+		argv[0] = slash + 1;
+	return argv;
+}
+
 int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
 {
 	const struct box_limits *l = &s->limits;
@@ -189,7 +199,7 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 		(long long)l->disk_mib + SPACE_DISK_SLACK_MIB, SPACE_INODES + SPACE_INODE_SLACK);
 	filter_make(&p->filter, &f);
 	env_build(&p->env, l);
-	p->argv = s->argv;
+	p->argv = name_only(s->argv);
 	if (s->profile == BOX_COMPUTE)
 		return 0;
 	return fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;

@@ -16,6 +16,7 @@
 
 #include <linux/seccomp.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/uio.h>
 
 #define STREAM_URANDOM UINT64_MAX

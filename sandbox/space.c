@@ -8,6 +8,7 @@
  */
 #include "sandbox/space.h"
 
+#include "sandbox/plan.h"
 #include "sandbox/reap.h"
 #include "sandbox/spawn.h"
 
@@ -87,7 +88,15 @@ static _Noreturn void try_maps(void *arg)
 	__builtin_unreachable();
 }
 
-static bool try_one(int proc, unsigned layers, struct why *w)
+static _Noreturn void try_root(void *arg)
+{
+	struct plan *p = arg;
+
+	raw1(SYS_exit_group, space_map(p) || space_furnish(p, NULL) < 0);
+	__builtin_unreachable();
+}
+
+static bool try_one(int proc, unsigned layers, spawn_fn *fn, struct why *w)
 {
 	struct plan *p = plan_new();
 	int status = 0;
@@ -99,7 +108,8 @@ static bool try_one(int proc, unsigned layers, struct why *w)
 	}
 	p->layers = layers;
 	p->proc = proc;
-	pid = start(p, layers, try_maps);
+	snprintf(p->work_options, sizeof(p->work_options), "size=1m");
+	pid = start(p, layers, fn);
 	if (pid < 0)
 		why_sys(w, "making namespaces");
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -119,10 +129,15 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 
 		if (i > 0 && !(granted & BOX_BIT(USERNS)))
 			why_set(&why[l], "needs the user namespace");
-		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, &why[l]))
+		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, try_maps, &why[l]))
 			granted |= 1u << l;
 	}
 	return granted;
+}
+
+bool space_try_root(int proc, struct why *w)
+{
+	return try_one(proc, BOX_NAMESPACES, try_root, w);
 }
 
 /* --- settling -------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include "sandbox/box.h"
 #include "sandbox/why.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct plan;
@@ -27,6 +28,9 @@ pid_t space_start(struct plan *p, struct why *w);
 
 /* Which namespaces this kernel grants, one child each; why[layer] says why not. */
 unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
+
+/* Whether a root for `files` can be built. */
+bool space_try_root(int proc, struct why *w);
 
 /* Make the calling process a place that boxes inherit from: own network, ipc and host name, and for
  * `compute` an empty root. Needs root's rights or a user namespace. */

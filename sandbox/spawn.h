@@ -12,7 +12,7 @@
 #include <signal.h>
 #include <stddef.h>
 
-typedef _Noreturn void spawn_fn(void *arg);
+typedef void spawn_fn(void *arg); /* does not return */
 
 /* The child has nothing of its parent's stack but what `arg` points to, and must not return. */
 #if defined(__x86_64__)

@@ -82,7 +82,7 @@ static int64_t wall_us(const struct watch *k)
 
 static int make_init(struct watch *k, struct why *w)
 {
-	int ends[2];
+	int ends[2], theirs;
 
 	k->plan = plan_new();
 	if (!k->plan)
@@ -90,16 +90,16 @@ static int make_init(struct watch *k, struct why *w)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return why_sys(w, "making a socket");
 	k->sock = ends[0];
-	k->plan->sock = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_AWAY);
+	k->plan->sock = theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_AWAY);
 	close(ends[1]);
-	if (k->plan->sock < 0)
+	if (theirs < 0)
 		return why_sys(w, "making a socket");
 	k->plan->proc = k->place->proc;
 	k->plan->profile = k->place->profile;
 	k->plan->layers = k->place->layers;
 	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
 	k->init = space_start(k->plan, w);
-	shut(&k->plan->sock);
+	close(theirs); /* the plan keeps the number: it is the init's now */
 	return k->init < 0 ? -1 : 0;
 }
 
@@ -333,7 +333,7 @@ static void on_word(struct watch *k)
 	}
 	if (fd >= 0)
 		close(fd);
-	if (got == 1 && word == PLAN_ENDED && k->spec)
+	if (k->spec && (word == PLAN_ENDED || k->plan->told.fault.step != STEP_NONE))
 		on_told(k);
 	shut(&k->sock);
 }
