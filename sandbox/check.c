@@ -103,7 +103,7 @@ static void try_cgroup(struct why *w)
 	limit_cgroup_set(&c, 67108864);
 	if (c.dir < 0)
 		why_set(w, "not granted; memory is watched from outside instead");
-	limit_cgroup_remove(&c);
+	limit_cgroup_drop(&c);
 	limit_cgroups_close(&all);
 }
 

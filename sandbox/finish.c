@@ -5,20 +5,39 @@
 #include "sandbox/finish.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
+
+static int write_all(int fd, const char *text, size_t n)
+{
+	while (n > 0) {
+		ssize_t wrote = write(fd, text, n);
+
+		if (wrote < 0)
+			return -1;
+		text += wrote;
+		n -= (size_t)wrote;
+	}
+	return 0;
+}
 
 /* 0, or -1 when there is a report to write and it could not be. */
 static int tell(const struct ending *e, const struct verdict *v, int fd)
 {
+	char *text = NULL;
+	size_t n = 0;
 	FILE *f;
 	int rc;
 
 	if (fd < 0)
 		return 0;
-	f = fdopen(dup(fd), "w");
+	f = open_memstream(&text, &n);
 	rc = !f || report_write(f, e, v) ? -1 : 0;
 	if (f && fclose(f))
 		rc = -1;
+	if (rc == 0 && write_all(fd, text, n))
+		rc = -1;
+	free(text);
 	return rc;
 }
 

@@ -17,7 +17,7 @@
 int64_t limit_tasks(const struct box_limits *l);
 
 /* The rlimits of a program, at most LIMIT_RLIMITS. `own_users`: it runs in its own user namespace,
- * where counting tasks counts only its own. None is higher than what this process may set. */
+ * where counting tasks counts only its own. Pure. */
 #define LIMIT_RLIMITS 8
 struct limit_rlimit {
 	int which;
@@ -31,30 +31,38 @@ int limit_settle(struct why *w);
 
 /* --- the memory cgroup, where one is granted --- */
 
-/* Where cgroups may be made: found once. */
+#define LIMIT_CGROUPS_IDLE 8
+
+struct limit_cgroups;
+struct limit_cgroup {
+	struct limit_cgroups *all;
+	int dir, procs, events; /* -1: none; writing "0" to procs joins */
+	int64_t bytes;          /* its limit now, 0: not set */
+	long kills;             /* counted before this box */
+	char name[48];
+};
+
+/* Where cgroups may be made: found once. Used ones are kept for the next box. */
 struct limit_cgroups {
 	int parent; /* -1: nowhere */
 	int version;
+	unsigned made;
+	struct limit_cgroup idle[LIMIT_CGROUPS_IDLE];
+	int n_idle;
 };
 void limit_cgroups_open(struct limit_cgroups *all);
 void limit_cgroups_close(struct limit_cgroups *all);
 
-struct limit_cgroup {
-	const struct limit_cgroups *all;
-	int dir, procs; /* -1: none; writing "0" to procs joins */
-	char name[48];
-};
-
-/* Make one below the caller's own (v1) or beside it (v2), without a limit yet. No failure is an
+/* One below the caller's own (v1) or beside it (v2), with no limit that counts yet. No failure is an
  * error: there is none then. */
-void limit_cgroup_make(struct limit_cgroup *c, const struct limit_cgroups *all);
+void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all);
 void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes);
 /* Whether the kernel has killed in it for want of memory. */
 bool limit_cgroup_starved(const struct limit_cgroup *c);
 /* Stop all in it, or let it go on; false: this kernel or version cannot. */
 bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze);
-/* False while it is not empty: try again. */
-bool limit_cgroup_remove(struct limit_cgroup *c);
+/* All that were in it are dead. */
+void limit_cgroup_drop(struct limit_cgroup *c);
 
 /* --- the sampler --- */
 

@@ -23,7 +23,12 @@
 #define PLAN_ROOM ((sizeof(struct plan) + PAGE - 1) / PAGE * PAGE)
 #define TOTAL (PLAN_ROOM + 2 * (PAGE + PLAN_STACK_BYTES))
 
-struct plan *plan_new(void)
+/* Room that was used before has its pages: a keeper makes one box after another. */
+#define IDLE_MAX 4
+static struct plan *idle[IDLE_MAX];
+static size_t n_idle;
+
+static struct plan *map_room(void)
 {
 	char *at = mmap(NULL, TOTAL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	struct plan *p = (struct plan *)(void *)at;
@@ -35,6 +40,16 @@ struct plan *plan_new(void)
 		munmap(at, TOTAL);
 		return NULL;
 	}
+	return p;
+}
+
+struct plan *plan_new(void)
+{
+	struct plan *p = n_idle ? idle[--n_idle] : map_room();
+
+	if (!p)
+		return NULL;
+	memset(p, 0, sizeof(*p));
 	p->proc = p->sock = p->listener = p->urandom = -1;
 	return p;
 }
@@ -57,7 +72,10 @@ void plan_free(struct plan *p)
 		free(p->roots[i].link);
 	}
 	free(p->roots);
-	munmap(p, TOTAL);
+	if (n_idle < IDLE_MAX)
+		idle[n_idle++] = p;
+	else
+		munmap(p, TOTAL);
 }
 
 /* --- inputs and --root: paths, for a descriptor of ours cannot be mounted in another namespace ---- */

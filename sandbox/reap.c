@@ -269,10 +269,12 @@ static void wait_for(struct plan *p, long program, int ended)
 		}
 		if (fds[1].revents)
 			raw3(SYS_read, ended, RAW(info), sizeof(info));
-		if (fds[2].revents & POLLIN)
+		if (fds[2].revents & POLLIN) {
 			seed_answer(p);
-		else if (fds[2].revents)
-			fds[2].fd = -1; /* nobody is left who could ask */
+		} else if (fds[2].revents) { /* nobody is left who could ask: all are ending */
+			reap_ended(p, program, 0);
+			return;
+		}
 		if (fds[3].revents)
 			seed_pour(p);
 	}

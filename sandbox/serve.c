@@ -99,6 +99,7 @@ static int split(struct task *t, size_t n)
 		t->argv[argc++] = t->words + at;
 		at = (size_t)(end - t->words) + 1;
 	}
+	t->argv[argc] = NULL;
 	return argc;
 }
 
@@ -140,7 +141,7 @@ static int start_task(struct keeper *k, struct task *t, struct why *w)
 
 static void on_run(struct keeper *k, uint32_t id, const char *words, size_t n, int *fds, size_t n_fds)
 {
-	struct task *t = calloc(1, sizeof(*t));
+	struct task *t = malloc(sizeof(*t)); /* large: only what counts is cleared */
 	struct why w = { "" };
 	int code;
 
@@ -151,6 +152,10 @@ static void on_run(struct keeper *k, uint32_t id, const char *words, size_t n, i
 	}
 	memcpy(t->words, words, n);
 	t->id = id;
+	t->watch = NULL;
+	t->finisher = 0;
+	t->told = false;
+	t->spec.report = NULL;
 	given_init(&t->given);
 	t->next = k->tasks;
 	k->tasks = t;
@@ -201,8 +206,8 @@ static void obey(struct keeper *k, const struct box_ask *a, const char *words, s
 	}
 }
 
-/* One packet; false: none is there, or none will come. */
-static bool hear(struct keeper *k)
+/* One packet. */
+static void hear(struct keeper *k)
 {
 	static char packet[sizeof(struct box_ask) + BOX_ASK_BYTES];
 	union {
@@ -221,7 +226,7 @@ static bool hear(struct keeper *k)
 	ssize_t n = recvmsg(k->control, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
+		return;
 	h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL;
 	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS) {
 		n_fds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -238,7 +243,6 @@ static bool hear(struct keeper *k)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	}
-	return k->control >= 0;
 }
 
 /* --- what ends ---------------------------------------------------------------------------------------- */
@@ -342,8 +346,7 @@ static bool turn(struct keeper *k)
 		end = on_signal(k);
 	go_on(k);
 	if (k->fds[AT_CONTROL].revents)
-		while (hear(k))
-			;
+		hear(k);
 	return end || k->control < 0;
 }
 

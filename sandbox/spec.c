@@ -230,7 +230,7 @@ int spec_read(struct spec *s, int argc, char **argv, struct why *w)
 {
 	int i = 1;
 
-	memset(s, 0, sizeof(*s));
+	memset(s, 0, offsetof(struct spec, inputs)); /* n_inputs says which of those are read */
 	s->limits.deterministic = s->idle = true;
 #define X(field, flag, usual, most) s->limits.field = usual;
 	BOX_LIMIT_TABLE(X)

@@ -68,6 +68,20 @@ static int pin(struct plan *p)
 	return plan_fails(p, STEP_FOLDER, 0, raw1(SYS_chdir, RAW("/tmp")));
 }
 
+/* A limit that already is lower stays so: only root may raise it. */
+static long bind_limit(const struct limit_rlimit *l)
+{
+	uint64_t want[2] = { l->soft, l->hard }, now[2];
+	long rc = raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
+
+	if (rc != -EPERM)
+		return rc;
+	rc = raw4(SYS_prlimit64, 0, l->which, 0, RAW(now));
+	want[1] = now[1];
+	want[0] = want[0] < now[1] ? want[0] : now[1];
+	return rc < 0 ? rc : raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
+}
+
 static int bind_limits(struct plan *p)
 {
 	/* not required: the sampler outside stands in for it */
@@ -75,10 +89,8 @@ static int bind_limits(struct plan *p)
 		p->told.layers |= BOX_BIT(CGROUP);
 	for (size_t i = 0; i < p->n_rlimits; i++) {
 		const struct limit_rlimit *l = &p->rlimits[i];
-		const uint64_t pair[2] = { l->soft, l->hard };
 
-		if (plan_fails(p, STEP_RLIMIT, l->which,
-			    raw4(SYS_prlimit64, 0, l->which, RAW(pair), 0)))
+		if (plan_fails(p, STEP_RLIMIT, l->which, bind_limit(l)))
 			return -1;
 	}
 	return 0;

@@ -36,12 +36,11 @@
 
 /* Beyond the program's own memory: what the kernel keeps for its processes. */
 #define CGROUP_ROOM_MIB 8
-#define CGROUP_TRIES 200 /* of 1 ms: the last task's exit may still be under way */
 
 enum { AT_SOCK, AT_OUT, AT_ERR };
 
 struct watch {
-	const struct place *place;
+	struct place *place;
 	const struct spec *spec;   /* NULL: it stands by */
 	const struct given *given;
 	struct plan *plan;
@@ -103,7 +102,7 @@ static int make_init(struct watch *k, struct why *w)
 	return k->init < 0 ? -1 : 0;
 }
 
-struct watch *watch_new(const struct place *place, struct why *w)
+struct watch *watch_new(struct place *place, struct why *w)
 {
 	struct watch *k = calloc(1, sizeof(*k));
 
@@ -338,9 +337,9 @@ static void on_word(struct watch *k)
 	shut(&k->sock);
 }
 
-static void on_stream(struct watch *k, struct pour *p)
+static void on_stream(struct watch *k, struct pour *p, short revents)
 {
-	enum poured rc = pour_move(p, &k->output_left);
+	enum poured rc = pour_move(p, revents, &k->output_left);
 
 	if (rc == POUR_FAILED && !k->end.why.text[0])
 		why_sys(&k->end.why, "passing on the output");
@@ -425,9 +424,9 @@ void watch_turn(struct watch *k, const struct pollfd fds[WATCH_FDS])
 	if (fds[AT_SOCK].revents)
 		on_word(k);
 	if (fds[AT_OUT].revents)
-		on_stream(k, &k->out);
+		on_stream(k, &k->out, fds[AT_OUT].revents);
 	if (fds[AT_ERR].revents)
-		on_stream(k, &k->err);
+		on_stream(k, &k->err, fds[AT_ERR].revents);
 	if (k->spec)
 		on_time(k);
 }
@@ -472,14 +471,6 @@ void watch_collect(struct watch *k)
 	shut(&out);
 }
 
-static void remove_cgroup(struct watch *k)
-{
-	const struct timespec ms = { 0, 1000000 };
-
-	for (int i = 0; i < CGROUP_TRIES && !limit_cgroup_remove(&k->cgroup); i++)
-		nanosleep(&ms, NULL);
-}
-
 void watch_free(struct watch *k)
 {
 	if (!k)
@@ -493,7 +484,7 @@ void watch_free(struct watch *k)
 	pour_stop(&k->err);
 	shut(&k->sock);
 	shut(&k->work);
-	remove_cgroup(k);
+	limit_cgroup_drop(&k->cgroup);
 	plan_free(k->plan);
 	free(k);
 }

@@ -19,7 +19,7 @@ struct watch;
 #define WATCH_LATER_US 1000000 /* when nothing is due */
 
 /* A new box in `place`, which must outlive it: its init stands by. NULL: `w` says why. */
-struct watch *watch_new(const struct place *place, struct why *w);
+struct watch *watch_new(struct place *place, struct why *w);
 
 /* Run what `s` asks for with what `g` holds; both are borrowed until the end. -1: it was not
  * started; the ending says so too. */
