@@ -2,15 +2,16 @@
  *
  * furnish.c: the init's half of space.h: the root, built from inside. Raw system calls only (raw.h).
  *
- * The new root is a tmpfs mounted over a directory that every system has; what the box may see is
- * moved into it, then it becomes the root and everything else is unmounted. Inputs are cloned
- * (open_tree) before that tmpfs can hide them. A descriptor opened outside cannot be mounted
- * in here (its mount belongs to another namespace), so the path is walked again and the
- * result compared with what was opened; what nobody may reach by path is copied.
+ * The new root is a tmpfs mounted over /proc; what the box may see is
+ * moved into it, then it becomes the root and everything else is unmounted. What does not depend on
+ * the task is made before it is known. A descriptor opened outside cannot be mounted in here (its
+ * mount belongs to another namespace), so the path is walked again and the result compared
+ * with what was opened; what nobody may reach by path is copied.
  *
  *	/in/NAME  read-only, noexec    /out, /tmp  one tmpfs, sized    /dev  null zero urandom
  *	/usr …    --root's folders, read-only                           no /proc, no /sys
  */
+#include "sandbox/place.h"
 #include "sandbox/plan.h"
 #include "sandbox/raw.h"
 #include "sandbox/space.h"
@@ -21,7 +22,6 @@
 #include <sys/stat.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define DEVICES 3
 #define COPY_PIECE (1 << 20)
 
 #define MNT_DETACH 2 /* of umount2; only in sys/mount.h, which does not go with linux/mount.h */
@@ -96,15 +96,7 @@ int space_name(struct plan *p)
 	return plan_fails(p, STEP_HOSTNAME, 0, raw2(SYS_setdomainname, RAW(""), 0));
 }
 
-/* --- trees: what is taken from the old root --------------------------------------------------------- */
-
-struct trees {
-	int inputs[BOX_INPUTS_MAX]; /* -1: to be copied */
-	int devices[DEVICES];       /* -1: the host has none that we may show */
-	int roots[PLAN_ROOT_MAX];
-};
-
-static const char *const devices[DEVICES] = { "null", "zero", "urandom" };
+/* --- taking from the old root ------------------------------------------------------------------------ */
 
 /* A private clone of what is at `path`, with `attributes` set on it and all below; or -errno. */
 static int clone_tree(const char *path, uint64_t attributes)
@@ -138,28 +130,6 @@ static int clone_opened(const struct plan_input *in)
 		return tree;
 	shut(tree);
 	return -1;
-}
-
-static int take_trees(struct plan *p, struct trees *t)
-{
-	char path[32];
-
-	for (size_t i = 0; i < p->n_inputs; i++)
-		t->inputs[i] = clone_opened(&p->inputs[i]);
-	for (int i = 0; i < DEVICES; i++) {
-		(void)join(path, sizeof(path), "/dev", devices[i]);
-		t->devices[i] =
-			clone_tree(path, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
-	}
-	for (size_t i = 0; i < p->n_roots; i++) {
-		const struct plan_root *r = &p->roots[i];
-
-		t->roots[i] = r->link ? -1 : clone_tree(r->path, MOUNT_ATTR_RDONLY |
-						MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
-		if (!r->link && plan_fails(p, STEP_ROOT, (int)i, t->roots[i]))
-			return -1;
-	}
-	return 0;
 }
 
 /* --- the new root, built at `.` ---------------------------------------------------------------------- */
@@ -201,14 +171,12 @@ static long copy_input(int from, const struct plan_input *in)
 	return n < 0 ? n : at == in->bytes ? 0 : -5; /* EIO: it became shorter */
 }
 
-static int place_inputs(struct plan *p, const struct trees *t, const int *inputs)
+static int place_inputs(struct plan *p, const int *inputs)
 {
-	if (plan_fails(p, STEP_INPUT, 0, make_folder("in")))
-		return -1;
 	for (size_t i = 0; i < p->n_inputs; i++) {
 		const struct plan_input *in = &p->inputs[i];
-		long rc = t->inputs[i] >= 0 ? place(t->inputs[i], in->show) :
-					      copy_input(inputs[i], in);
+		int tree = clone_opened(in);
+		long rc = tree >= 0 ? place(tree, in->show) : copy_input(inputs[i], in);
 
 		if (plan_fails(p, STEP_INPUT, (int)i, rc))
 			return -1;
@@ -216,66 +184,72 @@ static int place_inputs(struct plan *p, const struct trees *t, const int *inputs
 	return 0;
 }
 
-/* In a seeded box /dev/urandom is a pipe that the init fills; we hold both ends of it, so that it
- * never ends. */
-static int place_urandom(struct plan *p)
+static int place_roots(struct plan *p)
 {
-	long fd;
+	const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
 
-	if (plan_fails(p, STEP_DEVICES, 0,
-		    raw4(SYS_mknodat, AT_FDCWD, RAW("dev/urandom"), S_IFIFO | 0444, 0)))
-		return -1;
-	fd = open_file("dev/urandom", O_RDWR | O_NONBLOCK, 0);
-	if (plan_fails(p, STEP_DEVICES, 0, fd))
-		return -1;
-	raw3(SYS_fcntl, fd, F_SETPIPE_SZ, 4096); /* what is not asked for need not be made */
-	p->urandom = (int)fd;
-	return 0;
-}
-
-/* A missing device is no loss of safety. */
-static int place_devices(struct plan *p, const struct trees *t)
-{
-	char path[32];
-
-	if (plan_fails(p, STEP_DEVICES, 0, make_folder("dev")))
-		return -1;
-	for (int i = 0; i < DEVICES; i++) {
-		bool ours = p->seeded && i == DEVICES - 1;
-
-		(void)join(path, sizeof(path), "dev", devices[i]);
-		if (ours)
-			shut(t->devices[i]);
-		else if (t->devices[i] >= 0)
-			(void)place(t->devices[i], path);
-	}
-	return p->seeded ? place_urandom(p) : 0;
-}
-
-static int place_roots(struct plan *p, const struct trees *t)
-{
 	for (size_t i = 0; i < p->n_roots; i++) {
 		const struct plan_root *r = &p->roots[i];
 		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name)) :
-				    place(t->roots[i], r->name);
+				    clone_tree(r->path, attributes);
 
+		if (rc >= 0 && !r->link)
+			rc = place((int)rc, r->name);
 		if (plan_fails(p, STEP_ROOT, (int)i, rc))
 			return -1;
 	}
 	return 0;
 }
 
+/* A missing device is no loss of safety. */
+static void place_device(const char *name)
+{
+	char from[32], to[32];
+	int tree;
+
+	if (!join(from, sizeof(from), "/dev", name) || !join(to, sizeof(to), "dev", name))
+		return;
+	tree = clone_tree(from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (tree >= 0)
+		(void)place(tree, to);
+}
+
+/* In a seeded box, the usual kind, /dev/urandom is a pipe that the init fills; it holds both ends of
+ * it, so that it never ends. */
+static long make_urandom(struct plan *p)
+{
+	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("dev/urandom"), S_IFIFO | 0444, 0);
+
+	if (fd >= 0)
+		fd = open_file("dev/urandom", O_RDWR | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	p->urandom = (int)raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	shut((int)fd);
+	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ, 4096); /* what is not asked for need not be made */
+	return p->urandom;
+}
+
+static void drop_urandom(struct plan *p)
+{
+	shut(p->urandom);
+	p->urandom = -1;
+	raw3(SYS_unlinkat, AT_FDCWD, RAW("dev/urandom"), 0);
+	place_device("urandom");
+}
+
 /* /out and /tmp are two folders of one tmpfs, so that one size limits both. */
+static const long work_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
 static long make_work(const char *options)
 {
-	const long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-	static const char *const folders[] = { SPACE_WORK, "out", "tmp" };
+	static const char *const folders[] = { "in", "dev", "out", "tmp", SPACE_WORK };
 	long rc = 0;
 
 	for (size_t i = 0; i < LEN(folders) && rc >= 0; i++)
 		rc = make_folder(folders[i]);
 	if (rc >= 0)
-		rc = mount_at("work", SPACE_WORK, "tmpfs", flags, options);
+		rc = mount_at("work", SPACE_WORK, "tmpfs", work_flags, options);
 	if (rc >= 0)
 		rc = make_folder(SPACE_WORK "/out");
 	if (rc >= 0)
@@ -285,10 +259,13 @@ static long make_work(const char *options)
 	return rc < 0 ? rc : mount_at(SPACE_WORK "/tmp", "tmp", NULL, MS_BIND, NULL);
 }
 
-static int place_work(struct plan *p)
+/* Give it its size, open it, and let its own place go. */
+static int settle_work(struct plan *p)
 {
-	long rc = make_work(p->work_options), fd = -1;
+	long rc = 0, fd = -1;
 
+	if (strcmp(p->work_options, p->work_usual) != 0)
+		rc = mount_at(NULL, SPACE_WORK, NULL, MS_REMOUNT | work_flags, p->work_options);
 	if (rc >= 0)
 		rc = fd = open_file(SPACE_WORK, O_RDONLY | O_DIRECTORY, 0);
 	if (rc >= 0)
@@ -300,19 +277,17 @@ static int place_work(struct plan *p)
 
 /* --- the way there ----------------------------------------------------------------------------------- */
 
-/* Mount the tmpfs that becomes the root, and go there. */
+/* Mount the tmpfs that becomes the root, and go there. Over /proc, which every system has and where no
+ * input lies that it could hide. */
 static int new_root(struct plan *p)
 {
-	static const char *const bases[] = { "/tmp", "/var", "/usr", "/etc" };
 	long rc = mount_at(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 
 	if (plan_fails(p, STEP_PRIVATE, 0, rc))
 		return -1;
-	for (size_t i = 0; i < LEN(bases); i++) {
-		rc = mount_at("box", bases[i], "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
-		if (rc >= 0)
-			return plan_fails(p, STEP_TMPFS, 0, raw1(SYS_chdir, RAW(bases[i])));
-	}
+	rc = mount_at("box", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	if (rc >= 0)
+		rc = raw1(SYS_chdir, RAW("/proc"));
 	return plan_fails(p, STEP_TMPFS, 0, rc);
 }
 
@@ -336,14 +311,23 @@ int space_empty(struct plan *p)
 	return new_root(p) || enter(p) ? -1 : 0;
 }
 
+int space_prepare(struct plan *p)
+{
+	if (new_root(p) || plan_fails(p, STEP_WORK, 0, make_work(p->work_usual)))
+		return -1;
+	place_device("null");
+	place_device("zero");
+	return plan_fails(p, STEP_DEVICES, 0, make_urandom(p));
+}
+
 int space_furnish(struct plan *p, const int *inputs)
 {
-	struct trees t;
 	int work;
 
-	if (take_trees(p, &t) || new_root(p) || place_inputs(p, &t, inputs) ||
-		place_devices(p, &t) || place_roots(p, &t))
+	if (!p->seeded)
+		drop_urandom(p);
+	if (place_inputs(p, inputs) || place_roots(p))
 		return -1;
-	work = place_work(p);
+	work = settle_work(p);
 	return work < 0 || enter(p) ? -1 : work;
 }

@@ -17,13 +17,12 @@
 #include <unistd.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define FD_AWAY 16        /* above the numbers that an init hands to its program */
 #define LAST_STANDARD 31  /* of the signals that a shell or nohup may have made ignored */
 #define FIRST_TO_BE_ENDED "1000" /* oom_score_adj: a box goes before anything of the volunteer's */
 
 static int away(int fd)
 {
-	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, FD_AWAY);
+	int high = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
 
 	if (fd >= 0)
 		close(fd);

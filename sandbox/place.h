@@ -7,6 +7,9 @@
 
 #include "sandbox/limit.h"
 
+/* Descriptors of ours are at least this: lower numbers are what an init hands to its program. */
+#define PLACE_FD_AWAY 16
+
 struct place {
 	enum box_profile profile;
 	int proc, signals, null; /* /proc; SIGTERM and its like, and SIGCHLD; /dev/null */

@@ -23,6 +23,19 @@
 #define PLAN_ROOM ((sizeof(struct plan) + PAGE - 1) / PAGE * PAGE)
 #define TOTAL (PLAN_ROOM + 2 * (PAGE + PLAN_STACK_BYTES))
 
+#define WORK_OPTIONS sizeof(((struct plan *)0)->work_options)
+enum {
+#define X(field, flag, usual, most) usual_##field = usual,
+	BOX_LIMIT_TABLE(X)
+#undef X
+};
+
+static void work_options(char text[WORK_OPTIONS], int64_t disk_mib)
+{
+	snprintf(text, WORK_OPTIONS, "mode=0755,size=%lldm,nr_inodes=%d",
+		(long long)disk_mib + SPACE_DISK_SLACK_MIB, SPACE_INODES + SPACE_INODE_SLACK);
+}
+
 /* Room that was used before has its pages: a keeper makes one box after another. */
 #define IDLE_MAX 4
 static struct plan *idle[IDLE_MAX];
@@ -50,6 +63,8 @@ struct plan *plan_new(void)
 	if (!p)
 		return NULL;
 	memset(p, 0, sizeof(*p));
+	work_options(p->work_usual, usual_disk_mib);
+	work_options(p->work_options, usual_disk_mib);
 	p->proc = p->sock = p->listener = p->urandom = -1;
 	return p;
 }
@@ -213,8 +228,7 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 	p->idle = s->idle;
 	memcpy(p->seed, s->seed, sizeof(p->seed));
 	p->n_rlimits = limit_plan(p->rlimits, l, (p->layers & BOX_BIT(USERNS)) != 0);
-	snprintf(p->work_options, sizeof(p->work_options), "mode=0755,size=%lldm,nr_inodes=%d",
-		(long long)l->disk_mib + SPACE_DISK_SLACK_MIB, SPACE_INODES + SPACE_INODE_SLACK);
+	work_options(p->work_options, l->disk_mib);
 	filter_make(&p->filter, &f);
 	env_build(&p->env, l);
 	p->argv = name_only(s->argv);

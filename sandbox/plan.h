@@ -110,6 +110,7 @@ struct plan {
 	bool inherits_name; /* and has its host name */
 	int proc, sock;     /* /proc; the init's end */
 	char uid_map[40], gid_map[40];
+	char work_usual[96]; /* options of the tmpfs of /out and /tmp, as most tasks have them */
 
 	/* written before PLAN_GO */
 	enum box_profile profile;

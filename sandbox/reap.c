@@ -107,13 +107,22 @@ static int attach(struct plan *p)
 }
 
 /* `compute` does without what is refused, for its program can open nothing. */
-static void furnish_empty(struct plan *p)
+static void prepare_empty(struct plan *p)
 {
 	if ((p->layers & BOX_BIT(UTSNS)) && !p->inherits_name && space_name(p))
 		p->told.layers &= ~BOX_BIT(UTSNS);
 	if ((p->layers & BOX_BIT(MOUNTNS)) && !p->inherits_root && space_empty(p))
 		p->told.layers &= ~BOX_BIT(MOUNTNS);
 	p->told.fault.step = STEP_NONE;
+}
+
+/* `files`: all layers are needed. */
+static int prepare(struct plan *p)
+{
+	if (p->profile != BOX_COMPUTE)
+		return (p->inherits_name ? 0 : space_name(p)) || space_prepare(p) ? -1 : 0;
+	prepare_empty(p);
+	return 0;
 }
 
 /* --- being told --------------------------------------------------------------------------------------- */
@@ -208,15 +217,12 @@ static int prove_limit(struct plan *p)
 	return plan_fails(p, STEP_EXEMPT, 0, -EPERM);
 }
 
-/* `files`: all layers are needed. */
 static int furnish(struct plan *p, struct hands *h)
 {
 	int work;
 
 	if (p->profile == BOX_COMPUTE)
 		return 0;
-	if (!p->inherits_name && space_name(p))
-		return -1;
 	work = space_furnish(p, h->inputs);
 	if (work < 0 || (p->prove && prove_limit(p)))
 		return -1;
@@ -333,8 +339,8 @@ _Noreturn void reap_run(void *plan)
 	h.n_inputs = 0;
 	if (keep_two(p) || attach(p))
 		give_up(p);
-	if (p->profile == BOX_COMPUTE)
-		furnish_empty(p);
+	if (prepare(p))
+		give_up(p);
 	if (hear_task(p, &h) || furnish(p, &h) || drop_capabilities(p))
 		give_up(p);
 	program = start(p, &ended);

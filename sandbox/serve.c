@@ -26,7 +26,6 @@
 
 #define WORDS_MAX 1024 /* of one command line */
 #define CONTROL 0      /* standard input */
-#define FD_AWAY 16     /* as in place.c */
 
 struct task {
 	uint32_t id;
@@ -363,7 +362,7 @@ static int prepare(struct keeper *k, enum box_profile profile, struct why *w)
 {
 	struct given g;
 
-	k->control = fcntl(CONTROL, F_DUPFD_CLOEXEC, FD_AWAY);
+	k->control = fcntl(CONTROL, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
 	if (k->control < 0 || dup2(k->control, CONTROL) < 0 || place_open(&k->place, profile, w))
 		return k->control < 0 ? why_sys(w, "standard input") : -1;
 	k->fds = calloc(AT_TASKS + (BOX_AT_ONCE + 1) * WATCH_FDS, sizeof(*k->fds));

@@ -92,7 +92,7 @@ static _Noreturn void try_root(void *arg)
 {
 	struct plan *p = arg;
 
-	raw1(SYS_exit_group, space_map(p) || space_furnish(p, NULL) < 0);
+	raw1(SYS_exit_group, space_map(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
 	__builtin_unreachable();
 }
 
@@ -108,7 +108,6 @@ static bool try_one(int proc, unsigned layers, spawn_fn *fn, struct why *w)
 	}
 	p->layers = layers;
 	p->proc = proc;
-	snprintf(p->work_options, sizeof(p->work_options), "size=1m");
 	pid = start(p, layers, fn);
 	if (pid < 0)
 		why_sys(w, "making namespaces");

@@ -45,8 +45,10 @@ int space_map(struct plan *p);
 int space_name(struct plan *p);
 /* Leave the old root for an empty one. */
 int space_empty(struct plan *p);
-/* Leave it for one with /in, /out, /tmp, three devices and the folders of --root; `inputs` are their
- * descriptors. Gives a directory that holds `out` and `tmp`, or -1. */
+/* Begin one with /in, /out, /tmp and three devices, before it is known what is to run in it. */
+int space_prepare(struct plan *p);
+/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root, and leave the old
+ * one for it. Gives a directory that holds `out` and `tmp`, or -1. */
 int space_furnish(struct plan *p, const int *inputs);
 
 #endif

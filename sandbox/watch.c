@@ -32,7 +32,6 @@
 #define YOUNG_US 2000000
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
 #define STUCK_US 5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
-#define FD_AWAY 16       /* as in place.c */
 
 /* Beyond the program's own memory: what the kernel keeps for its processes. */
 #define CGROUP_ROOM_MIB 8
@@ -89,7 +88,7 @@ static int make_init(struct watch *k, struct why *w)
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return why_sys(w, "making a socket");
 	k->sock = ends[0];
-	k->plan->sock = theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, FD_AWAY);
+	k->plan->sock = theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
 	close(ends[1]);
 	if (theirs < 0)
 		return why_sys(w, "making a socket");
@@ -239,6 +238,8 @@ int watch_give(struct watch *k, const struct spec *s, const struct given *g)
 	k->end.limit = BOX_REASON_EXITED;
 	if (give(k, &w) == 0)
 		return 0;
+	if (k->plan->told.fault.step != STEP_NONE) /* it broke while it stood by */
+		plan_why(k->plan, &w);
 	fail(k, &w);
 	return -1;
 }

@@ -440,6 +440,18 @@ static int count(const char *dir)
 	return n;
 }
 
+static int mounts_now(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	int n = 0, c;
+
+	while (f && (c = fgetc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
 static void leaves(int launches)
 {
 	char fds[64], status[64];
@@ -453,8 +465,7 @@ static void leaves(int launches)
 	snprintf(fds, sizeof(fds), "/proc/%d/fd", k.pid);
 	snprintf(status, sizeof(status), "/proc/%d/status", k.pid);
 	open_before = count(fds);
-	mounts = (int)field("/proc/self/mountinfo", "") != 0 ? 0 : 0;
-	mounts = count("/proc/self/mountinfo");
+	mounts = mounts_now();
 	processes = count("-d /proc/[0-9]*");
 	rss = field(status, "VmRSS:");
 	for (int i = 0; i < launches; i++)
@@ -463,7 +474,7 @@ static void leaves(int launches)
 	printf("after %d launches: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, processes of the "
 	       "machine %d -> %d, its mounts %d -> %d\n",
 		launches, open_before, count(fds), rss, field(status, "VmRSS:"), processes,
-		count("-d /proc/[0-9]*"), mounts, count("/proc/self/mountinfo"));
+		count("-d /proc/[0-9]*"), mounts, mounts_now());
 	keeper_end(&k);
 }
 
