@@ -96,6 +96,37 @@ int space_name(struct plan *p)
 	return plan_fails(p, STEP_HOSTNAME, 0, raw2(SYS_setdomainname, RAW(""), 0));
 }
 
+/* All at once is the usual case; one by one only to find which is refused. */
+int space_unshare(struct plan *p)
+{
+	unsigned left = p->layers & ~p->born;
+	long rc, flags = 0;
+
+	if (p->inherits_name)
+		left &= ~(BOX_BIT(NETNS) | BOX_BIT(IPCNS) | BOX_BIT(UTSNS));
+	p->told.layers = p->layers & (p->born | ~(BOX_BIT(USERNS) | BOX_BIT(PIDNS)));
+	if (!(p->born & BOX_BIT(USERNS))) { /* without its rights there are no others */
+		p->told.layers = 0;
+		return 0;
+	}
+	left &= ~(BOX_BIT(USERNS) | BOX_BIT(PIDNS));
+	for (int i = 0; i < SPACE_KINDS; i++)
+		flags |= left & (1u << space_kinds[i].layer) ? space_kinds[i].flag : 0;
+	if (raw1(SYS_unshare, flags) == 0)
+		return 0;
+	for (int i = 0; i < SPACE_KINDS; i++) {
+		if (!(left & (1u << space_kinds[i].layer)))
+			continue;
+		rc = raw1(SYS_unshare, space_kinds[i].flag);
+		if (rc >= 0)
+			continue;
+		p->told.layers &= ~(1u << space_kinds[i].layer);
+		if (p->profile != BOX_COMPUTE)
+			return plan_fails(p, STEP_LAYER, (int)space_kinds[i].layer, rc);
+	}
+	return 0;
+}
+
 /* --- taking from the old root ------------------------------------------------------------------------ */
 
 /* A private clone of what is at `path`, with `attributes` set on it and all below; or -errno. */

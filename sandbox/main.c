@@ -80,17 +80,6 @@ static void turn(struct watch *k, int signals)
 	watch_turn(k, fds + 1);
 }
 
-/* All namespaces at once is the usual case; which of them is missing is found out only when that
- * fails. */
-static struct watch *make_box(struct place *p, struct why *w)
-{
-	struct watch *k = watch_new(p, w);
-
-	if (!k && place_retreat(p, w) == 0)
-		k = watch_new(p, w);
-	return k;
-}
-
 static int run(const struct spec *s, struct given *g, struct place *p, struct why *w)
 {
 	struct watch *k;
@@ -98,7 +87,7 @@ static int run(const struct spec *s, struct given *g, struct place *p, struct wh
 
 	if (place_open(p, s->profile, w) || given_open(g, s, NULL, w) || given_become_nobody(g, w))
 		return -1;
-	k = make_box(p, w);
+	k = watch_new(p, w);
 	if (!k)
 		return -1;
 	(void)watch_give(k, s, g); /* the ending says it */

@@ -7,7 +7,6 @@
  */
 #include "sandbox/place.h"
 
-#include "sandbox/report.h"
 #include "sandbox/space.h"
 
 #include <fcntl.h>
@@ -84,29 +83,10 @@ int place_open(struct place *p, enum box_profile profile, struct why *w)
 
 int place_settle(struct place *p, struct why *w)
 {
-	if (space_settle(p->proc, p->profile, w) == 0) {
-		p->settled = true;
-		return 0;
-	}
-	return place_retreat(p, w);
-}
+	int rc = space_settle(p->proc, p->profile, w);
 
-int place_retreat(struct place *p, struct why *w)
-{
-	static struct why each[BOX_N_LAYERS];
-
-	memset(each, 0, sizeof(each));
-	p->layers = space_probe(p->proc, each);
-	if (p->profile == BOX_COMPUTE) {
-		w->text[0] = 0; /* what compute does without is told by the layers alone */
-		return 0;
-	}
-	for (int l = 0; l < BOX_N_LAYERS; l++) {
-		if ((BOX_NAMESPACES & ~p->layers) & (1u << l))
-			return why_set(w, "layer %s is required and missing: %.200s",
-				report_layers[l], each[l].text);
-	}
-	return why_set(w, "namespaces: not granted together");
+	p->settled = rc == 0;
+	return rc == 0 || (rc > 0 && p->profile == BOX_COMPUTE) ? 0 : -1;
 }
 
 void place_close(struct place *p)

@@ -25,10 +25,6 @@ int place_open(struct place *p, enum box_profile profile, struct why *w);
  * for `files` -1 says which layer is missing. */
 int place_settle(struct place *p, struct why *w);
 
-/* After a box could not be made: find which namespaces are granted. `compute` goes on with those; for
- * `files` -1 and the missing one in `w`. */
-int place_retreat(struct place *p, struct why *w);
-
 void place_close(struct place *p);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "sandbox/plan.h"
 
+#include "sandbox/report.h"
 #include "sandbox/space.h"
 
 #include <dirent.h>
@@ -220,14 +221,14 @@ static char **name_only(char **argv)
 int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
 {
 	const struct box_limits *l = &s->limits;
-	struct filter_plan f = { s->profile, (p->layers & BOX_BIT(MOUNTNS)) != 0, false, SPACE_PROGRAM };
+	struct filter_plan f = { s->profile, true, l->deterministic, SPACE_PROGRAM };
 
 	p->profile = s->profile;
 	p->prove = s->profile != BOX_COMPUTE && g->was_root && !g->is_nobody;
-	p->deterministic = p->seeded = f.seeded = l->deterministic;
+	p->deterministic = p->seeded = l->deterministic;
 	p->idle = s->idle;
 	memcpy(p->seed, s->seed, sizeof(p->seed));
-	p->n_rlimits = limit_plan(p->rlimits, l, (p->layers & BOX_BIT(USERNS)) != 0);
+	p->n_rlimits = limit_plan(p->rlimits, l, (p->born & BOX_BIT(USERNS)) != 0);
 	work_options(p->work_options, l->disk_mib);
 	filter_make(&p->filter, &f);
 	env_build(&p->env, l);
@@ -248,6 +249,8 @@ static const char *name_of(const struct plan *p)
 	size_t at = (size_t)p->told.fault.at;
 
 	switch (p->told.fault.step) {
+	case STEP_LAYER:
+		return report_layers[at < BOX_N_LAYERS ? at : 0];
 	case STEP_INPUT:
 		return at < p->n_inputs ? p->inputs[at].show + 3 : "";
 	case STEP_ROOT:

@@ -36,6 +36,7 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 /* What can fail in the init and the program, and the sentence about it. %d is `at`, %s a name. */
 #define STEP_TABLE(X)                                                                              \
 	X(NONE, "nothing")                                                                         \
+	X(LAYER, "layer %s is required and missing")                                               \
 	X(MAPS, "user namespace: writing its id maps")                                             \
 	X(LIFE, "binding the init's life to the keeper's")                                         \
 	X(SESSION, "leaving the session")                                                          \
@@ -76,7 +77,7 @@ enum step {
 struct fault {
 	enum step step;
 	int error; /* errno's number */
-	int at;    /* which input, root entry or rlimit */
+	int at;    /* which layer, input, root entry or rlimit */
 };
 
 struct told {
@@ -105,7 +106,8 @@ struct plan_root { /* an entry of --root's top level */
 
 struct plan {
 	/* fixed when the init is started */
-	unsigned layers;    /* the namespaces it is born in */
+	unsigned layers;    /* the namespaces it is to have */
+	unsigned born;      /* those that its clone made; the others it makes itself */
 	bool inherits_root; /* the keeper stands in an empty root already */
 	bool inherits_name; /* and has its host name */
 	int proc, sock;     /* /proc; the init's end */

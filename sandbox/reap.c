@@ -95,7 +95,7 @@ static int attach(struct plan *p)
 	char more;
 	long rc;
 
-	if ((p->layers & BOX_BIT(USERNS)) && space_map(p))
+	if ((p->born & BOX_BIT(USERNS)) && space_map(p))
 		return -1;
 	if (plan_fails(p, STEP_LIFE, 0, raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL)))
 		return -1;
@@ -109,9 +109,9 @@ static int attach(struct plan *p)
 /* `compute` does without what is refused, for its program can open nothing. */
 static void prepare_empty(struct plan *p)
 {
-	if ((p->layers & BOX_BIT(UTSNS)) && !p->inherits_name && space_name(p))
+	if ((p->told.layers & BOX_BIT(UTSNS)) && !p->inherits_name && space_name(p))
 		p->told.layers &= ~BOX_BIT(UTSNS);
-	if ((p->layers & BOX_BIT(MOUNTNS)) && !p->inherits_root && space_empty(p))
+	if ((p->told.layers & BOX_BIT(MOUNTNS)) && !p->inherits_root && space_empty(p))
 		p->told.layers &= ~BOX_BIT(MOUNTNS);
 	p->told.fault.step = STEP_NONE;
 }
@@ -182,7 +182,7 @@ static int hear_task(struct plan *p, struct hands *h)
 static int drop_capabilities(struct plan *p)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	uint32_t kept = p->layers & BOX_BIT(USERNS) ? 1u << CAP_KILL : 0;
+	uint32_t kept = p->told.layers & BOX_BIT(USERNS) ? 1u << CAP_KILL : 0;
 	struct __user_cap_data_struct data[2] = { { kept, kept, 0 }, { 0, 0, 0 } };
 
 	return plan_fails(p, STEP_CAPABILITIES, 0, raw2(SYS_capset, RAW(&head), RAW(data)));
@@ -238,7 +238,7 @@ static int furnish(struct plan *p, struct hands *h)
 /* Everything of the box. Never kill(-1) outside a pid namespace: that would be all the user has. */
 static void kill_all(const struct plan *p, long program)
 {
-	raw2(SYS_kill, p->layers & BOX_BIT(PIDNS) ? -1 : program, SIGKILL);
+	raw2(SYS_kill, p->told.layers & BOX_BIT(PIDNS) ? -1 : program, SIGKILL);
 }
 
 /* Reap who has ended; true once that is the program, with its status. */
@@ -290,7 +290,7 @@ static void reap_rest(const struct plan *p)
 {
 	long rc;
 
-	if (!(p->layers & BOX_BIT(PIDNS)) || p->profile == BOX_COMPUTE)
+	if (!(p->told.layers & BOX_BIT(PIDNS)) || p->profile == BOX_COMPUTE)
 		return; /* nothing it could have started */
 	kill_all(p, 0);
 	do {
@@ -335,11 +335,8 @@ _Noreturn void reap_run(void *plan)
 	long program;
 	int ended;
 
-	p->told.layers = p->layers;
 	h.n_inputs = 0;
-	if (keep_two(p) || attach(p))
-		give_up(p);
-	if (prepare(p))
+	if (keep_two(p) || attach(p) || space_unshare(p) || prepare(p))
 		give_up(p);
 	if (hear_task(p, &h) || furnish(p, &h) || drop_capabilities(p))
 		give_up(p);

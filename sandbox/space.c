@@ -23,12 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LEN(a) (sizeof(a) / sizeof((a)[0]))
-
-static const struct {
-	enum box_layer layer;
-	int flag;
-} namespaces[] = {
+const struct space_kind space_kinds[SPACE_KINDS] = {
 	{ BOX_LAYER_USERNS, CLONE_NEWUSER },
 	{ BOX_LAYER_PIDNS, CLONE_NEWPID },
 	{ BOX_LAYER_MOUNTNS, CLONE_NEWNS },
@@ -41,9 +36,9 @@ static uint64_t clone_flags(unsigned layers)
 {
 	uint64_t flags = CLONE_VM;
 
-	for (size_t i = 0; i < LEN(namespaces); i++) {
-		if (layers & (1u << namespaces[i].layer))
-			flags |= (unsigned)namespaces[i].flag;
+	for (size_t i = 0; i < SPACE_KINDS; i++) {
+		if (layers & (1u << space_kinds[i].layer))
+			flags |= (unsigned)space_kinds[i].flag;
 	}
 	return flags;
 }
@@ -67,15 +62,19 @@ static pid_t start(struct plan *p, unsigned layers, spawn_fn *fn)
 	return -1;
 }
 
+/* The user namespace gives the rights to make the others, the pid namespace must be there at birth. The
+ * others the init makes, while the keeper goes on. */
 pid_t space_start(struct plan *p, struct why *w)
 {
-	unsigned fresh = p->layers;
-	pid_t pid;
+	static const unsigned born[] = { BOX_BIT(USERNS) | BOX_BIT(PIDNS), BOX_BIT(USERNS), 0 };
+	size_t n = p->profile == BOX_COMPUTE ? sizeof(born) / sizeof(born[0]) : 1;
+	pid_t pid = -1;
 
-	if (p->inherits_name)
-		fresh &= ~(BOX_BIT(NETNS) | BOX_BIT(IPCNS) | BOX_BIT(UTSNS));
-	pid = start(p, fresh, reap_run);
-	return pid < 0 ? why_sys(w, "making namespaces") : pid;
+	for (size_t i = 0; i < n && pid < 0; i++) {
+		p->born = born[i] & p->layers;
+		pid = start(p, p->born, reap_run);
+	}
+	return pid < 0 ? why_sys(w, "layer userns or pidns is required and missing") : pid;
 }
 
 /* --- probing --------------------------------------------------------------------------------------- */
@@ -92,11 +91,11 @@ static _Noreturn void try_root(void *arg)
 {
 	struct plan *p = arg;
 
-	raw1(SYS_exit_group, space_map(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
+	raw1(SYS_exit_group, space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
 	__builtin_unreachable();
 }
 
-static bool try_one(int proc, unsigned layers, spawn_fn *fn, struct why *w)
+static bool try_one(int proc, unsigned layers, unsigned born, spawn_fn *fn, struct why *w)
 {
 	struct plan *p = plan_new();
 	int status = 0;
@@ -106,9 +105,11 @@ static bool try_one(int proc, unsigned layers, spawn_fn *fn, struct why *w)
 		why_sys(w, "no memory");
 		return false;
 	}
+	p->profile = BOX_FILES;
 	p->layers = layers;
+	p->born = born;
 	p->proc = proc;
-	pid = start(p, layers, fn);
+	pid = start(p, born, fn);
 	if (pid < 0)
 		why_sys(w, "making namespaces");
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -123,12 +124,13 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 {
 	unsigned granted = 0;
 
-	for (size_t i = 0; i < LEN(namespaces); i++) {
-		enum box_layer l = namespaces[i].layer;
+	for (size_t i = 0; i < SPACE_KINDS; i++) {
+		enum box_layer l = space_kinds[i].layer;
 
 		if (i > 0 && !(granted & BOX_BIT(USERNS)))
 			why_set(&why[l], "needs the user namespace");
-		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, try_maps, &why[l]))
+		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, BOX_BIT(USERNS) | 1u << l, try_maps,
+				 &why[l]))
 			granted |= 1u << l;
 	}
 	return granted;
@@ -136,7 +138,7 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 
 bool space_try_root(int proc, struct why *w)
 {
-	return try_one(proc, BOX_NAMESPACES, try_root, w);
+	return try_one(proc, BOX_NAMESPACES, BOX_BIT(USERNS) | BOX_BIT(PIDNS), try_root, w);
 }
 
 /* --- settling -------------------------------------------------------------------------------------- */
@@ -148,8 +150,10 @@ static int settle(struct plan *p, enum box_profile profile, struct why *w)
 
 	snprintf(p->uid_map, sizeof(p->uid_map), "%u %u 1", geteuid(), geteuid());
 	snprintf(p->gid_map, sizeof(p->gid_map), "%u %u 1", getegid(), getegid());
-	if (unshare(own | (users ? CLONE_NEWUSER : 0)))
-		return why_sys(w, "making the keeper's namespaces");
+	if (unshare(own | (users ? CLONE_NEWUSER : 0))) {
+		why_sys(w, "making the keeper's namespaces");
+		return 1;
+	}
 	if ((users && space_map(p)) || space_name(p) ||
 		(profile == BOX_COMPUTE && space_empty(p))) {
 		plan_why(p, w);

@@ -13,6 +13,13 @@
 
 struct plan;
 
+#define SPACE_KINDS 6
+struct space_kind {
+	enum box_layer layer;
+	int flag; /* clone's */
+};
+extern const struct space_kind space_kinds[SPACE_KINDS];
+
 #define SPACE_UID 1000  /* who the program is, inside */
 #define SPACE_PROGRAM 2 /* its pid, where it has a pid namespace */
 /* Files and directories that /out and /tmp together may hold: each costs a kilobyte of kernel. */
@@ -23,7 +30,8 @@ struct plan;
 
 /* --- the keeper's --- */
 
-/* Start `p`'s init in new namespaces p->layers. Its pid, or -1. */
+/* Start `p`'s init, which makes the namespaces p->layers as far as its own clone does not. `compute` does
+ * without those that are refused. Its pid, or -1. */
 pid_t space_start(struct plan *p, struct why *w);
 
 /* Which namespaces this kernel grants, one child each; why[layer] says why not. */
@@ -33,7 +41,7 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
 bool space_try_root(int proc, struct why *w);
 
 /* Make the calling process a place that boxes inherit from: own network, ipc and host name, and for
- * `compute` an empty root. Needs root's rights or a user namespace. */
+ * `compute` an empty root. 1: refused, and nothing is changed; -1: half done. */
 int space_settle(int proc, enum box_profile profile, struct why *w);
 
 /* Whether /out and /tmp together hold more than `disk_mib` or SPACE_INODES. */
@@ -42,6 +50,8 @@ bool space_full(int work, int64_t disk_mib);
 /* --- the init's: raw system calls, failures in p->told.fault --- */
 
 int space_map(struct plan *p);
+/* Make those of p->layers that it was not born in; p->told.layers are then what holds. */
+int space_unshare(struct plan *p);
 int space_name(struct plan *p);
 /* Leave the old root for an empty one. */
 int space_empty(struct plan *p);

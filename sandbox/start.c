@@ -140,13 +140,15 @@ static int bind_landlock(struct plan *p)
 	return plan_fails(p, rc == -EOPNOTSUPP ? STEP_LANDLOCK_NONE : STEP_LANDLOCK, 0, rc);
 }
 
+/* The keeper made the usual one. Where a layer is missing the program has another number, or stands in
+ * the host's root. */
 static int bind_filter(struct plan *p)
 {
-	struct filter_plan f = { p->profile, (p->layers & BOX_BIT(MOUNTNS)) != 0, p->seeded, 0 };
+	const unsigned usual = BOX_BIT(PIDNS) | BOX_BIT(MOUNTNS);
+	struct filter_plan f = { p->profile, (p->told.layers & BOX_BIT(MOUNTNS)) != 0, p->seeded, 0 };
 
-	if (!(p->told.layers & BOX_BIT(PIDNS))) { /* only now its number is known */
+	if ((p->told.layers & usual) != usual) {
 		f.self = (pid_t)raw0(SYS_getpid);
-		f.rooted = (p->told.layers & BOX_BIT(MOUNTNS)) != 0;
 		filter_make(&p->filter, &f);
 	}
 	return plan_fails(p, STEP_SECCOMP, 0, filter_bind(&p->filter, p->seeded, &p->listener));

@@ -111,9 +111,11 @@ struct watch *watch_new(struct place *place, struct why *w)
 	}
 	k->place = place;
 	k->sock = k->work = k->out.from = k->err.from = -1;
-	limit_cgroup_make(&k->cgroup, &place->cgroups);
-	if (make_init(k, w) == 0)
+	k->cgroup.dir = k->cgroup.procs = k->cgroup.events = -1;
+	if (make_init(k, w) == 0) {
+		limit_cgroup_make(&k->cgroup, &place->cgroups); /* the init builds meanwhile */
 		return k;
+	}
 	k->init = 0;
 	watch_free(k);
 	return NULL;
