@@ -114,8 +114,11 @@ static void try_all(int proc, struct why why[BOX_N_LAYERS])
 	given_init(&g);
 	g.was_root = geteuid() == 0;
 	try_cgroup(&why[BOX_LAYER_CGROUP]);
-	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS]))
+	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS])) {
+		for (int l = 0; l < BOX_N_LAYERS; l++)
+			why[l] = why[BOX_LAYER_USERNS];
 		return;
+	}
 	if (space_probe(proc, why) == BOX_NAMESPACES)
 		(void)space_try_root(proc, &why[BOX_LAYER_MOUNTNS]);
 	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++)

@@ -146,11 +146,37 @@ static int64_t kib_after(const char *text, const char *name)
 	return at ? strtoll(at + strlen(name), NULL, 10) : 0;
 }
 
+/* "PID/NAME", or when the leader of its threads has ended, and so says nothing of memory, the same of a
+ * thread that is left: "PID/task/TID/NAME". `sign` is in a full answer. */
+static bool read_living(int proc, pid_t pid, const char *name, const char *sign, char *text, size_t room)
+{
+	char path[320];
+	struct dirent *e;
+	bool found = false;
+	DIR *d;
+	int fd;
+
+	if (read_proc(proc, pid, name, text, room) && strstr(text, sign))
+		return true;
+	snprintf(path, sizeof(path), "%d/task", pid);
+	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	d = fd < 0 ? NULL : fdopendir(fd);
+	while (d && !found && (e = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", e->d_name, name);
+		found = e->d_name[0] != '.' && read_file(fd, path, text, room) && strstr(text, sign);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 static int64_t memory_of(int proc, pid_t pid)
 {
 	char text[4096];
 
-	if (!read_proc(proc, pid, "status", text, sizeof(text)))
+	if (!read_living(proc, pid, "status", "\nRssAnon:", text, sizeof(text)))
 		return 0;
 	return kib_after(text, "\nRssAnon:") + kib_after(text, "\nVmSwap:") +
 	       kib_after(text, "\nVmPTE:");
@@ -162,7 +188,7 @@ static int64_t share_of(int proc, pid_t pid)
 	char text[4096], status[4096];
 
 	if (!read_proc(proc, pid, "smaps_rollup", text, sizeof(text)) || !strstr(text, "\nPss_Anon:") ||
-		!read_proc(proc, pid, "status", status, sizeof(status)))
+		!read_living(proc, pid, "status", "\nVmPTE:", status, sizeof(status)))
 		return memory_of(proc, pid);
 	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") +
 	       kib_after(status, "\nVmPTE:");

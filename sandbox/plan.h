@@ -24,6 +24,8 @@
 #include "sandbox/given.h"
 #include "sandbox/limit.h"
 
+#include <sched.h>
+
 enum { PLAN_GO = 'g', PLAN_END = 'x', PLAN_READY = 'r', PLAN_ENDED = 'e' }; /* a byte each */
 
 /* Descriptors that come with PLAN_GO, and their numbers in the init and the program. */
@@ -130,6 +132,8 @@ struct plan {
 	struct filter filter;
 	char **argv;
 	struct env env;
+	bool near;       /* the init is bound to one processor for the start */
+	cpu_set_t cpus;  /* where the program may run */
 	int listener; /* the program's: where its getrandom calls arrive, or -1 */
 	int urandom;  /* the init's: the other end of /dev/urandom, or -1 */
 

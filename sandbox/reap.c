@@ -324,6 +324,8 @@ static long start(struct plan *p, int *ended)
 		start_program, p);
 	if (plan_fails(p, STEP_CHILD, 0, pid))
 		return -1;
+	if (p->near)
+		raw3(SYS_sched_setaffinity, pid, sizeof(p->cpus), RAW(&p->cpus));
 	raw3(SYS_close_range, 0, PLAN_N_FDS - 1, 0);
 	return p->told.fault.step == STEP_NONE ? pid : -1;
 }

@@ -46,6 +46,7 @@ struct keeper {
 	struct task *tasks;
 	int n;
 	struct watch *spare;
+	bool rested; /* nothing happened for a while */
 	struct pollfd *fds; /* control, signals, the spare's, then each task's in order */
 };
 
@@ -334,8 +335,10 @@ static bool turn(struct keeper *k)
 	struct timespec wait = { us / 1000000, us % 1000000 * 1000 };
 	const struct pollfd *at = k->fds + AT_TASKS;
 	bool end = false;
+	int got = ppoll(k->fds, (nfds_t)(AT_TASKS + k->n * WATCH_FDS), &wait, NULL);
 
-	if (ppoll(k->fds, (nfds_t)(AT_TASKS + k->n * WATCH_FDS), &wait, NULL) < 0)
+	k->rested = got == 0;
+	if (got < 0)
 		return false;
 	for (struct task *t = k->tasks; t; t = t->next, at += WATCH_FDS) {
 		if (!t->told && t->finisher == 0)
@@ -349,11 +352,12 @@ static bool turn(struct keeper *k)
 	return end || k->control < 0;
 }
 
+/* Not while a box has just been started: what is made beside it slows it. */
 static void stand_by(struct keeper *k)
 {
 	struct why w;
 
-	if (!k->spare && k->n < BOX_AT_ONCE)
+	if (!k->spare && k->n < BOX_AT_ONCE && (!k->tasks || k->tasks->told || k->rested))
 		k->spare = watch_new(&k->place, &w); /* else the next task says why */
 }
 

@@ -199,7 +199,6 @@ static void rlimits_follow_the_limits(void **state)
 	assert_int_equal(planned(&l, true, RLIMIT_NPROC), 12);
 	assert_true(planned(&l, false, RLIMIT_NPROC) == RLIM_INFINITY);
 	assert_int_equal(planned(&l, true, RLIMIT_FSIZE), 2 << 20);
-	assert_int_equal(planned(&l, true, RLIMIT_CORE), 0);
 	assert_true(planned(&l, true, RLIMIT_CPU) > 10);
 	assert_true(planned(&l, true, RLIMIT_DATA) > 64 << 20);
 }
