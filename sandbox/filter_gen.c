@@ -30,12 +30,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* x86's own, wherever this is built */
+/* x86's own, wherever this is built; and what older headers lack */
 #ifndef ARCH_SET_FS
 #define ARCH_SET_FS 0x1002
 #endif
 #ifndef ARCH_GET_FS
 #define ARCH_GET_FS 0x1003
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102 /* even: MADV_GUARD_REMOVE differs in the last bit */
 #endif
 #ifndef MAP_TYPE
 #define MAP_TYPE 0x0f
