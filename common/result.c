@@ -137,6 +137,9 @@ static int check_item(const struct results *r, size_t pos, struct err *e)
 	snprintf(field, sizeof(field), "results[%zu].reason", pos);
 	if (!is_reason(item->reason))
 		return err_field(e, field, "\"%s\" is not a reason", item->reason);
+	snprintf(field, sizeof(field), "results[%zu].exit", pos);
+	if (item->exit && item->signal)
+		return err_field(e, field, "must be 0 when a signal ended it");
 	snprintf(field, sizeof(field), "results[%zu]", pos);
 	for (size_t k = 0; k < pos; k++)
 		if (r->items[k].index == item->index || !strcmp(r->items[k].lease, item->lease))

@@ -103,23 +103,29 @@ static void take(struct ability *a, const json_t *j)
 	}
 }
 
-void ability_ask(struct ability *a, const char *sandbox)
+void ability_read(struct ability *a, const char *text, size_t n)
 {
 	static const char *const names[] = {
 #define X(id, name) name,
 		BOX_LAYER_TABLE(X)
 #undef X
 	};
-	auto_buf struct buf b = { 0 };
+	json_t *j = json_loadb(text, n, 0, NULL);
 
 	*a = (struct ability){ .compute = true, .files = true };
 	for (size_t i = 0; i < BOX_N_LAYERS; i++)
 		a->layers[i].name = names[i];
-	run(&b, sandbox);
-	json_t *j = b.data ? json_loadb(b.data, b.len, 0, NULL) : NULL;
 	if (json_is_boolean(json_object_get(j, "compute")))
 		take(a, j);
 	json_decref(j);
+}
+
+void ability_ask(struct ability *a, const char *sandbox)
+{
+	auto_buf struct buf b = { 0 };
+
+	run(&b, sandbox);
+	ability_read(a, b.data ? b.data : "", b.len);
 }
 
 /* --- saying ------------------------------------------------------------------------------------------------- */

@@ -17,6 +17,8 @@ struct ability {
 	} layers[BOX_N_LAYERS];
 };
 
+/* What --check printed; anything else than its object counts as no answer. Pure. */
+void ability_read(struct ability *a, const char *text, size_t n);
 /* Waits for the program, a few seconds at most. */
 void ability_ask(struct ability *a, const char *sandbox);
 /* For `check`: every layer, what is missing, the command that mends it. True when `compute` works. */

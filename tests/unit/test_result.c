@@ -238,6 +238,13 @@ static void bad_reason(json_t *p, json_t *s)
 	json_object_set_new(item(p, 1), "reason", json_string("tired"));
 }
 
+static void exit_and_signal(json_t *p, json_t *s)
+{
+	(void)s;
+	json_object_set_new(item(p, 1), "exit", json_integer(1));
+	json_object_set_new(item(p, 1), "signal", json_integer(9));
+}
+
 static void nobodys_subject(json_t *p, json_t *s)
 {
 	(void)p;
@@ -265,6 +272,7 @@ static void an_inconsistent_statement_is_refused(void **state)
 	assert_refused(other_exit, "results[0]");
 	assert_refused(other_bytes, "results[0]");
 	assert_refused(bad_reason, "results[1].reason");
+	assert_refused(exit_and_signal, "results[1].exit");
 	assert_refused(nobodys_subject, "subject[2].name");
 }
 
