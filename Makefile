@@ -136,7 +136,8 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all
 	@$(MAKE) --no-print-directory WERROR=-Werror layers
-	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs fuzz-replay-programs
+	@$(MAKE) --no-print-directory FUZZ_RUNS=$(CHECK_RUNS) fuzz-replay
 	@tests/run.sh build/asan/unit build/bin
 
 # --- tests -----------------------------------------------------------------------------------
@@ -165,6 +166,8 @@ layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call li
 # mutations of them under gcc; `FUZZ_SEED=N` repeats a run.
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 20000
+# in `make check`: a few seconds
+CHECK_RUNS := 2000
 FUZZ_PACKAGES := clang-14 libclang-rt-14-dev
 FUZZ_CC ?= clang-14
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))

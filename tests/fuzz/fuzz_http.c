@@ -96,10 +96,13 @@ static void on_request(struct evhttp_request *r, void *arg)
 		{ EVHTTP_REQ_PATCH, "PATCH" },
 	};
 
+	const char *name = "?"; /* libevent does not tell the name of one it does not know */
+
 	(void)arg;
 	for (size_t i = 0; i < ARRAY_LEN(methods); i++)
 		if (methods[i].type == evhttp_request_get_command(r))
-			see(taken, methods[i].name, evhttp_request_get_uri(r));
+			name = methods[i].name;
+	see(taken, name, evhttp_request_get_uri(r));
 	evhttp_send_reply(r, 200, NULL, NULL);
 }
 
@@ -161,6 +164,13 @@ static void ask_libevent(struct seen *s, const uint8_t *data, size_t n)
 		event_base_loop(base, EVLOOP_NONBLOCK);
 }
 
+static bool same_request(const char *libevent, const char *guard)
+{
+	if (*libevent == '?')
+		return !strcmp(strchr(libevent, ' '), strchr(guard, ' '));
+	return !strcmp(libevent, guard);
+}
+
 /* What libevent saw is what the guard saw, from the first on; it may hang up before the last. */
 static void compare(const struct guard *g, const struct seen *guard, const uint8_t *data, size_t n)
 {
@@ -169,7 +179,7 @@ static void compare(const struct guard *g, const struct seen *guard, const uint8
 	ask_libevent(&s, data, n);
 	for (size_t i = 0; i < s.n && i < SEEN_MAX - 1; i++) {
 		assert(i < g->messages && i < guard->n);
-		assert(!strcmp(s.at[i], guard->at[i]));
+		assert(same_request(s.at[i], guard->at[i]));
 	}
 	seen_release(&s);
 }
