@@ -223,7 +223,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	$(if $(MAN),install -m 0644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh install $(PREFIX)/bin
 uninstall:
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh remove $(PREFIX)/bin
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
 clean:
