@@ -6,14 +6,14 @@
 #include "worker/ability.h"
 
 /* Whatever the box said, what a person reads is lines of plain text. */
-static void check_told(const struct ability *a)
+static void check_told(const struct ability *a, const struct facts *facts)
 {
 	char *text = NULL;
 	size_t n;
 	FILE *f = open_memstream(&text, &n);
 
 	assert(f);
-	bool works = ability_print(a, "/bin/true", f);
+	bool works = ability_print(a, facts, "/bin/true", f);
 	fclose(f);
 	assert(n > 0 && text[n - 1] == '\n' && strlen(text) == n);
 	for (size_t i = 0; i < n; i++)
@@ -27,6 +27,8 @@ static void check_told(const struct ability *a)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+	const struct facts none = { 0 }, worst = { .container = true, .filtered = true, .apparmor = 1,
+		.profile = true, .profile_can = true, .hidepid = true, .lsm = "capability,yama" };
 	struct ability a;
 
 	memset(&a, 'x', sizeof(a));
@@ -36,6 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		assert(a.layers[i].name[0]);
 		assert(strnlen(a.layers[i].why, sizeof(a.layers[i].why)) < sizeof(a.layers[i].why));
 	}
-	check_told(&a);
+	check_told(&a, &none);
+	check_told(&a, &worst);
 	return 0;
 }
