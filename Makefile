@@ -171,13 +171,14 @@ CHECK_RUNS := 2000
 FUZZ_PACKAGES := clang-14 libclang-rt-14-dev
 FUZZ_CC ?= clang-14
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-# Everything but the programs' main.c, as one archive: a target takes from it what it calls.
-FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) $(SANDBOX))
-FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_BOX) $(USE_DATA)
+# Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
+FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
+	$(filter-out sandbox/filter%,$(SANDBOX)))
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -DPOLICY_DIGEST='"(fuzz)"' -I. -O1 -g -MMD -MP $(FUZZ_SAN) \
+	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -I. -O1 -g -MMD -MP $(FUZZ_SAN) \
 		-fsanitize=fuzzer-no-link -c -o $@ $<
 build/fuzz/lib.a: $(FUZZ_OBJ)
 	@rm -f $@
