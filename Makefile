@@ -147,7 +147,8 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all
 	@$(MAKE) --no-print-directory WERROR=-Werror layers
-	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs fuzz-replay-programs
+	@$(MAKE) --no-print-directory FUZZ_RUNS=$(CHECK_RUNS) fuzz-replay
 	@tests/run.sh build/asan/unit build/bin
 
 # --- tests -----------------------------------------------------------------------------------
@@ -178,17 +179,25 @@ layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call li
 # mutations of them under gcc; `FUZZ_SEED=N` repeats a run.
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 20000
+# in `make check`: a few seconds
+CHECK_RUNS := 2000
 FUZZ_PACKAGES := clang-14 libclang-rt-14-dev
 FUZZ_CC ?= clang-14
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(JOB))
+# Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
+FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
+	$(filter-out sandbox/filter%,$(SANDBOX)))
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -I. -O1 -g -MMD -MP $(FUZZ_SAN) \
 		-fsanitize=fuzzer-no-link -c -o $@ $<
-build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
-	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
+build/fuzz/lib.a: $(FUZZ_OBJ)
+	@rm -f $@
+	@ar qcs $@ $^
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/lib.a
+	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(FUZZ_USE)
 -include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: fuzz-programs fuzz-replay
 .SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)
@@ -206,9 +215,10 @@ fuzz-replay:
 		build/asan/fuzz/fuzz_$$t -runs=$(FUZZ_RUNS) $(if $(FUZZ_SEED),-seed=$(FUZZ_SEED)) tests/fuzz/seeds/$$t >/dev/null; done
 .PHONY: fuzz-replay-programs
 fuzz-replay-programs: $(FUZZ:%=$(B)/fuzz/fuzz_%)
-$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(foreach l,job data ground,$(call lib,$(l)))
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(USE_DATA)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group $(FUZZ_USE)
 
 shape:
 	@tests/shape.sh
@@ -227,7 +237,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	$(if $(MAN),install -m 0644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh install $(PREFIX)/bin
 uninstall:
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh remove $(PREFIX)/bin
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
 clean:

@@ -144,14 +144,16 @@ static int status(struct options *o, const char *word, struct err *e)
 static int check(struct options *o, const char *word, struct err *e)
 {
 	struct ability a;
+	struct facts f;
 
 	(void)word;
 	if (find_sandbox(o, e))
 		return -1;
 	ability_ask(&a, o->conf.sandbox);
+	facts_read(&f, o->conf.sandbox);
 	printf("platform %s (%s), %d CPUs, %lld MiB memory\n", platform_here(), host_platform_class(), host_cpus(),
 		(long long)host_memory_mib());
-	if (ability_print(&a, o->conf.sandbox, stdout))
+	if (ability_print(&a, &f, o->conf.sandbox, stdout))
 		return 0;
 	return err_set(e, ERR_SYSTEM, "the box does not work here"); /* it ran, and the answer is no */
 }
