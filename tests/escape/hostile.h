@@ -2,7 +2,7 @@
  *
  * hostile.h: one row for each thing that a program in a box must not get away with.
  *
- * `hostile NAME MARK ARG...` does one of them. It prints a line "BROKE what" for each thing that it
+ * `hostile NAME MARK ARG...` does one of them (or NAME,NAME...). It prints a line "BROKE what" for each thing that it
  * got, "denied what: why" for each that it did not, and exits 1 or 0. MARK is not used: by it the
  * runner finds what is left of a run. ARGs are facts of the host that the runner knows
  * (argument() below). `hostile --list` prints the tables, a row a line, for tests/system/test_escape.py.
@@ -65,6 +65,7 @@ void touch(size_t mib);        /* and keep; ends the program where it is refused
 void say(const char *line);
 bool is_boxed_pid_2(void);     /* then, and only then, a signal sent to 1 or -1 is really sent */
 void write_file(const char *path, size_t bytes);
+int weak_run(char **argv);     /* weak.c */
 int start_thread(int (*run)(void *), void *with); /* no pthread: the leader may end before it */
 
 /* The tables, each ended by a row without a name. */

@@ -170,23 +170,44 @@ static int list(void)
 	return 0;
 }
 
+static const struct behaviour *find(const char *name, size_t length)
+{
+	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
+		for (const struct behaviour *b = tables[t].rows; b->name; b++) {
+			if (strlen(b->name) == length && memcmp(b->name, name, length) == 0)
+				return b;
+		}
+	}
+	return NULL;
+}
+
+/* One row, or several with commas between, which then leave nothing in each other's way. */
+static int run_all(const char *names)
+{
+	size_t n;
+
+	for (; *names; names += n + (names[n] == ',')) {
+		const struct behaviour *b = find(names, n = strcspn(names, ","));
+
+		if (!b)
+			return 2;
+		dprintf(1, "row %s\n", b->name);
+		b->run(b->n);
+	}
+	return has_broken;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 2 && strcmp(argv[1], "--list") == 0)
 		return list();
+	if (argc > 7 && strcmp(argv[1], "--weak") == 0)
+		return weak_run(argv + 2);
 	if (argc < 3)
 		return 2;
 	arguments = argv + 3;
 	n_arguments = argc - 3;
 	if (chdir("/tmp")) /* where `files` starts; `compute` may not */
 		errno = 0;
-	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
-		for (const struct behaviour *b = tables[t].rows; b->name; b++) {
-			if (strcmp(argv[1], b->name) == 0) {
-				b->run(b->n);
-				return has_broken;
-			}
-		}
-	}
-	return 2;
+	return run_all(argv[1]);
 }
