@@ -205,7 +205,6 @@ static void flags_of_input(long n)
 
 static void set_user_id(long n)
 {
-	struct stat st;
 	int fd;
 
 	(void)n;
@@ -215,8 +214,7 @@ static void set_user_id(long n)
 	tried(fchmod(fd, 02755) == 0, "fchmod");
 	tried(fchmodat(AT_FDCWD, "/out/tool", 04755, 0) == 0, "fchmodat");
 	tried(syscall(452 /* fchmodat2 */, AT_FDCWD, "/out/tool", 04755, 0) == 0, "fchmodat2");
-	fd = open("/out/born", O_WRONLY | O_CREAT, 04755);
-	tried(fd >= 0 && fstat(fd, &st) == 0 && (st.st_mode & 04000), "born with it");
+	/* open() with such a mode is not filtered: /out is nosuid and noexec; see out_set_user_id */
 }
 
 static void make_device(long kind)

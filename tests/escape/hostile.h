@@ -23,6 +23,7 @@ enum { COMPUTE = 1, FILES = 2, BOTH = 3 };
 enum bite {
 	WEAK,   /* BROKE in a throw-away user, mount, pid, net, ipc and uts namespace */
 	ROOT,   /* BROKE as real root in such namespaces, without the user namespace */
+	BARE,   /* BROKE without any namespace: it only asks about other processes */
 	LEFT,   /* a process of it is left, without any namespace */
 	STAYS,  /* it does not end when asked to, without any namespace */
 	STATUS, /* its exit status is what it meant to forge */

@@ -107,7 +107,7 @@ static long set_locks(void)
 
 		snprintf(name, sizeof(name), "/tmp/lock-%d-%d", getpid(), i);
 		fd = open(name, O_RDWR | O_CREAT, 0600);
-		for (long at = 0; fd >= 0 && at < 2200; at++) {
+		for (long at = 0; fd >= 0 && at < 1120; at++) {
 			struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2 * at, .l_len = 1 };
 
 			if (fcntl(fd, F_SETLK, &l))
@@ -203,7 +203,7 @@ static void in_flight(long n)
 
 /* One address space that passes from process to process: each is there for some microseconds, and its
  * memory is that of none of them for long. Stacks in turn, for a parent may still run on its own. */
-#define HOPS_A_MIB 1
+#define HOPS_MAX 300000 /* some 3 s; nobody needs more than HOLD_MS of them */
 #define STACKS 64
 #define HOP_STACK (16 * 1024)
 static char stacks[STACKS][HOP_STACK] __attribute__((aligned(16)));
@@ -222,24 +222,25 @@ static long ms_since(const struct timespec *t)
 static int hop(void *unused)
 {
 	(void)unused;
-	if (hops < want_mib * HOPS_A_MIB) {
+	if (hops < want_mib) {
 		char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (p != MAP_FAILED)
 			memset(p, 1, MIB);
 		if (hops == want_mib - 1)
 			clock_gettime(CLOCK_MONOTONIC, &began);
-	} else if (ms_since(&began) > 2 * HOLD_MS) {
-		broke("%ld MiB for %d ms in %ld processes, one after the other", want_mib, 2 * HOLD_MS, hops);
+	} else if (ms_since(&began) > HOLD_MS) {
+		broke("%ld MiB for %d ms in %ld processes, one after the other", want_mib, HOLD_MS, hops);
 		return 0;
 	}
 	hops++;
 	/* a fork may be refused while the init has not yet reaped */
-	while (clone(hop, stacks[hops % STACKS] + HOP_STACK, CLONE_VM | CLONE_FILES | SIGCHLD, NULL) < 0) {
-		if (ms_since(&began) > 20000 && hops > want_mib)
-			return 1;
+	for (int tries = 0; tries < 1000 && hops < HOPS_MAX; tries++) {
+		if (clone(hop, stacks[hops % STACKS] + HOP_STACK, CLONE_VM | CLONE_FILES | SIGCHLD, NULL) >= 0)
+			return 0;
+		sched_yield();
 	}
-	return 0;
+	return 1;
 }
 
 static void hopping(long mib)

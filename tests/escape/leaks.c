@@ -32,7 +32,8 @@ static void environment(long n)
 	(void)n;
 	errno = ENOENT;
 	tried(*name && getenv(name), "the launcher's environment");
-	tried(getenv("PATH") || getenv("USER") || getenv("PWD") || getenv("LD_LIBRARY_PATH"), "usual variables");
+	tried(getenv("USER") || getenv("LOGNAME") || getenv("PWD") || getenv("LD_LIBRARY_PATH") || getenv("SHELL"),
+		"usual variables");
 }
 
 /* The whole of the stack's upper end: what the kernel copied there before main. */
@@ -40,13 +41,10 @@ static void stack_above(long n)
 {
 	const char *name = argument(LAUNCHER_ENV), *end = (const char *)getauxval(AT_EXECFN);
 	size_t length = strlen(name);
-	bool found = false;
 
 	(void)n;
 	errno = ENOENT;
-	for (const char *at = environ[0]; at && length && at < end; at++)
-		found |= memcmp(at, name, length) == 0;
-	tried(found, "the launcher's environment in memory");
+	tried(environ[0] && length && memmem(environ[0], (size_t)(end - environ[0]), name, length), "the launcher's environment in memory");
 }
 
 static void descriptors(long n)
@@ -137,8 +135,13 @@ static void terminal_name(long n)
 	char name[64];
 
 	(void)n;
-	for (int fd = 0; fd < 3; fd++)
+	for (int fd = 0; fd < 3; fd++) {
+		char path[32];
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 		tried(ttyname_r(fd, name, sizeof(name)) == 0, "the name of terminal %d", fd);
+		tried(readlink(path, name, sizeof(name)) > 0, "the name of stream %d", fd);
+	}
 }
 
 static void disk_of_input(long n)

@@ -159,7 +159,7 @@ int start_thread(int (*run)(void *), void *with)
 
 static int list(void)
 {
-	static const char *const bites[] = { "weak", "root", "left", "stays", "status", "copied", "none" };
+	static const char *const bites[] = { "weak", "root", "bare", "left", "stays", "status", "copied", "none" };
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct behaviour *b = tables[t].rows; b->name; b++)

@@ -68,7 +68,9 @@ static void mount_something(long which)
 
 static void mount_again(long flags)
 {
-	tried(mount("/in", "/tmp", NULL, (unsigned long)flags, NULL) == 0, "mount with %#lx", flags);
+	const char *where = flags & MS_BIND && !(flags & MS_REMOUNT) ? "/tmp" : "/"; /* the others need a mount point */
+
+	tried(mount("/in", where, NULL, (unsigned long)flags, NULL) == 0, "mount with %#lx", flags);
 }
 
 static void unmount(long flags)

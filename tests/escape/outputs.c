@@ -102,8 +102,6 @@ static void left_closed(long mode)
 	check(chmod("/out/closed", (mode_t)mode), "chmod");
 	check(chmod("/out/shut/file", (mode_t)mode), "chmod");
 	check(chmod("/out/shut", (mode_t)mode), "chmod");
-	check(mkdir("/out/sub", 0755), "mkdir");
-	check(chmod("/out", (mode_t)mode), "chmod");
 }
 
 static void left_many(long n)
@@ -247,6 +245,13 @@ static void left_temporary_names(long n)
 	}
 }
 
+/* It may lose its outputs by that, and the reason may be about them. */
+static void left_shut(long mode)
+{
+	write_file("/out/file", 10);
+	check(chmod("/out", (mode_t)mode), "chmod");
+}
+
 /* Its own folder gone, or no folder any more. */
 static void left_without_folder(long n)
 {
@@ -288,6 +293,7 @@ const struct behaviour outputs[] = {
 	ROW("out_mode_0", left_closed, 0, COPIED),
 	ROW("out_mode_0111", left_closed, 0111, COPIED),
 	ROW("out_mode_0777", left_closed, 0777, COPIED),
+	{ "out_shut", left_shut, 0, FILES, COPIED, 0, "exited disk", OUT },
 	{ "out_many_5000", left_many, 5000, FILES, COPIED, 0, "exited", "--disk 64 --wall 60" },
 	{ "out_many_100000", left_many, 100000, FILES, NO_BITE, 0, "disk", "--disk 600 --wall 60" },
 	ROW("out_many_bad_names", left_many_bad, 5000, COPIED),

@@ -63,13 +63,14 @@ static void capabilities(long which)
 	}
 }
 
-static void capset_all(long n)
+static void capset_some(long n)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct all[2] = { { ~0U, ~0U, 0 }, { 0x1ff, 0x1ff, 0 } };
+	struct __user_cap_data_struct all[2] = { { ~0U, ~0U, 0 }, { 0x1ff, 0x1ff, 0 } }, one[2] = { { 1, 1, 0 } };
 
 	(void)n;
 	tried(syscall(SYS_capset, &head, all) == 0, "capset to all");
+	tried(syscall(SYS_capset, &head, one) == 0, "capset to one");
 }
 
 /* --- prctl --------------------------------------------------------------------------------- */
@@ -173,13 +174,13 @@ const struct behaviour rights[] = {
 	{ "group_itself", change_group, -1, BOTH, WEAK, 0, NULL, NULL },
 	{ "groups", change_groups, 0, BOTH, ROOT, 0, NULL, NULL },
 	{ "capset_nothing", capabilities, 0, BOTH, WEAK, 0, NULL, NULL },
-	{ "capset_all", capset_all, 0, BOTH, ROOT, MAY_LACK, NULL, NULL },
+	{ "capset_some", capset_some, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "capget", capabilities, 1, BOTH, WEAK, 0, NULL, NULL },
 	OPTION("prctl_dumpable", DUMPABLE, WEAK, 0),
 	OPTION("prctl_pdeathsig", PDEATHSIG, WEAK, 0),
 	OPTION("prctl_ptracer", PTRACER, WEAK, 0),
 	OPTION("prctl_bounding_set", CAPBSET, WEAK, 0),
-	OPTION("prctl_mm", MM, WEAK, 0),
+	OPTION("prctl_mm", MM, ROOT, MAY_LACK),
 	OPTION("prctl_seccomp", SECCOMP, WEAK, 0),
 	OPTION("prctl_securebits", SECUREBITS, WEAK, 0),
 	OPTION("prctl_keepcaps", KEEPCAPS, WEAK, 0),
@@ -191,7 +192,7 @@ const struct behaviour rights[] = {
 	OPTION("prctl_huge_pages", THP, WEAK, 0),
 	OPTION("prctl_speculation", SPECULATION, WEAK, 0),
 	OPTION("prctl_mce", MCE, WEAK, 0),
-	OPTION("prctl_io_flusher", FLUSHER, ROOT, 0),
+	OPTION("prctl_io_flusher", FLUSHER, ROOT, MAY_LACK),
 	OPTION("prctl_core_scheduling", CORE, WEAK, 0),
 	OPTION("prctl_dispatch", DISPATCH, WEAK, 0),
 	OPTION("prctl_perf", PERF, WEAK, 0),
@@ -206,7 +207,7 @@ const struct behaviour rights[] = {
 	{ "schedule_batch", schedule, SCHED_BATCH, BOTH, WEAK, 0, NULL, NULL },
 	{ "personality_read_implies_exec", personality_of, 0x0400000, BOTH, WEAK, 0, NULL, NULL },
 	{ "personality_no_random", personality_of, 0x0040000, BOTH, WEAK, 0, NULL, NULL },
-	{ "affinity_of_parent", affinity_of_parent, 0, BOTH, WEAK, 0, NULL, NULL },
+	{ "affinity_of_parent", affinity_of_parent, 0, COMPUTE, WEAK, 0, NULL, NULL },
 	{ "limits_of_parent", limits_of_parent, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ NULL },
 };

@@ -87,8 +87,8 @@ static int use_time(void *unused)
 {
 	(void)unused;
 	say("here\n");
-	hold(4000);
-	broke("4 s in a thread whose leader has ended");
+	hold(3000);
+	broke("3 s in a thread whose leader has ended");
 	syscall(SYS_exit_group, 1);
 	return 0;
 }
@@ -176,7 +176,7 @@ const struct behaviour threads[] = {
 	{ "thread_flood", flood, 30, BOTH, WEAK, 0, "processes", "--processes 2 --threads 4 --wall 60" },
 	{ "thread_churn", churn, 500, BOTH, NO_BITE, 0, NULL, "--threads 2" },
 	{ "leaderless_memory", leaderless_memory, 160, BOTH, WEAK, 0, "memory", TWO },
-	{ "leaderless_processor", leaderless_processor, 2500, BOTH, WEAK, 0, "cpu", TWO " --cpu 1" },
+	{ "leaderless_processor", leaderless_processor, 1800, BOTH, WEAK, 0, "cpu", TWO " --cpu 1" },
 	{ "leaderless_time", leaderless_time, 0, BOTH, WEAK, 0, "wall", "--threads 2 --wall 1" },
 	{ "leaderless_children", leaderless_children, 4, FILES, WEAK, 0, "memory", TWO },
 	{ "leaderless_child", leaderless_child, 160, FILES, WEAK, 0, "memory", TWO },

@@ -13,7 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +21,7 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -105,12 +106,16 @@ static void bound(void)
 		dprintf(2, "weak: limits: %s\n", strerror(errno));
 }
 
+/* As an init does: orphans are reaped too, or they would use up the machine's process numbers. */
 static int wait_for(pid_t pid)
 {
-	int status;
+	int status = 0;
+	pid_t got;
 
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
+	while ((got = waitpid(-1, &status, 0)) != pid) {
+		if (got < 0 && errno != EINTR)
+			return 9;
+	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -124,7 +129,11 @@ int weak_run(char **argv)
 	DO(pid = fork());
 	if (pid == 0) {
 		bound();
-		DO(chroot("."));
+		/* a chroot would not do: in one, user namespaces are refused */
+		DO(unshare(CLONE_NEWNS));
+		DO(syscall(SYS_pivot_root, ".", "."));
+		DO(umount2(".", MNT_DETACH));
+		DO(chdir("/"));
 		argv[3] = name;
 		execv(name, argv + 3);
 		_exit(9);
