@@ -226,15 +226,19 @@ def mounts():
         return {line.split()[4] for line in f if " - tmpfs " in line or "talkoot" in line}
 
 
-def cgroups_of(pids):
-    """Cgroups that are named for one of these launchers."""
-    found = []
-    for top, dirs, _ in os.walk("/sys/fs/cgroup"):
-        for d in dirs:
-            number = re.search(r"talkoot\D*(\d+)", d)
-            if number and int(number.group(1)) in pids:
-                found.append(os.path.join(top, d))
-    return found
+def cgroup_folders():
+    """Where a launcher that we start may make one: below our own (version 1) or beside it (2)."""
+    with open("/proc/self/cgroup") as f:
+        own = {line.rstrip("\n").split(":", 2)[2] for line in f}
+    with open("/proc/self/mounts") as f:
+        tops = [line.split()[1] for line in f if line.split()[2].startswith("cgroup")]
+    return {top + path for top in tops for p in own for path in (p, os.path.dirname(p)) if os.path.isdir(top + path)}
+
+
+def cgroups_of(pid):
+    """Cgroups that are named for this launcher. Others' may bear its number, from when it was theirs."""
+    return [os.path.join(top, d) for top in cgroup_folders() for d in os.listdir(top)
+            if re.fullmatch(r"talkoot\D*%d" % pid, d)]
 
 
 def temporary_files_of(w, pids):
@@ -439,7 +443,7 @@ def bite_bare(w, row):
 def bite_left(w, row):
     mark, p = bare(w, row)
     p.wait(TIMEOUT)
-    left = alive(mark)
+    left = until(lambda: alive(mark), 5)
     end_all(mark)
     p.communicate()
     assert left, "nothing was left outside of a box"
@@ -490,7 +494,7 @@ def kill_launchers(setting):
             p.communicate(timeout=TIMEOUT)
             pids.add(p.pid)
             check_nothing_runs(mark)
-            cgroups += cgroups_of({p.pid})  # at once: the next launcher sweeps
+            cgroups += cgroups_of(p.pid)  # at once: the next launcher sweeps
             if os.path.exists(taken):
                 remove(taken)
         assert mounts() <= before, "mounts are left: %s" % (mounts() - before)
