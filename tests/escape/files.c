@@ -30,12 +30,28 @@
 
 /* --- not given ----------------------------------------------------------------------------- */
 
-static const char *const paths[] = { "/etc/passwd", "../../../../../../etc/passwd", "/proc/self/environ",
-	"/proc/1/environ", "/sys/kernel", "/dev/mem", "/dev/kmsg", "/dev/tty", "/dev/fuse", "/dev/shm",
-	"/proc/sys/kernel/core_pattern", "/dev/pts/ptmx", "/proc/kcore", "/sys/fs/cgroup", "/proc/self/mem",
-	"/dev/kvm" };
-enum { PASSWD, DOTDOT, ENVIRON, INIT_ENVIRON, SYS_DIR, MEM, KMSG, TTY, FUSE, SHM, CORE_PATTERN, PTMX, KCORE, CGROUP,
-	SELF_MEM, KVM };
+static const char *const paths[] = { "/etc/passwd", "../../../../../../etc/passwd",
+	"/proc/self/environ", "/proc/1/environ", "/sys/kernel", "/dev/mem", "/dev/kmsg", "/dev/tty",
+	"/dev/fuse", "/dev/shm", "/proc/sys/kernel/core_pattern", "/dev/pts/ptmx", "/proc/kcore",
+	"/sys/fs/cgroup", "/proc/self/mem", "/dev/kvm" };
+enum {
+	PASSWD,
+	DOTDOT,
+	ENVIRON,
+	INIT_ENVIRON,
+	SYS_DIR,
+	MEM,
+	KMSG,
+	TTY,
+	FUSE,
+	SHM,
+	CORE_PATTERN,
+	PTMX,
+	KCORE,
+	CGROUP,
+	SELF_MEM,
+	KVM
+};
 
 static void open_path(long which)
 {
@@ -51,14 +67,17 @@ static void open_path(long which)
 /* Called as old programs do, and through the call whose flags no filter sees. */
 static void open_otherwise(long n)
 {
-	struct { unsigned long flags, mode, resolve; } how = { 0, 0, 0 };
+	struct {
+		unsigned long flags, mode, resolve;
+	} how = { 0, 0, 0 };
 
 	(void)n;
 #ifdef SYS_open
 	tried(syscall(SYS_open, "/etc/passwd", O_RDONLY) >= 0, "open");
 #endif
 	tried(syscall(SYS_openat, -1, "/etc/passwd", O_RDONLY) >= 0, "openat");
-	tried(syscall(437 /* openat2 */, AT_FDCWD, "/etc/passwd", &how, sizeof(how)) >= 0, "openat2");
+	tried(syscall(437 /* openat2 */, AT_FDCWD, "/etc/passwd", &how, sizeof(how)) >= 0,
+		"openat2");
 }
 
 static void open_secret(long n)
@@ -74,12 +93,16 @@ static void write_root(long n)
 
 	(void)n;
 	for (int i = 0; i < 4; i++)
-		tried(open(places[i], O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0, "making %s", places[i]);
+		tried(open(places[i], O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0, "making %s",
+			places[i]);
 }
 
 static void open_by_handle(long n)
 {
-	struct { struct file_handle h; char room[128]; } h = { .h.handle_bytes = 128 };
+	struct {
+		struct file_handle h;
+		char room[128];
+	} h = { .h.handle_bytes = 128 };
 	int id, at = open("/", O_RDONLY | O_DIRECTORY);
 
 	(void)n;
@@ -124,9 +147,11 @@ static void change_input_otherwise(long n)
 	(void)n;
 	if (write(from, "xxxx", 4) < 4)
 		return;
-	tried(copy_file_range(from, &(off_t){ 0 }, fd, &(off_t){ 0 }, 4, 0) > 0, "copying into " IN);
+	tried(copy_file_range(from, &(off_t){ 0 }, fd, &(off_t){ 0 }, 4, 0) > 0,
+		"copying into " IN);
 	tried(ioctl(fd, 0x40049409 /* FICLONE */, from) == 0, "cloning into " IN);
-	tried(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0, "a hole in " IN);
+	tried(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0,
+		"a hole in " IN);
 	fd = open(IN, O_RDWR);
 	tried(fd >= 0, "opening " IN " for both");
 }
@@ -244,10 +269,12 @@ static void unnamed_file(long n)
 
 	(void)n;
 	for (int i = 0; i < 4; i++)
-		tried(open(places[i], O_TMPFILE | O_RDWR, 0600) >= 0, "an unnamed file in %s", places[i]);
+		tried(open(places[i], O_TMPFILE | O_RDWR, 0600) >= 0, "an unnamed file in %s",
+			places[i]);
 	fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	tried(fd >= 0 && linkat(AT_FDCWD, path, AT_FDCWD, "/in/named", AT_SYMLINK_FOLLOW) == 0, "naming one in /in");
+	tried(fd >= 0 && linkat(AT_FDCWD, path, AT_FDCWD, "/in/named", AT_SYMLINK_FOLLOW) == 0,
+		"naming one in /in");
 }
 
 static void execute(long where)
@@ -282,8 +309,8 @@ static void execute(long where)
 
 static void list_root(long n)
 {
-	static const char *const none[] = { "/proc", "/sys", "/etc", "/home", "/root", "/var", "/usr", "/bin", "/lib",
-		"/run", "/boot", "/mnt", "/opt", "/srv" };
+	static const char *const none[] = { "/proc", "/sys", "/etc", "/home", "/root", "/var",
+		"/usr", "/bin", "/lib", "/run", "/boot", "/mnt", "/opt", "/srv" };
 	struct stat st;
 
 	(void)n;
@@ -291,6 +318,7 @@ static void list_root(long n)
 		tried(stat(none[i], &st) == 0, "%s", none[i]);
 }
 
+/* clang-format off: one a line */
 const struct behaviour files[] = {
 	{ "open_absolute", open_path, PASSWD, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_dotdot", open_path, DOTDOT, BOTH, WEAK, 0, NULL, NULL },

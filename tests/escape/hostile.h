@@ -32,10 +32,12 @@ enum bite {
 };
 
 enum {
-	NAMESPACED = 1, /* not asked of a box without namespaces (docs: what that box does not hide) */
-	TERMINAL = 2,   /* standard input is a terminal */
-	NO_OUT = 4,     /* what it leaves in /out is no output: the box gets no --out */
-	MAY_LACK = 8,   /* the kernel may be set to refuse it to anybody; then only the boxed half counts */
+	/* not asked of a box without namespaces: the host's name, real numbers */
+	NAMESPACED = 1,
+	TERMINAL = 2, /* standard input is a terminal */
+	NO_OUT = 4,   /* what it leaves in /out is no output: the box gets no --out */
+	/* the kernel may be set to refuse it to anybody; then only the boxed half counts */
+	MAY_LACK = 8,
 	SHARED_NET = 16, /* WEAK, but with the machine's network: it talks to the runner */
 };
 
@@ -43,10 +45,10 @@ struct behaviour {
 	const char *name;
 	void (*run)(long n);
 	long n;
-	unsigned in;         /* profiles */
+	unsigned in; /* profiles */
 	enum bite bite;
-	unsigned how;        /* NAMESPACED... */
-	const char *ends;    /* reasons that are right, "exited" when NULL; "exited=7", "signaled=9" */
+	unsigned how;     /* NAMESPACED... */
+	const char *ends; /* reasons that are right, "exited" when NULL; "exited=7", "signaled=9" */
 	const char *options; /* of talkoot-sandbox */
 };
 
@@ -60,19 +62,20 @@ bool tried(bool got, const char *what, ...) __attribute__((format(printf, 2, 3))
 bool reached(long rc, const char *what, ...) __attribute__((format(printf, 2, 3)));
 void broke(const char *what, ...) __attribute__((format(printf, 1, 2)));
 
-void hold(long ms);            /* sleep, signals or not */
-void burn(long ms);            /* until this thread has used so much */
-void touch(size_t mib);        /* and keep; ends the program where it is refused */
+void hold(long ms);     /* sleep, signals or not */
+void burn(long ms);     /* until this thread has used so much */
+void touch(size_t mib); /* and keep; ends the program where it is refused */
 void say(const char *line);
-bool is_boxed_pid_2(void);     /* then, and only then, a signal sent to 1 or -1 is really sent */
+bool is_boxed_pid_2(void); /* then, and only then, a signal sent to 1 or -1 is really sent */
 void write_file(const char *path, size_t bytes);
-int weak_run(char **argv);     /* weak.c */
+int weak_run(char **argv);                        /* weak.c */
 int start_thread(int (*run)(void *), void *with); /* no pthread: the leader may end before it */
 
 /* The tables, each ended by a row without a name. */
 #define TABLES(X)                                                                                  \
-	X(resources) X(kernel_memory) X(threads) X(files) X(links) X(kernel) X(rights) X(namespaces)   \
-	X(signals) X(leaks) X(outputs)
+	X(resources)                                                                               \
+	X(kernel_memory) X(threads) X(files) X(links) X(kernel) X(rights) X(namespaces) X(signals) \
+		X(leaks) X(outputs)
 #define X(table) extern const struct behaviour table[];
 TABLES(X)
 #undef X

@@ -31,6 +31,7 @@
 static char page[4096] __attribute__((aligned(4096)));
 #define PAGE ((long)page)
 
+/* clang-format off: one a line */
 /* name, how it bites, whether it may be switched off, number, arguments */
 #define CALLS(X)                                                                                   \
 	/* rings, programs, observers */                                                           \
@@ -41,7 +42,7 @@ static char page[4096] __attribute__((aligned(4096)));
 	X(bpf, ROOT, 0, SYS_bpf, 0, BAD, 8)                                                        \
 	X(perf_event_open, WEAK, MAY_LACK, SYS_perf_event_open, BAD, 0, -1, -1)                    \
 	X(userfaultfd, WEAK, MAY_LACK, SYS_userfaultfd, 1 /* user mode only */)                    \
-	X(fanotify_init, WEAK, 0, SYS_fanotify_init, 0x200 /* FAN_REPORT_FID */, 0)                            \
+	X(fanotify_init, WEAK, 0, SYS_fanotify_init, 0x200 /* FAN_REPORT_FID */, 0)                \
 	X(inotify_init1, WEAK, 0, SYS_inotify_init1, NO_FLAG)                                      \
 	X(signalfd4, WEAK, 0, SYS_signalfd4, -1, BAD, 8, 0)                                        \
 	X(timerfd_create, WEAK, 0, SYS_timerfd_create, -1, 0)                                      \
@@ -104,6 +105,7 @@ static char page[4096] __attribute__((aligned(4096)));
 	X(semget, WEAK, 0, SYS_semget, 0, 1, 01600)                                                \
 	X(msgget, WEAK, 0, SYS_msgget, 0, 01600)                                                   \
 	X(mq_open, WEAK, 0, SYS_mq_open, BAD, O_CREAT, 0600, 0)
+/* clang-format on */
 
 enum {
 #define X(call, ...) CALL_##call,
@@ -124,7 +126,8 @@ static void knock(long which)
 {
 	const long *a = calls[which].a;
 
-	reached(syscall(calls[which].nr, a[0], a[1], a[2], a[3], a[4], a[5]), "%s", calls[which].name);
+	reached(syscall(calls[which].nr, a[0], a[1], a[2], a[3], a[4], a[5]), "%s",
+		calls[which].name);
 }
 
 /* --- sockets ------------------------------------------------------------------------------- */
@@ -153,7 +156,8 @@ static void abstract_unix(long n)
 
 	(void)n;
 	memcpy(a.sun_path + 1, name, strlen(name));
-	tried(connect(fd, (struct sockaddr *)&a, (socklen_t)(sizeof(a.sun_family) + 1 + strlen(name))) == 0,
+	tried(connect(fd, (struct sockaddr *)&a,
+		      (socklen_t)(sizeof(a.sun_family) + 1 + strlen(name))) == 0,
 		"a unix socket of the host");
 }
 
@@ -166,7 +170,8 @@ static void stream_as_socket(long n)
 	(void)n;
 	for (int fd = 0; fd < 3; fd++) {
 		reached(connect(fd, (struct sockaddr *)&a, sizeof(a)), "connect of %d", fd);
-		reached(sendto(fd, &byte, 1, 0, (struct sockaddr *)&a, sizeof(a)), "sendto of %d", fd);
+		reached(sendto(fd, &byte, 1, 0, (struct sockaddr *)&a, sizeof(a)), "sendto of %d",
+			fd);
 		reached(recvfrom(fd, &byte, 0, MSG_DONTWAIT, NULL, NULL), "recvfrom of %d", fd);
 		reached(shutdown(fd, 3), "shutdown of %d", fd);
 	}
@@ -176,7 +181,8 @@ static void stream_as_socket(long n)
 
 static void writable_code(long flags)
 {
-	tried(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, (int)flags, -1, 0) != MAP_FAILED, "W+X");
+	tried(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, (int)flags, -1, 0) != MAP_FAILED,
+		"W+X");
 }
 
 static void later_code(long which)
@@ -186,9 +192,11 @@ static void later_code(long which)
 	if (which == 0)
 		tried(mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0, "mprotect");
 	else if (which == 1)
-		tried(syscall(SYS_pkey_mprotect, p, 4096, PROT_READ | PROT_EXEC, -1) == 0, "pkey_mprotect");
+		tried(syscall(SYS_pkey_mprotect, p, 4096, PROT_READ | PROT_EXEC, -1) == 0,
+			"pkey_mprotect");
 	else
-		tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED,
+		tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) !=
+				MAP_FAILED,
 			"executable anonymous memory");
 }
 
@@ -199,8 +207,10 @@ static void code_from_file(long n)
 	(void)n;
 	if (fd >= 0 && write(fd, page, sizeof(page)) < 1)
 		return;
-	tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) != MAP_FAILED, "code from /tmp");
-	tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) != MAP_FAILED, "shared code from /tmp");
+	tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0) != MAP_FAILED,
+		"code from /tmp");
+	tried(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) != MAP_FAILED,
+		"shared code from /tmp");
 }
 
 static void execute_memfd(long n)
@@ -224,7 +234,10 @@ static void foreign_call(long which)
 	long rc;
 
 	if (which == 0) { /* i386's getpid */
-		__asm__ volatile("int $0x80" : "=a"(rc) : "a"(20L) : "memory", "r8", "r9", "r10", "r11");
+		__asm__ volatile("int $0x80"
+				 : "=a"(rc)
+				 : "a"(20L)
+				 : "memory", "r8", "r9", "r10", "r11");
 	} else if (which == 1) { /* i386's open */
 		__asm__ volatile("int $0x80"
 				 : "=a"(rc)
@@ -248,12 +261,15 @@ static void foreign_call(long which)
 #ifdef __x86_64__
 static void privileged_ports(long which)
 {
-	static const long nrs[] = { SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_arch_prctl, SYS_arch_prctl };
-	static const long first[] = { 3, 0x80, 0, 0x1012 /* ARCH_SET_CPUID */, 0x4001 /* ARCH_MAP_VDSO_* */ };
+	static const long nrs[] = { SYS_iopl, SYS_ioperm, SYS_modify_ldt, SYS_arch_prctl,
+		SYS_arch_prctl };
+	static const long first[] = { 3, 0x80, 0, 0x1012 /* ARCH_SET_CPUID */,
+		0x4001 /* ARCH_MAP_VDSO_* */ };
 	static const long second[] = { 0, 1, 0, 1, NO_FLAG };
 	static const long third[] = { 0, 1, 0, 0, 0 };
 
-	reached(syscall(nrs[which], first[which], second[which], third[which]), "call %ld", nrs[which]);
+	reached(syscall(nrs[which], first[which], second[which], third[which]), "call %ld",
+		nrs[which]);
 }
 #endif
 
@@ -264,28 +280,32 @@ static void terminal(long request)
 	char text[16] = { request == TIOCLINUX ? 6 : '#', '\n' };
 
 	for (int fd = 0; fd < 3; fd++)
-		tried(ioctl(fd, (unsigned long)request, text) == 0, "request %#lx on %d", request, fd);
+		tried(ioctl(fd, (unsigned long)request, text) == 0, "request %#lx on %d", request,
+			fd);
 }
 
 static void owner_of_stream(long command)
 {
 	for (int fd = 0; fd < 3; fd++)
-		reached(fcntl(fd, (int)command, command == F_SETFL ? O_ASYNC : 0), "fcntl %ld of %d", command, fd);
+		reached(fcntl(fd, (int)command, command == F_SETFL ? O_ASYNC : 0),
+			"fcntl %ld of %d", command, fd);
 }
 
 static void requests(long n)
 {
-	static const unsigned long all[] = { TIOCSCTTY, TIOCSPGRP, TIOCNOTTY, TIOCSETD, TCSETS, TIOCSTI, TIOCCONS, FIOASYNC,
-		0x5421 /* FIONBIO */, 0x80045430 /* TIOCGPTN */, 0x1260 /* BLKGETSIZE */, 0x4b3a /* KDSETMODE */ };
+	static const unsigned long all[] = { TIOCSCTTY, TIOCSPGRP, TIOCNOTTY, TIOCSETD, TCSETS,
+		TIOCSTI, TIOCCONS, FIOASYNC, 0x5421 /* FIONBIO */, 0x80045430 /* TIOCGPTN */,
+		0x1260 /* BLKGETSIZE */, 0x4b3a /* KDSETMODE */ };
 
 	for (size_t i = n ? 0 : 8; i < sizeof(all) / sizeof(all[0]); i++)
 		reached(ioctl(0, all[i], NULL), "request %#lx", all[i]);
 }
 
-#define KNOCK(call, bite, how, ...) { "call_" #call, knock, CALL_##call, BOTH, bite, how, NULL, NULL },
+#define KNOCK(call, bite, how, ...)                                                                \
+	{ "call_" #call, knock, CALL_##call, BOTH, bite, how, NULL, NULL },
+/* clang-format off: one a line */
 const struct behaviour kernel[] = {
-	CALLS(KNOCK)
-	{ "socket_unix", family, AF_UNIX, BOTH, WEAK, 0, NULL, NULL },
+	CALLS(KNOCK){ "socket_unix", family, AF_UNIX, BOTH, WEAK, 0, NULL, NULL },
 	{ "socket_inet", family, AF_INET, BOTH, WEAK, 0, NULL, NULL },
 	{ "socket_inet6", family, AF_INET6, BOTH, WEAK, 0, NULL, NULL },
 	{ "socket_netlink", family, AF_NETLINK, BOTH, WEAK, 0, NULL, NULL },
@@ -299,7 +319,8 @@ const struct behaviour kernel[] = {
 	{ "socket_abstract", abstract_unix, 0, BOTH, WEAK, SHARED_NET, NULL, NULL },
 	{ "stream_as_socket", stream_as_socket, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "code_writable", writable_code, MAP_PRIVATE | MAP_ANONYMOUS, BOTH, WEAK, 0, NULL, NULL },
-	{ "code_writable_shared", writable_code, MAP_SHARED | MAP_ANONYMOUS, BOTH, WEAK, 0, NULL, NULL },
+	{ "code_writable_shared", writable_code, MAP_SHARED | MAP_ANONYMOUS, BOTH, WEAK, 0, NULL,
+		NULL },
 	{ "code_mprotect", later_code, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "code_pkey_mprotect", later_code, 1, BOTH, WEAK, 0, NULL, NULL },
 	{ "code_anonymous", later_code, 2, COMPUTE, WEAK, 0, NULL, NULL },

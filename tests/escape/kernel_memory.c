@@ -108,7 +108,10 @@ static long set_locks(void)
 		snprintf(name, sizeof(name), "/tmp/lock-%d-%d", getpid(), i);
 		fd = open(name, O_RDWR | O_CREAT, 0600);
 		for (long at = 0; fd >= 0 && at < 1120; at++) {
-			struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 2 * at, .l_len = 1 };
+			struct flock l = { .l_type = F_WRLCK,
+				.l_whence = SEEK_SET,
+				.l_start = 2 * at,
+				.l_len = 1 };
 
 			if (fcntl(fd, F_SETLK, &l))
 				return bytes;
@@ -122,7 +125,8 @@ static long set_locks(void)
 static long split_mappings(void)
 {
 	const size_t page = 4096, n = 64000;
-	char *p = mmap(NULL, n * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p =
+		mmap(NULL, n * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	size_t i;
 
 	if (p == MAP_FAILED)
@@ -181,7 +185,10 @@ static void in_flight(long n)
 {
 	char control[CMSG_SPACE(sizeof(int))] = { 0 }, byte = 0;
 	struct iovec io = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr m = { .msg_iov = &io,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control) };
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	long got = 0;
 	int ends[2];
@@ -223,20 +230,23 @@ static int hop(void *unused)
 {
 	(void)unused;
 	if (hops < want_mib) {
-		char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p =
+			mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (p != MAP_FAILED)
 			memset(p, 1, MIB);
 		if (hops == want_mib - 1)
 			clock_gettime(CLOCK_MONOTONIC, &began);
 	} else if (ms_since(&began) > HOLD_MS) {
-		broke("%ld MiB for %d ms in %ld processes, one after the other", want_mib, HOLD_MS, hops);
+		broke("%ld MiB for %d ms in %ld processes, one after the other", want_mib, HOLD_MS,
+			hops);
 		return 0;
 	}
 	hops++;
 	/* a fork may be refused while the init has not yet reaped */
 	for (int tries = 0; tries < 1000 && hops < HOPS_MAX; tries++) {
-		if (clone(hop, stacks[hops % STACKS] + HOP_STACK, CLONE_VM | CLONE_FILES | SIGCHLD, NULL) >= 0)
+		if (clone(hop, stacks[hops % STACKS] + HOP_STACK, CLONE_VM | CLONE_FILES | SIGCHLD,
+			    NULL) >= 0)
 			return 0;
 		sched_yield();
 	}
@@ -265,6 +275,7 @@ static void hopping(long mib)
 }
 
 #define SMALL "--memory 32 --processes 12 --disk 2 --wall 60"
+/* clang-format off: one a line */
 const struct behaviour kernel_memory[] = {
 	{ "pipes_full", pipes, 8, FILES, WEAK, MAY_LACK, "memory exited", SMALL },
 	{ "socket_pairs_full", socket_pairs, 8, FILES, WEAK, 0, "memory exited", SMALL },

@@ -32,7 +32,8 @@ static void environment(long n)
 	(void)n;
 	errno = ENOENT;
 	tried(*name && getenv(name), "the launcher's environment");
-	tried(getenv("USER") || getenv("LOGNAME") || getenv("PWD") || getenv("LD_LIBRARY_PATH") || getenv("SHELL"),
+	tried(getenv("USER") || getenv("LOGNAME") || getenv("PWD") || getenv("LD_LIBRARY_PATH") ||
+			getenv("SHELL"),
 		"usual variables");
 }
 
@@ -44,7 +45,8 @@ static void stack_above(long n)
 
 	(void)n;
 	errno = ENOENT;
-	tried(environ[0] && length && memmem(environ[0], (size_t)(end - environ[0]), name, length), "the launcher's environment in memory");
+	tried(environ[0] && length && memmem(environ[0], (size_t)(end - environ[0]), name, length),
+		"the launcher's environment in memory");
 }
 
 static void descriptors(long n)
@@ -100,15 +102,35 @@ static void own_path(long n)
 	tried(readlink("/proc/self/exe", text, sizeof(text)) > 0, "/proc/self/exe");
 	tried(readlink("/proc/self/cwd", text, sizeof(text)) > 0, "/proc/self/cwd");
 	tried(readlink("/proc/self/fd/0", text, sizeof(text)) > 0, "/proc/self/fd/0");
-	tried(getcwd(text, sizeof(text)) && strcmp(text, "/tmp") && strcmp(text, "/"), "the working folder");
+	tried(getcwd(text, sizeof(text)) && strcmp(text, "/tmp") && strcmp(text, "/"),
+		"the working folder");
 }
 
-static const char *const paths[] = { "/proc/self/mountinfo", "/proc/sys/kernel/random/boot_id", "/etc/machine-id",
-	"/proc/net/arp", "/proc/cmdline", "/proc/version", "/proc/cpuinfo", "/sys/class/net", "/proc/keys",
-	"/proc/self/cgroup", "/proc/self/status", "/etc/hostname", "/etc/resolv.conf", "/proc/uptime",
-	"/proc/self/maps", "/var/log", "/proc/1/root", "/dev/disk" };
-enum { MOUNTINFO, BOOT_ID, MACHINE_ID, ARP, CMDLINE, VERSION, CPUINFO, CLASS_NET, KEYS, OWN_CGROUP, OWN_STATUS, HOSTNAME,
-	RESOLV, UPTIME, MAPS, LOG, INIT_ROOT, DISK };
+static const char *const paths[] = { "/proc/self/mountinfo", "/proc/sys/kernel/random/boot_id",
+	"/etc/machine-id", "/proc/net/arp", "/proc/cmdline", "/proc/version", "/proc/cpuinfo",
+	"/sys/class/net", "/proc/keys", "/proc/self/cgroup", "/proc/self/status", "/etc/hostname",
+	"/etc/resolv.conf", "/proc/uptime", "/proc/self/maps", "/var/log", "/proc/1/root",
+	"/dev/disk" };
+enum {
+	MOUNTINFO,
+	BOOT_ID,
+	MACHINE_ID,
+	ARP,
+	CMDLINE,
+	VERSION,
+	CPUINFO,
+	CLASS_NET,
+	KEYS,
+	OWN_CGROUP,
+	OWN_STATUS,
+	HOSTNAME,
+	RESOLV,
+	UPTIME,
+	MAPS,
+	LOG,
+	INIT_ROOT,
+	DISK
+};
 
 static void known_file(long which)
 {
@@ -125,8 +147,10 @@ static void key_rings(long n)
 
 	(void)n;
 	for (long ring = -1; ring >= -5; ring--)
-		tried(syscall(SYS_keyctl, 0 /* GET_KEYRING_ID */, ring, 0) > 0, "key ring %ld", ring);
-	tried(syscall(SYS_keyctl, 6 /* DESCRIBE */, -3, text, sizeof(text)) > 0, "a key ring's name");
+		tried(syscall(SYS_keyctl, 0 /* GET_KEYRING_ID */, ring, 0) > 0, "key ring %ld",
+			ring);
+	tried(syscall(SYS_keyctl, 6 /* DESCRIBE */, -3, text, sizeof(text)) > 0,
+		"a key ring's name");
 }
 
 /* A stream that is a terminal of the user's: its name, size and modes. */
@@ -150,7 +174,8 @@ static void disk_of_input(long n)
 
 	(void)n;
 	errno = EPERM;
-	tried(stat("/in", &st) == 0 && st.st_uid == (uid_t)atol(argument(REAL_UID)) && st.st_uid != 0 && st.st_uid != 65534,
+	tried(stat("/in", &st) == 0 && st.st_uid == (uid_t)atol(argument(REAL_UID)) &&
+			st.st_uid != 0 && st.st_uid != 65534,
 		"the owner's number");
 	/* more entries than the one that was given */
 	tried(access("/in/secret", F_OK) == 0, "the input's neighbour");
@@ -162,10 +187,15 @@ static void resources_of_others(long n)
 
 	(void)n;
 	errno = EPERM;
-	tried(getrusage(RUSAGE_CHILDREN, &u) == 0 && (u.ru_maxrss > 0 || u.ru_minflt > 0), "children it never had");
+	tried(getrusage(RUSAGE_CHILDREN, &u) == 0 && (u.ru_maxrss > 0 || u.ru_minflt > 0),
+		"children it never had");
 }
 
-#define FILE_ROW(name, which) { name, known_file, which, BOTH, WEAK, 0, NULL, NULL }
+#define FILE_ROW(name, which)                                                                      \
+	{                                                                                          \
+		name, known_file, which, BOTH, WEAK, 0, NULL, NULL                                 \
+	}
+/* clang-format off: one a line */
 const struct behaviour leaks[] = {
 	{ "leak_environment", environment, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "leak_stack_above", stack_above, 0, BOTH, WEAK, 0, NULL, NULL },

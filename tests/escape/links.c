@@ -17,8 +17,8 @@
 
 #define IN "/in/data"
 
-static const char *const targets[] = { "/etc/passwd", "../../../../../../etc/passwd", "/proc/self/root/etc/passwd",
-	"/proc/1/cwd", "/dev/fd/0", "/proc/self/exe" };
+static const char *const targets[] = { "/etc/passwd", "../../../../../../etc/passwd",
+	"/proc/self/root/etc/passwd", "/proc/1/cwd", "/dev/fd/0", "/proc/self/exe" };
 enum { ABSOLUTE, RELATIVE, MAGIC_ROOT, MAGIC_CWD, DEV_FD, EXE };
 
 static void through_link(long which)
@@ -72,7 +72,8 @@ static void hard_link_descriptor(long n)
 	(void)n;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	tried(linkat(fd, "", AT_FDCWD, "/out/a", AT_EMPTY_PATH) == 0, "linkat of a descriptor");
-	tried(linkat(AT_FDCWD, path, AT_FDCWD, "/out/b", AT_SYMLINK_FOLLOW) == 0, "linkat through /proc");
+	tried(linkat(AT_FDCWD, path, AT_FDCWD, "/out/b", AT_SYMLINK_FOLLOW) == 0,
+		"linkat through /proc");
 	fd = open(path, O_RDWR);
 	tried(fd >= 0, "opening it again for writing");
 }
@@ -104,7 +105,8 @@ static void mount_points(long n)
 	tried(rename("/out", "/tmp/out") == 0, "moving /out");
 	tried(rename("/tmp", "/tmp2") == 0, "moving /tmp");
 	tried(rmdir("/out") == 0, "removing /out");
-	tried(syscall(SYS_renameat2, AT_FDCWD, "/out", AT_FDCWD, "/tmp", 2 /* RENAME_EXCHANGE */) == 0,
+	tried(syscall(SYS_renameat2, AT_FDCWD, "/out", AT_FDCWD, "/tmp", 2 /* RENAME_EXCHANGE */) ==
+			0,
 		"exchanging /out and /tmp");
 	tried(symlink("/tmp", "/out") == 0, "a link for /out");
 	tried(chmod("/", 0777) == 0, "the mode of /");
@@ -122,6 +124,7 @@ static void devices(long n)
 	tried(truncate("/dev/urandom", 0) == 0 && 0, "truncating /dev/urandom");
 }
 
+/* clang-format off: one a line */
 const struct behaviour links[] = {
 	{ "link_absolute", through_link, ABSOLUTE, BOTH, WEAK, 0, NULL, NULL },
 	{ "link_relative", through_link, RELATIVE, BOTH, WEAK, 0, NULL, NULL },

@@ -99,7 +99,8 @@ void hold(long ms)
 	do {
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, NULL);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
+	} while (
+		now.tv_sec < end.tv_sec || (now.tv_sec == end.tv_sec && now.tv_nsec < end.tv_nsec));
 }
 
 void burn(long ms)
@@ -117,7 +118,8 @@ void burn(long ms)
 void touch(size_t mib)
 {
 	for (size_t i = 0; i < mib; i++) {
-		char *p = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		char *p =
+			mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 		if (p == MAP_FAILED) {
 			tried(false, "%zu MiB", mib);
@@ -149,17 +151,20 @@ void write_file(const char *path, size_t bytes)
 
 int start_thread(int (*run)(void *), void *with)
 {
-	char *stack = mmap(NULL, THREAD_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *stack = mmap(
+		NULL, THREAD_STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (stack == MAP_FAILED)
 		return -1;
 	return clone(run, stack + THREAD_STACK,
-		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM, with);
+		CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM,
+		with);
 }
 
 static int list(void)
 {
-	static const char *const bites[] = { "weak", "root", "bare", "left", "stays", "status", "copied", "none" };
+	static const char *const bites[] = { "weak", "root", "bare", "left", "stays", "status",
+		"copied", "none" };
 
 	for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
 		for (const struct behaviour *b = tables[t].rows; b->name; b++)

@@ -49,7 +49,8 @@ static void enter(long flag)
 
 static void enter_inits(long n)
 {
-	static const char *const names[] = { "user", "mnt", "net", "pid", "ipc", "uts", "cgroup", "time" };
+	static const char *const names[] = { "user", "mnt", "net", "pid", "ipc", "uts", "cgroup",
+		"time" };
 	char path[40];
 
 	(void)n;
@@ -61,14 +62,17 @@ static void enter_inits(long n)
 
 static void mount_something(long which)
 {
-	static const char *const types[] = { "tmpfs", "proc", "sysfs", "devpts", "mqueue", "overlay", "cgroup2", "ext4" };
+	static const char *const types[] = { "tmpfs", "proc", "sysfs", "devpts", "mqueue",
+		"overlay", "cgroup2", "ext4" };
 
 	tried(mount("x", "/tmp", types[which], 0, NULL) == 0, "mounting %s", types[which]);
 }
 
 static void mount_again(long flags)
 {
-	const char *where = flags & MS_BIND && !(flags & MS_REMOUNT) ? "/tmp" : "/"; /* the others need a mount point */
+	const char *where = flags & MS_BIND && !(flags & MS_REMOUNT)
+	                            ? "/tmp"
+	                            : "/"; /* the others need a mount point */
 
 	tried(mount("/in", where, NULL, (unsigned long)flags, NULL) == 0, "mount with %#lx", flags);
 }
@@ -107,8 +111,7 @@ static const struct {
 	{ "listmount", 458, { 8, 8, 8, 0x5a5a } },
 	{ "open_tree_attr", 467, { -100, (long)"/", 0, 0, 0 } },
 };
-enum { OPEN, CONFIG, NEW, PICK, TREE, TREE_CLONE, MOVE, SETATTR, STAT, LIST,
-	TREE_ATTR };
+enum { OPEN, CONFIG, NEW, PICK, TREE, TREE_CLONE, MOVE, SETATTR, STAT, LIST, TREE_ATTR };
 
 static void new_mount_call(long which)
 {
@@ -117,7 +120,11 @@ static void new_mount_call(long which)
 	reached(syscall(calls[which].nr, a[0], a[1], a[2], a[3], a[4]), "%s", calls[which].name);
 }
 
-#define ROW(name, run, n, bite, how) { name, run, n, BOTH, bite, how, NULL, NULL }
+#define ROW(name, run, n, bite, how)                                                               \
+	{                                                                                          \
+		name, run, n, BOTH, bite, how, NULL, NULL                                          \
+	}
+/* clang-format off: one a line */
 const struct behaviour namespaces[] = {
 	ROW("unshare_user", separate, CLONE_NEWUSER, WEAK, MAY_LACK),
 	ROW("unshare_mount", separate, CLONE_NEWNS, WEAK, 0),

@@ -30,10 +30,12 @@ static void check(int rc, const char *what)
 
 static void left_link(long n)
 {
-	static const char *const targets[] = { "/etc/passwd", "/etc", "/in/data", "../../../../../../etc/passwd",
-		"/proc/self/environ", "loop" };
+	static const char *const targets[] = { "/etc/passwd", "/etc", "/in/data",
+		"../../../../../../etc/passwd", "/proc/self/environ", "loop" };
 
-	check(symlink(n < 0 ? argument(SECRET_FILE) : targets[n], n == 5 ? "/out/loop" : "/out/result"), "link");
+	check(symlink(n < 0 ? argument(SECRET_FILE) : targets[n],
+		      n == 5 ? "/out/loop" : "/out/result"),
+		"link");
 }
 
 /* A folder that is a link, where a file of that path was promised. */
@@ -51,7 +53,8 @@ static void left_special(long type)
 	if (type == S_IFSOCK) {
 		struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "/out/socket" };
 
-		check(bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)), "bind");
+		check(bind(socket(AF_UNIX, SOCK_STREAM, 0), (struct sockaddr *)&a, sizeof(a)),
+			"bind");
 	}
 	if (type == S_IFIFO) {
 		check(mkdir("/out/d", 0755), "mkdir");
@@ -59,8 +62,11 @@ static void left_special(long type)
 	}
 }
 
-static const char *const names[] = { "new\nline", "\033[31mred\033]0;title\a", "\xff\xfe\x80", ".hidden", "sp ace", "-rf",
-	"a'b\"c;$(id)`id`", "..\\..\\x", "\xe2\x80\xae" "gnp.exe", "carriage\rreturn", "tab\there", "..." };
+static const char *const names[] = { "new\nline", "\033[31mred\033]0;title\a", "\xff\xfe\x80",
+	".hidden", "sp ace", "-rf", "a'b\"c;$(id)`id`", "..\\..\\x",
+	"\xe2\x80\xae"
+	"gnp.exe",
+	"carriage\rreturn", "tab\there", "..." };
 
 static void left_name(long which)
 {
@@ -110,7 +116,8 @@ static void left_many(long n)
 
 	for (long i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "/out/f%ld", i);
-		if (mknod(path, S_IFREG | 0644, 0)) { /* a box refuses this, and allows the slower way */
+		if (mknod(path, S_IFREG | 0644,
+			    0)) { /* a box refuses this, and allows the slower way */
 			write_file(path, 1);
 			if (access(path, F_OK))
 				return;
@@ -195,7 +202,8 @@ static void left_moving(long n)
 		if (fork() != 0)
 			continue;
 		for (long k = 0;; k++) {
-			if (rename("/out/a", "/out/c") || rename("/out/b", "/out/a") || rename("/out/c", "/out/b"))
+			if (rename("/out/a", "/out/c") || rename("/out/b", "/out/a") ||
+				rename("/out/c", "/out/b"))
 				errno = 0;
 			if (k == 20 && write(ends[1], &byte, 1) < 0)
 				_exit(0);
@@ -234,7 +242,8 @@ static void left_growing(long n)
 /* In the way of the names that the taker makes. */
 static void left_temporary_names(long n)
 {
-	static const char *const all[] = { "report.json", ".part", "data.tmp", "stdout", "stderr", ".talkoot-work", "core" };
+	static const char *const all[] = { "report.json", ".part", "data.tmp", "stdout", "stderr",
+		".talkoot-work", "core" };
 
 	(void)n;
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -262,7 +271,11 @@ static void left_without_folder(long n)
 }
 
 #define OUT "--disk 2 --wall 60"
-#define ROW(name, run, n, bite) { name, run, n, FILES, bite, 0, NULL, OUT }
+#define ROW(name, run, n, bite)                                                                    \
+	{                                                                                          \
+		name, run, n, FILES, bite, 0, NULL, OUT                                            \
+	}
+/* clang-format off: one a line */
 const struct behaviour outputs[] = {
 	ROW("out_link_secret", left_link, -1, COPIED),
 	ROW("out_link_absolute", left_link, 0, COPIED),

@@ -70,7 +70,8 @@ static void mem_brk(long mib)
 static void mem_page_tables(long mib)
 {
 	size_t step = 2 * (size_t)MIB, n = (size_t)mib * 256; /* a table of 4 KiB for each 2 MiB */
-	volatile char *p = mmap(NULL, n * step, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	volatile char *p =
+		mmap(NULL, n * step, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	long sum = 0;
 
 	if (p == MAP_FAILED) {
@@ -86,7 +87,8 @@ static void mem_page_tables(long mib)
 static void mem_mapped(long flags)
 {
 	size_t size = 160 * (size_t)MIB;
-	char *p = mmap(NULL, 4 * size, PROT_READ | PROT_WRITE, (int)flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, 4 * size, PROT_READ | PROT_WRITE,
+		(int)flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED) {
 		tried(false, "mapping");
@@ -193,7 +195,8 @@ static void disk_unlinked(long files)
 	for (long i = 0; i < files; i++) {
 		int fd = open("/tmp/gone", O_RDWR | O_CREAT | O_EXCL, 0600);
 
-		if (fd < 0 || unlink("/tmp/gone") || write(fd, block, sizeof(block)) != sizeof(block)) {
+		if (fd < 0 || unlink("/tmp/gone") ||
+			write(fd, block, sizeof(block)) != sizeof(block)) {
 			tried(false, "unlinked file %ld", i);
 			hold(HOLD_MS / 2); /* it is seen only while it is there */
 			return;
@@ -230,7 +233,8 @@ static void disk_sparse(long how)
 
 	signal(SIGXFSZ, how ? SIG_IGN : SIG_DFL);
 	if (fd >= 0)
-		rc = how == 2 ? fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 12 * MIB) : ftruncate(fd, size);
+		rc = how == 2 ? fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 12 * MIB)
+		              : ftruncate(fd, size);
 	tried(rc == 0, how == 2 ? "12 MiB allocated" : "a file of 1 TiB");
 }
 
@@ -478,6 +482,7 @@ static void raise_limit(long which)
 #define SMALL "--memory 48 --wall 60"
 #define DISK "--disk 2 --wall 60"
 #define WALL "--wall 1"
+/* clang-format off: one a line */
 const struct behaviour resources[] = {
 	{ "mem_one", mem_one, 160, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_forked", mem_forked, 6, FILES, WEAK, 0, "memory", SMALL },

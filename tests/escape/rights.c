@@ -47,7 +47,8 @@ static void change_groups(long n)
 	gid_t none[1] = { 0 };
 
 	(void)n;
-	reached(syscall(SYS_setgroups, -1, none), "setgroups"); /* too many: looked at after the rights */
+	reached(syscall(SYS_setgroups, -1, none),
+		"setgroups"); /* too many: looked at after the rights */
 }
 
 static void capabilities(long which)
@@ -59,14 +60,17 @@ static void capabilities(long which)
 		memset(all, 0, sizeof(all));
 		tried(syscall(SYS_capset, &head, all) == 0, "capset to nothing");
 	} else {
-		tried(syscall(SYS_capget, &head, all) == 0 && (all[0].effective || all[0].permitted), "capabilities");
+		tried(syscall(SYS_capget, &head, all) == 0 &&
+				(all[0].effective || all[0].permitted),
+			"capabilities");
 	}
 }
 
 static void capset_some(long n)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
-	struct __user_cap_data_struct all[2] = { { ~0U, ~0U, 0 }, { 0x1ff, 0x1ff, 0 } }, one[2] = { { 1, 1, 0 } };
+	struct __user_cap_data_struct all[2] = { { ~0U, ~0U, 0 }, { 0x1ff, 0x1ff, 0 } },
+				      one[2] = { { 1, 1, 0 } };
 
 	(void)n;
 	tried(syscall(SYS_capset, &head, all) == 0, "capset to all");
@@ -101,8 +105,29 @@ static const struct {
 	{ "PR_TASK_PERF_EVENTS", { PR_TASK_PERF_EVENTS_ENABLE } },
 	{ "PR_SET_MDWE", { 65, 0, 0, 0, 0 } },
 };
-enum { DUMPABLE, PDEATHSIG, PTRACER, CAPBSET, MM, SECCOMP, SECUREBITS, KEEPCAPS, AMBIENT, SUBREAPER, NNP, SLACK, TSC, THP,
-	SPECULATION, MCE, FLUSHER, CORE, DISPATCH, PERF, MDWE };
+enum {
+	DUMPABLE,
+	PDEATHSIG,
+	PTRACER,
+	CAPBSET,
+	MM,
+	SECCOMP,
+	SECUREBITS,
+	KEEPCAPS,
+	AMBIENT,
+	SUBREAPER,
+	NNP,
+	SLACK,
+	TSC,
+	THP,
+	SPECULATION,
+	MCE,
+	FLUSHER,
+	CORE,
+	DISPATCH,
+	PERF,
+	MDWE
+};
 
 static void option(long which)
 {
@@ -135,9 +160,15 @@ static void input_output_class(long class)
 
 static void schedule(long policy)
 {
-	struct sched_param p = { .sched_priority = policy == SCHED_FIFO || policy == SCHED_RR ? 1 : 0 };
-	struct { unsigned size, policy; unsigned long flags; int nice; unsigned priority; unsigned long a, b, c; } attr = {
-		48, (unsigned)policy, 0, 0, (unsigned)p.sched_priority, 0, 0, 0 };
+	struct sched_param p = { .sched_priority =
+					 policy == SCHED_FIFO || policy == SCHED_RR ? 1 : 0 };
+	struct {
+		unsigned size, policy;
+		unsigned long flags;
+		int nice;
+		unsigned priority;
+		unsigned long a, b, c;
+	} attr = { 48, (unsigned)policy, 0, 0, (unsigned)p.sched_priority, 0, 0, 0 };
 
 	tried(sched_setscheduler(0, (int)policy, &p) == 0, "policy %ld", policy);
 	tried(syscall(SYS_sched_setattr, 0, &attr, 0) == 0, "policy %ld by sched_setattr", policy);
@@ -155,7 +186,8 @@ static void affinity_of_parent(long n)
 	(void)n;
 	/* an empty set is refused: EINVAL says that it was looked at, after the rights */
 	CPU_ZERO(&set);
-	tried(sched_setaffinity(getppid(), sizeof(set), &set) == 0 || errno == EINVAL, "the parent's processors");
+	tried(sched_setaffinity(getppid(), sizeof(set), &set) == 0 || errno == EINVAL,
+		"the parent's processors");
 }
 
 static void limits_of_parent(long n)
@@ -163,10 +195,15 @@ static void limits_of_parent(long n)
 	struct rlimit now;
 
 	(void)n;
-	tried(syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &now) == 0, "the parent's limits");
+	tried(syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, &now) == 0,
+		"the parent's limits");
 }
 
-#define OPTION(name, which, bite, how) { name, option, which, BOTH, bite, how, NULL, NULL }
+#define OPTION(name, which, bite, how)                                                             \
+	{                                                                                          \
+		name, option, which, BOTH, bite, how, NULL, NULL                                   \
+	}
+/* clang-format off: one a line */
 const struct behaviour rights[] = {
 	{ "user_root", change_user, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "user_itself", change_user, -1, BOTH, WEAK, 0, NULL, NULL },

@@ -80,7 +80,8 @@ static void session_of_parent(long n)
 	(void)n;
 	if (is_boxed_pid_2()) {
 		/* 0: of somebody outside */
-		tried(getsid(1) == 0 || getpgid(1) == 0, "the init is in a session or group of others");
+		tried(getsid(1) == 0 || getpgid(1) == 0,
+			"the init is in a session or group of others");
 		return;
 	}
 	tried(getsid(getppid()) > 0, "the parent's session");
@@ -218,9 +219,16 @@ static void read_backwards(long n)
 	}
 }
 
-#define EXIT(status) { "forge_exit_" #status, leave, status, BOTH, STATUS, 0, "exited=" #status, NULL }
+#define EXIT(status)                                                                               \
+	{                                                                                          \
+		"forge_exit_" #status, leave, status, BOTH, STATUS, 0, "exited=" #status, NULL     \
+	}
 /* A program may lie about its own end: some signals are what the kernel says at a limit. */
-#define DIE(name, number, reason) { "forge_" #name, die, name, BOTH, STATUS, 0, "signaled=" #number reason, NULL }
+#define DIE(name, number, reason)                                                                  \
+	{                                                                                          \
+		"forge_" #name, die, name, BOTH, STATUS, 0, "signaled=" #number reason, NULL       \
+	}
+/* clang-format off: one a line */
 const struct behaviour signals[] = {
 	{ "signal_all_kill", signal_all, SIGKILL, BOTH, BARE, 0, NULL, NULL },
 	{ "signal_all_stop", signal_all, SIGSTOP, BOTH, BARE, 0, NULL, NULL },

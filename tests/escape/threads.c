@@ -172,11 +172,14 @@ static void clone3_call(long n)
 }
 
 #define TWO "--memory 48 --threads 4 --wall 60"
+/* clang-format off: one a line */
 const struct behaviour threads[] = {
-	{ "thread_flood", flood, 30, BOTH, WEAK, 0, "processes", "--processes 2 --threads 4 --wall 60" },
+	{ "thread_flood", flood, 30, BOTH, WEAK, 0, "processes",
+		"--processes 2 --threads 4 --wall 60" },
 	{ "thread_churn", churn, 500, BOTH, NO_BITE, 0, NULL, "--threads 2" },
 	{ "leaderless_memory", leaderless_memory, 160, BOTH, WEAK, 0, "memory", TWO },
-	{ "leaderless_processor", leaderless_processor, 1800, BOTH, WEAK, 0, "cpu", TWO " --cpu 1" },
+	{ "leaderless_processor", leaderless_processor, 1800, BOTH, WEAK, 0, "cpu",
+		TWO " --cpu 1" },
 	{ "leaderless_time", leaderless_time, 0, BOTH, WEAK, 0, "wall", "--threads 2 --wall 1" },
 	{ "leaderless_children", leaderless_children, 4, FILES, WEAK, 0, "memory", TWO },
 	{ "leaderless_child", leaderless_child, 160, FILES, WEAK, 0, "memory", TWO },

@@ -25,11 +25,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char *const folders[] = { "proc", "sys", "sys/kernel", "sys/fs", "sys/fs/cgroup", "sys/class", "sys/class/net",
-	"dev", "dev/pts", "dev/shm", "dev/disk", "etc", "in", "out", "tmp", "var", "var/log", "home" };
-static const char *const texts[] = { "etc/passwd", "etc/hostname", "etc/machine-id", "etc/resolv.conf", "in/data", "in/secret",
-	"dev/pts/ptmx" };
-static const char *const devices[] = { "null", "zero", "urandom", "tty", "kmsg", "fuse", "kvm", "mem", "vsock" };
+static const char *const folders[] = { "proc", "sys", "sys/kernel", "sys/fs", "sys/fs/cgroup",
+	"sys/class", "sys/class/net", "dev", "dev/pts", "dev/shm", "dev/disk", "etc", "in", "out",
+	"tmp", "var", "var/log", "home" };
+static const char *const texts[] = { "etc/passwd", "etc/hostname", "etc/machine-id",
+	"etc/resolv.conf", "in/data", "in/secret", "dev/pts/ptmx" };
+static const char *const devices[] = { "null", "zero", "urandom", "tty", "kmsg", "fuse", "kvm",
+	"mem", "vsock" };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define DO(call)                                                                                   \
@@ -100,9 +102,11 @@ static void furnish(const char *root, const char *program, const char *secret)
 /* Beyond what rows bound themselves to; the stack is what one of them is about. */
 static void bound(void)
 {
-	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY }, processor = { 60, 60 }, none = { 0, 0 };
+	const struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY }, processor = { 60, 60 },
+			    none = { 0, 0 };
 
-	if (setrlimit(RLIMIT_STACK, &unlimited) || setrlimit(RLIMIT_CPU, &processor) || setrlimit(RLIMIT_CORE, &none))
+	if (setrlimit(RLIMIT_STACK, &unlimited) || setrlimit(RLIMIT_CPU, &processor) ||
+		setrlimit(RLIMIT_CORE, &none))
 		dprintf(2, "weak: limits: %s\n", strerror(errno));
 }
 
@@ -121,7 +125,8 @@ static int wait_for(pid_t pid)
 
 int weak_run(char **argv)
 {
-	char *root = argv[0], *program = argv[1], *secret = argv[2], *to = argv[3], name[] = "/hostile";
+	char *root = argv[0], *program = argv[1], *secret = argv[2], *to = argv[3],
+	     name[] = "/hostile";
 	int status;
 	pid_t pid;
 

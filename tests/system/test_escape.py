@@ -376,8 +376,8 @@ def weak(w, row, *flags, copy=""):
     if row.how & TERMINAL:
         before, *ends = terminal([])
     net = [] if row.how & SHARED_NET else ["--net"]
-    argv = ["unshare", *flags, "--mount", "--pid", "--fork", "--kill-child", *net, "--ipc", "--uts", w.hostile, "--weak",
-            root, w.hostile, w.secret, copy]
+    argv = ["unshare", *flags, "--mount", "--pid", "--fork", "--kill-child", *net, "--ipc", "--uts",
+            w.hostile, "--weak", root, w.hostile, w.secret, copy]
     p = w.start(before + argv + w.arguments(row.name, mark), stdin=ends[1] if ends else subprocess.DEVNULL)
     try:
         out, err = p.communicate(timeout=TIMEOUT)
@@ -472,8 +472,8 @@ def bite_none(w, row):
     raise Skip("nothing to get")
 
 
-BITES = {"weak": bite_weak, "root": bite_root, "bare": bite_bare, "left": bite_left, "stays": bite_stays, "status": bite_status,
-         "copied": bite_copied, "none": bite_none}
+BITES = {"weak": bite_weak, "root": bite_root, "bare": bite_bare, "left": bite_left, "stays": bite_stays,
+         "status": bite_status, "copied": bite_copied, "none": bite_none}
 
 
 # --- launchers killed at any moment ----------------------------------------------------------
