@@ -72,10 +72,11 @@ int weak_run(char **argv);                        /* weak.c */
 int start_thread(int (*run)(void *), void *with); /* no pthread: the leader may end before it */
 
 /* The tables, each ended by a row without a name. */
-#define TABLES(X)                                                                                  \
-	X(resources)                                                                               \
-	X(kernel_memory) X(threads) X(files) X(links) X(kernel) X(rights) X(namespaces) X(signals) \
-		X(leaks) X(outputs)
+/* clang-format off */
+#define TABLES(X) \
+	X(resources) X(kernel_memory) X(threads) X(files) X(links) X(kernel) \
+	X(rights) X(namespaces) X(signals) X(leaks) X(outputs)
+/* clang-format on */
 #define X(table) extern const struct behaviour table[];
 TABLES(X)
 #undef X
