@@ -94,7 +94,7 @@ static int run(const struct spec *s, struct given *g, struct place *p, struct wh
 	while (!watch_is_over(k))
 		turn(k, p->signals);
 	code = finish_box(k, s, g);
-	watch_free(k);
+	watch_drop(k);
 	return code;
 }
 

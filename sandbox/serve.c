@@ -78,7 +78,7 @@ static void task_free(struct keeper *k, struct task *t)
 		at = &(*at)->next;
 	*at = t->next;
 	k->n--;
-	watch_free(t->watch);
+	watch_drop(t->watch);
 	given_release(&t->given);
 	free(t->words);
 	free(t);
@@ -261,7 +261,7 @@ static void on_reaped(struct keeper *k, pid_t pid, int status)
 {
 	if (k->spare && watch_init(k->spare) == pid) {
 		watch_reaped(k->spare);
-		watch_free(k->spare);
+		watch_drop(k->spare);
 		k->spare = NULL;
 		return;
 	}
@@ -395,7 +395,7 @@ int serve_run(enum box_profile profile)
 		stand_by(&k);
 	while (k.tasks)
 		task_free(&k, k.tasks);
-	watch_free(k.spare);
+	watch_drop(k.spare);
 	place_close(&k.place);
 	free(k.fds);
 	return 0;

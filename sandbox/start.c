@@ -145,7 +145,7 @@ static int bind_landlock(struct plan *p)
 static int bind_filter(struct plan *p)
 {
 	const unsigned usual = BOX_BIT(PIDNS) | BOX_BIT(MOUNTNS);
-	struct filter_plan f = { p->profile, (p->told.layers & BOX_BIT(MOUNTNS)) != 0, p->seeded, 0 };
+	struct filter_plan f = { p->profile, (p->told.layers & usual) == usual, p->seeded, 0 };
 
 	if ((p->told.layers & usual) != usual) {
 		f.self = (pid_t)raw0(SYS_getpid);

@@ -118,7 +118,7 @@ struct watch *watch_new(struct place *place, struct why *w)
 		return k;
 	}
 	k->init = 0;
-	watch_free(k);
+	watch_drop(k);
 	return NULL;
 }
 
@@ -491,7 +491,7 @@ void watch_collect(struct watch *k)
 	shut(&out);
 }
 
-void watch_free(struct watch *k)
+void watch_drop(struct watch *k)
 {
 	if (!k)
 		return;

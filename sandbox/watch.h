@@ -48,6 +48,6 @@ struct ending *watch_ending(struct watch *k);
 void watch_collect(struct watch *k);
 
 /* Kill its init if it is not reaped, and wait for it. NULL is allowed. */
-void watch_free(struct watch *k);
+void watch_drop(struct watch *k);
 
 #endif
