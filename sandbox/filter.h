@@ -23,7 +23,7 @@ struct filter {
 
 struct filter_plan {
 	enum box_profile profile;
-	bool rooted; /* it stands in its own root */
+	bool rooted; /* it stands in its own root and pid namespace */
 	bool seeded; /* getrandom is answered by who listens */
 	pid_t self;  /* the pid it will see as its own */
 };

@@ -12,19 +12,19 @@
  *	NOSYS(who, call, reason)               "no such call": the C library then takes the older one
  *	NOSYS_WHEN(who, call, reason, tests)   the same, only when all tests hold
  *
- * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root.
+ * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root and has its own
+ * process numbers.
  * tests: IS(argument, value), UPTO(argument, value), MASK(argument, bits, value). SELF is the
  * program's own pid. An architecture that lacks a call goes without its lines.
  *
- * `compute` holds three descriptors and no call that makes a fourth. It may have no pid namespace,
- * so what takes a pid takes only its own.
+ * `compute` holds three descriptors and no call that opens or duplicates one: what it can make besides
+ * is an event loop. Unless ROOTED it may see the host's processes, so what takes a pid takes only its own.
  */
 /* clang-format off: one a line */
 
 /* reading, writing and what a C library asks about its three streams */
 ALLOW(BOTH, read, "its input")
 ALLOW(BOTH, readv, "its input")
-ALLOW(BOTH, pread64, "its input, when that is a file; ld.so")
 ALLOW(BOTH, write, "its output")
 ALLOW(BOTH, writev, "its output; musl writes only so")
 ALLOW(BOTH, lseek, "stdio asks where it stands")
@@ -37,8 +37,6 @@ ALLOW(BOTH, pselect6, "wait for input")
 WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root", MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
 WHEN(BOTH, fcntl, "is it open? Go ends when it cannot ask", IS(1, F_GETFD))
 WHEN(BOTH, fcntl, "is it readable, writable, non-blocking?", IS(1, F_GETFL))
-WHEN(BOTH, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
-WHEN(BOTH, ioctl, "isatty, in musl", IS(1, TIOCGWINSZ))
 
 /* memory: never writable and executable, never shared without a file (no limit would count it),
  * never of the host's huge pages, and of no type but these two (MAP_DROPPABLE would give the vDSO a
@@ -69,6 +67,10 @@ NOSYS_WHEN(BOTH, futex, "priority inheritance: a kernel hole more than once; so 
 ALLOW(FILES, set_robust_list, "locks shared between processes")
 ALLOW(BOTH, set_tid_address, "thread start")
 ALLOW(BOTH, sched_yield, "spin locks")
+ALLOW(BOTH, epoll_create1, "event loops; Go sleeps in one, and ends when it gets none")
+ALLOW(BOTH, epoll_ctl, "event loops; Go")
+ALLOW(BOTH, epoll_pwait, "event loops; Go")
+ALLOW(BOTH, eventfd2, "event loops; Go wakes itself with it")
 WHEN(COMPUTE, sched_getaffinity, "how many processors; Go, Rust", IS(0, 0))
 WHEN(COMPUTE, sched_getaffinity, "how many processors; OpenMP", IS(0, SELF))
 ALLOW(FILES, sched_getaffinity, "how many processors")
@@ -85,10 +87,11 @@ ALLOW(BOTH, sigaltstack, "stack overflow handlers; Go, Rust")
 ALLOW(BOTH, pause, "its own signals")
 WHEN(COMPUTE, tgkill, "abort, raise, pthread_kill; Go: only itself", IS(0, SELF))
 WHEN(COMPUTE, tkill, "musl's abort and raise: only its first thread", IS(0, SELF))
+ALLOW(ROOTED, tkill, "musl's pthread_kill: only threads of the box have a number there")
 ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
 ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
-WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3, which `compute` cannot open again", IS(0, 3), IS(4, AT_EMPTY_PATH))
+WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3, after which `compute` opens none", IS(0, 3), IS(4, AT_EMPTY_PATH))
 
 /* time, chance, and what it may know about where it is */
 WHEN(COMPUTE, clock_gettime, "time, where the vDSO does not serve: no clock of another process", UPTO(0, CLOCK_TAI))
@@ -117,6 +120,8 @@ WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD))
 WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD_CLOEXEC))
 WHEN(FILES, fcntl, "close-on-exec", IS(1, F_SETFD))
 WHEN(FILES, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL), MASK(2, O_ASYNC, 0))
+WHEN(FILES, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
+WHEN(FILES, ioctl, "isatty, in musl", IS(1, TIOCGWINSZ))
 WHEN(FILES, ioctl, "how much can be read", IS(1, FIONREAD))
 ALLOW(FILES, clock_gettime, "time; of its processes and threads, too")
 ALLOW(FILES, clock_getres, "time")
@@ -151,6 +156,7 @@ ALLOW(FILES, getdents64, "list a directory")
 ALLOW(FILES, getcwd, "where am I")
 ALLOW(FILES, chdir, "go there")
 ALLOW(FILES, fchdir, "go there")
+ALLOW(FILES, pread64, "read at a place; ld.so")
 ALLOW(FILES, pwrite64, "write at a place")
 ALLOW(FILES, truncate, "size")
 ALLOW(FILES, ftruncate, "size")
@@ -198,11 +204,7 @@ ALLOW(FILES, tgkill, "the same")
 ALLOW(FILES, tkill, "the same; musl")
 ALLOW(FILES, pipe, "between its processes")
 ALLOW(FILES, pipe2, "between its processes")
-ALLOW(FILES, eventfd2, "event loops")
-ALLOW(FILES, epoll_create1, "event loops")
-ALLOW(FILES, epoll_ctl, "event loops")
 ALLOW(FILES, epoll_wait, "event loops")
-ALLOW(FILES, epoll_pwait, "event loops")
 WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here", IS(0, AF_UNIX))
 ALLOW(FILES, setpgid, "shells")
 ALLOW(FILES, getpgid, "shells")

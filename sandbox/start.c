@@ -116,9 +116,9 @@ static int bind_landlock(const struct spec *s, struct why *w)
 
 static int bind_filter(const struct spec *s, unsigned layers, struct why *w)
 {
-	struct filter_plan plan = {
-		.profile = s->profile, .rooted = (layers & BOX_BIT(MOUNTNS)) != 0, .self = getpid()
-	};
+	struct filter_plan plan = { .profile = s->profile,
+		.rooted = (~layers & (BOX_BIT(MOUNTNS) | BOX_BIT(PIDNS))) == 0,
+		.self = getpid() };
 	struct filter f;
 	int listener, rc;
 
