@@ -226,7 +226,21 @@ shape:
 BENCHES := $(patsubst tests/bench/bench_%.py,bench-%,$(wildcard tests/bench/bench_*.py))
 .PHONY: $(BENCHES)
 bench: $(BENCHES)
-$(BENCHES): bench-%: all
+BENCHES += bench-sandbox
+.PHONY: bench-sandbox
+BENCH_N ?= 400
+BENCH_LAUNCHES ?= 10000
+$(B)/bench/%: tests/bench/%.c Makefile sandbox/box.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(filter-out -Wwrite-strings,$(WARN)) $(WERROR) -o $@ $<
+$(B)/bench/static_%: tests/bench/static_%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -static -o $@ $<
+bench-sandbox: all $(B)/bench/bench_sandbox $(B)/bench/static_noop $(B)/bench/static_wait
+	@tests/deps.sh bubblewrap
+	@$(B)/bench/bench_sandbox $(BIN)/talkoot-sandbox $(B)/bench/static_noop $(B)/bench/static_wait \
+		$(BENCH_N) $(BENCH_LAUNCHES)
+$(filter-out bench-sandbox,$(BENCHES)): bench-%: all
 	@TALKOOT_BIN=$(CURDIR)/$(BIN) python3 tests/bench/bench_$*.py
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')

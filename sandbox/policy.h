@@ -184,11 +184,8 @@ WHEN(FILES, chmod, "modes, never set-user-id", MASK(1, 07000, 0))
 WHEN(FILES, fchmod, "modes, never set-user-id", MASK(1, 07000, 0))
 WHEN(FILES, fchmodat, "modes, never set-user-id", MASK(2, 07000, 0))
 ALLOW(FILES, utimensat, "times; unpackers")
-/* flock and leases are not here: both work on a file that is open only for reading, and would
- * hold up whoever else uses an input. Record locks for writing need it open for writing. */
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_GETLK))
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLK))
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLKW))
+/* No locks. flock and leases work on a file that is open only for reading, and would hold up whoever
+ * else uses an input; record locks take kernel memory that nothing counts. SQLite: `nolock=1`. */
 WHEN(FILES, ioctl, "close-on-exec, as Python asks for it", IS(1, FIOCLEX))
 WHEN(FILES, ioctl, "close-on-exec", IS(1, FIONCLEX))
 WHEN(FILES, ioctl, "non-blocking", IS(1, FIONBIO))

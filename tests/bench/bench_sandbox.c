@@ -8,7 +8,6 @@
  * taken in turn, N times each, so that whatever else the machine does hits all of them alike; ratios
  * are to vfork + exec of the same file in the same run. Nothing is asserted; it prints.
  */
-#define _GNU_SOURCE
 #include "sandbox/box.h"
 
 #include <errno.h>
