@@ -51,6 +51,7 @@ static int find_sandbox(struct options *o, struct err *e)
 		o->found_sandbox = TAKE(beside);
 	else
 		o->found_sandbox = sandbox_in_path();
+	o->conf.own_sandbox = !o->sandbox;
 	o->conf.sandbox = o->found_sandbox;
 	if (!o->conf.sandbox)
 		return err_set(e, ERR_NOT_FOUND,

@@ -394,7 +394,7 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .guard = w->guard.fd, .files = w->ability.files,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
