@@ -28,8 +28,8 @@
 
 /* --- small ones ------------------------------------------------------------------------------------ */
 
-static long mount_at(const char *what, const char *where, const char *type, long flags,
-	const char *options)
+static long mount_at(
+	const char *what, const char *where, const char *type, long flags, const char *options)
 {
 	return raw5(SYS_mount, RAW(what), RAW(where), RAW(type), flags, RAW(options));
 }
@@ -181,7 +181,8 @@ static long place(int tree, const char *path)
 	if (rc >= 0)
 		rc = S_ISDIR(st.st_mode) ? make_folder(path) : touch(path);
 	if (rc >= 0)
-		rc = raw5(SYS_move_mount, tree, RAW(""), AT_FDCWD, RAW(path), MOVE_MOUNT_F_EMPTY_PATH);
+		rc = raw5(SYS_move_mount, tree, RAW(""), AT_FDCWD, RAW(path),
+			MOVE_MOUNT_F_EMPTY_PATH);
 	shut(tree);
 	return rc;
 }
@@ -221,8 +222,8 @@ static int place_roots(struct plan *p)
 
 	for (size_t i = 0; i < p->n_roots; i++) {
 		const struct plan_root *r = &p->roots[i];
-		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name)) :
-				    clone_tree(r->path, attributes);
+		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name))
+		                  : clone_tree(r->path, attributes);
 
 		if (rc >= 0 && !r->link)
 			rc = place((int)rc, r->name);
@@ -257,7 +258,8 @@ static long make_urandom(struct plan *p)
 		return fd;
 	p->urandom = (int)raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
 	shut((int)fd);
-	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ, 4096); /* what is not asked for need not be made */
+	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
+		4096); /* what is not asked for need not be made */
 	return p->urandom;
 }
 

@@ -66,15 +66,15 @@ static int open_for(struct given_from *from, const char *flag, const char *path,
 
 /* No path, or "-": our own. Never one of 0, 1, 2: should those be closed, an opened file must not
  * take their place (hold_standard() in main.c). */
-static int open_stream(struct given_from *from, const char *flag, const char *path, int own, int how,
-	int *fd, struct why *w)
+static int open_stream(struct given_from *from, const char *flag, const char *path, int own,
+	int how, int *fd, struct why *w)
 {
 	struct stat st;
 
 	if (path && strcmp(path, "-") == 0)
 		path = NULL;
-	if (path || from ? open_for(from, flag, path, how, fd, w) :
-			   (*fd = fcntl(own, F_DUPFD_CLOEXEC, 3)) < 0)
+	if (path || from ? open_for(from, flag, path, how, fd, w)
+			 : (*fd = fcntl(own, F_DUPFD_CLOEXEC, 3)) < 0)
 		return path || from ? -1 : why_sys(w, "%s is closed", flag);
 	if (fstat(*fd, &st))
 		return why_sys(w, "--%s", flag);
@@ -138,8 +138,7 @@ static int open_outputs(
 	return empty ? 0 : why_set(w, "--out %.120s: it is not empty", s->out);
 }
 
-int given_open_report(
-	struct given *g, const struct spec *s, struct given_from *from, struct why *w)
+int given_open_report(struct given *g, const struct spec *s, struct given_from *from, struct why *w)
 {
 	if (!s->report)
 		return 0;

@@ -13,7 +13,6 @@
  */
 #include "sandbox/limit.h"
 
-
 #include <string.h>
 
 #define MIB INT64_C(1048576)

@@ -159,8 +159,7 @@ static const struct setting {
 } settings[] = {
 	{ 1, "memory.limit_in_bytes", NULL, true },
 	{ 1, "memory.memsw.limit_in_bytes", NULL, false }, /* absent without swap accounting */
-	{ 2, "memory.max", NULL, true },
-	{ 2, "memory.swap.max", "0", false },
+	{ 2, "memory.max", NULL, true }, { 2, "memory.swap.max", "0", false },
 	{ 2, "memory.oom.group", "1", false }, /* never the init: it shares the keeper's memory */
 };
 

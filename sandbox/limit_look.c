@@ -148,7 +148,8 @@ static int64_t kib_after(const char *text, const char *name)
 
 /* "PID/NAME", or when the leader of its threads has ended, and so says nothing of memory, the same of a
  * thread that is left: "PID/task/TID/NAME". `sign` is in a full answer. */
-static bool read_living(int proc, pid_t pid, const char *name, const char *sign, char *text, size_t room)
+static bool read_living(
+	int proc, pid_t pid, const char *name, const char *sign, char *text, size_t room)
 {
 	char path[320];
 	struct dirent *e;
@@ -163,7 +164,8 @@ static bool read_living(int proc, pid_t pid, const char *name, const char *sign,
 	d = fd < 0 ? NULL : fdopendir(fd);
 	while (d && !found && (e = readdir(d))) {
 		snprintf(path, sizeof(path), "%s/%s", e->d_name, name);
-		found = e->d_name[0] != '.' && read_file(fd, path, text, room) && strstr(text, sign);
+		found = e->d_name[0] != '.' && read_file(fd, path, text, room) &&
+		        strstr(text, sign);
 	}
 	if (d)
 		closedir(d);
@@ -187,7 +189,8 @@ static int64_t share_of(int proc, pid_t pid)
 {
 	char text[4096], status[4096];
 
-	if (!read_proc(proc, pid, "smaps_rollup", text, sizeof(text)) || !strstr(text, "\nPss_Anon:") ||
+	if (!read_proc(proc, pid, "smaps_rollup", text, sizeof(text)) ||
+		!strstr(text, "\nPss_Anon:") ||
 		!read_living(proc, pid, "status", "\nVmPTE:", status, sizeof(status)))
 		return memory_of(proc, pid);
 	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") +

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define LAST_STANDARD 31  /* of the signals that a shell or nohup may have made ignored */
+#define LAST_STANDARD 31         /* of the signals that a shell or nohup may have made ignored */
 #define FIRST_TO_BE_ENDED "1000" /* oom_score_adj: a box goes before anything of the volunteer's */
 
 static int away(int fd)

@@ -132,10 +132,10 @@ struct plan {
 	struct filter filter;
 	char **argv;
 	struct env env;
-	bool near;       /* the init is bound to one processor for the start */
-	cpu_set_t cpus;  /* where the program may run */
-	int listener; /* the program's: where its getrandom calls arrive, or -1 */
-	int urandom;  /* the init's: the other end of /dev/urandom, or -1 */
+	bool near;      /* the init is bound to one processor for the start */
+	cpu_set_t cpus; /* where the program may run */
+	int listener;   /* the program's: where its getrandom calls arrive, or -1 */
+	int urandom;    /* the init's: the other end of /dev/urandom, or -1 */
 
 	struct told told;
 	uint32_t drawn[256]; /* words given to each thread (seed.h) */

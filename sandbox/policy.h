@@ -34,7 +34,8 @@ ALLOW(BOTH, poll, "Rust asks at start whether 0, 1, 2 are open")
 ALLOW(BOTH, ppoll, "the same with a mask")
 ALLOW(BOTH, select, "wait for input")
 ALLOW(BOTH, pselect6, "wait for input")
-WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root", MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
+WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root",
+	MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
 WHEN(BOTH, fcntl, "is it open? Go ends when it cannot ask", IS(1, F_GETFD))
 WHEN(BOTH, fcntl, "is it readable, writable, non-blocking?", IS(1, F_GETFL))
 
@@ -44,26 +45,35 @@ WHEN(BOTH, fcntl, "is it readable, writable, non-blocking?", IS(1, F_GETFL))
 ALLOW(BOTH, brk, "malloc")
 ALLOW(BOTH, munmap, "malloc")
 ALLOW(BOTH, mremap, "realloc")
-WHEN(BOTH, madvise, "malloc gives memory back; no sharing with other processes' pages (KSM), no swapping out", UPTO(2, MADV_DONTNEED))
+WHEN(BOTH, madvise,
+	"malloc gives memory back; no sharing with other processes' pages (KSM), no swapping out",
+	UPTO(2, MADV_DONTNEED))
 WHEN(BOTH, madvise, "malloc gives memory back", IS(2, MADV_FREE))
 WHEN(BOTH, madvise, "Go", IS(2, MADV_HUGEPAGE))
 WHEN(BOTH, madvise, "Go", IS(2, MADV_NOHUGEPAGE))
 WHEN(BOTH, madvise, "stack guards, newer glibc", MASK(2, ~1, MADV_GUARD_INSTALL))
-WHEN(BOTH, mmap, "malloc, stacks: private, not executable", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
-WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
-WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_SHARED))
+WHEN(BOTH, mmap, "malloc, stacks: private, not executable", MASK(2, PROT_EXEC, 0),
+	MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
+WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+	MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
+WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
+	MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_SHARED))
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 
 /* threads and signals of one's own */
-WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor", MASK(0, CLONE_THREADLY | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY))
+WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor",
+	MASK(0, CLONE_THREADLY | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY))
 WHEN(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
 NOSYS(BOTH, clone3, "its flags are behind a pointer no filter sees; libraries fall back to clone")
 WHEN(BOTH, futex, "locks: wait, wake", MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_WAIT))
 WHEN(BOTH, futex, "musl's condition variables", MASK(1, FUTEX_CMD_MASK, FUTEX_REQUEUE))
-WHEN(BOTH, futex, "older glibc's condition variables: requeue, wake both", MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_CMP_REQUEUE))
+WHEN(BOTH, futex, "older glibc's condition variables: requeue, wake both",
+	MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_CMP_REQUEUE))
 WHEN(BOTH, futex, "wait until", MASK(1, FUTEX_CMD_MASK, FUTEX_WAIT_BITSET))
 WHEN(BOTH, futex, "wake some", MASK(1, FUTEX_CMD_MASK, FUTEX_WAKE_BITSET))
-NOSYS_WHEN(BOTH, futex, "priority inheritance: a kernel hole more than once; so asked, a library does without", MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_LOCK_PI))
+NOSYS_WHEN(BOTH, futex,
+	"priority inheritance: a kernel hole more than once; so asked, a library does without",
+	MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_LOCK_PI))
 ALLOW(FILES, set_robust_list, "locks shared between processes")
 ALLOW(BOTH, set_tid_address, "thread start")
 ALLOW(BOTH, sched_yield, "spin locks")
@@ -91,10 +101,14 @@ ALLOW(ROOTED, tkill, "musl's pthread_kill: only threads of the box have a number
 ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
 ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
-WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3, after which `compute` opens none", IS(0, 3), IS(4, AT_EMPTY_PATH))
+WHEN(BOTH, execveat,
+	"the launcher's own start of it: the program it holds open as 3, after which `compute` "
+        "opens none",
+	IS(0, 3), IS(4, AT_EMPTY_PATH))
 
 /* time, chance, and what it may know about where it is */
-WHEN(COMPUTE, clock_gettime, "time, where the vDSO does not serve: no clock of another process", UPTO(0, CLOCK_TAI))
+WHEN(COMPUTE, clock_gettime, "time, where the vDSO does not serve: no clock of another process",
+	UPTO(0, CLOCK_TAI))
 WHEN(COMPUTE, clock_getres, "time", UPTO(0, CLOCK_TAI))
 WHEN(COMPUTE, clock_nanosleep, "sleep", UPTO(0, CLOCK_TAI))
 ALLOW(BOTH, gettimeofday, "time")
@@ -119,7 +133,8 @@ ALLOW(FILES, dup3, "shells and stdio")
 WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD))
 WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD_CLOEXEC))
 WHEN(FILES, fcntl, "close-on-exec", IS(1, F_SETFD))
-WHEN(FILES, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL), MASK(2, O_ASYNC, 0))
+WHEN(FILES, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL),
+	MASK(2, O_ASYNC, 0))
 WHEN(FILES, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
 WHEN(FILES, ioctl, "isatty, in musl", IS(1, TIOCGWINSZ))
 WHEN(FILES, ioctl, "how much can be read", IS(1, FIONREAD))
@@ -202,7 +217,8 @@ ALLOW(FILES, tkill, "the same; musl")
 ALLOW(FILES, pipe, "between its processes")
 ALLOW(FILES, pipe2, "between its processes")
 ALLOW(FILES, epoll_wait, "event loops")
-WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here", IS(0, AF_UNIX))
+WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here",
+	IS(0, AF_UNIX))
 ALLOW(FILES, setpgid, "shells")
 ALLOW(FILES, getpgid, "shells")
 ALLOW(FILES, getpgrp, "shells")

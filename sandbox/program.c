@@ -58,7 +58,7 @@ int program_judge(const void *head, size_t n, bool dynamic_ok, struct why *w)
 		return why_set(w, "an ELF file with damaged program headers");
 	if (!dynamic_ok && needs_interpreter(head, &e))
 		return why_set(w, "a dynamic program: link it with -static, or use --profile files "
-		                  "--root DIR");
+				  "--root DIR");
 	return 0;
 }
 

@@ -208,8 +208,8 @@ static int prove_limit(struct plan *p)
 	if (plan_fails(p, STEP_RLIMIT, RLIMIT_NPROC,
 		    raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(one), 0)))
 		return -1;
-	pid = spawn(CLONE_VM | CLONE_VFORK, plan_stack(p, true), PLAN_STACK_BYTES, end_at_once,
-		NULL);
+	pid = spawn(
+		CLONE_VM | CLONE_VFORK, plan_stack(p, true), PLAN_STACK_BYTES, end_at_once, NULL);
 	raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(saved), 0);
 	if (pid < 0)
 		return 0;
@@ -254,7 +254,8 @@ static bool reap_ended(struct plan *p, long program, long how)
 			return true;
 		}
 		if (pid <= 0 && pid != -EINTR)
-			return pid != 0; /* no child is left: it was the program's end that we missed */
+			return pid !=
+			       0; /* no child is left: it was the program's end that we missed */
 	}
 }
 

@@ -46,7 +46,7 @@ struct keeper {
 	struct task *tasks;
 	int n;
 	struct watch *spare;
-	bool rested; /* nothing happened for a while */
+	bool rested;        /* nothing happened for a while */
 	struct pollfd *fds; /* control, signals, the spare's, then each task's in order */
 };
 
@@ -139,7 +139,8 @@ static int start_task(struct keeper *k, struct task *t, struct why *w)
 	return 0;
 }
 
-static void on_run(struct keeper *k, uint32_t id, const char *words, size_t n, int *fds, size_t n_fds)
+static void on_run(
+	struct keeper *k, uint32_t id, const char *words, size_t n, int *fds, size_t n_fds)
 {
 	struct task *t = malloc(sizeof(*t)); /* large: only what counts is cleared */
 	struct why w = { "" };

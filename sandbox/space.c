@@ -91,7 +91,8 @@ static _Noreturn void try_root(void *arg)
 {
 	struct plan *p = arg;
 
-	raw1(SYS_exit_group, space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
+	raw1(SYS_exit_group,
+		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
 	__builtin_unreachable();
 }
 
@@ -129,8 +130,8 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 
 		if (i > 0 && !(granted & BOX_BIT(USERNS)))
 			why_set(&why[l], "needs the user namespace");
-		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, BOX_BIT(USERNS) | 1u << l, try_maps,
-				 &why[l]))
+		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, BOX_BIT(USERNS) | 1u << l,
+				 try_maps, &why[l]))
 			granted |= 1u << l;
 	}
 	return granted;

@@ -24,8 +24,8 @@ extern const struct space_kind space_kinds[SPACE_KINDS];
 #define SPACE_PROGRAM 2 /* its pid, where it has a pid namespace */
 /* Files and directories that /out and /tmp together may hold: each costs a kilobyte of kernel. */
 #define SPACE_INODES 16384
-#define SPACE_INODE_SLACK 16   /* so that exactly the limit fits and one more is seen */
-#define SPACE_DISK_SLACK_MIB 1 /* the same for bytes */
+#define SPACE_INODE_SLACK 16       /* so that exactly the limit fits and one more is seen */
+#define SPACE_DISK_SLACK_MIB 1     /* the same for bytes */
 #define SPACE_WORK ".talkoot-work" /* where that tmpfs stands for a moment */
 
 /* --- the keeper's --- */

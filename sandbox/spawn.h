@@ -67,8 +67,7 @@ static inline long spawn_raw(long nr, long a, long b, spawn_fn *fn, void *arg)
 /* `flags` are clone's; the end is told by SIGCHLD. The child's pid or -errno. */
 static inline long spawn(uint64_t flags, void *stack, size_t size, spawn_fn *fn, void *arg)
 {
-	return spawn_raw(
-		SYS_clone, (long)(flags | SIGCHLD), RAW((char *)stack + size), fn, arg);
+	return spawn_raw(SYS_clone, (long)(flags | SIGCHLD), RAW((char *)stack + size), fn, arg);
 }
 
 #endif

@@ -38,7 +38,8 @@ const char spec_help[] =
 	"  --priority idle|normal\n"
 	"                        idle: only when nothing else wants the processor (default)\n"
 	"  --report PATH         write what happened there, one JSON object\n"
-	"  --serve               make boxes for who holds the other end of standard input, a socket\n"
+	"  --serve               make boxes for who holds the other end of standard input, a "
+        "socket\n"
 	"                        (see talkoot-sandbox(1)); takes only --profile\n"
 	"  --check               try each layer on this machine, print one JSON object\n"
 	"  --help, --version\n"
@@ -152,8 +153,8 @@ static const struct option options[] = {
 	{ "in", read_input, 0, 0 }, { "out", read_text, AT(out), 0 },
 	{ "stdin", read_text, AT(in), 0 }, { "stdout", read_text, AT(stdout_path), 0 },
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
-	{ "deterministic", read_switch, AT(limits.deterministic), 0 },
-	{ "seed", read_seed, 0, 0 }, { "priority", read_priority, 0, 0 },
+	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
+	{ "priority", read_priority, 0, 0 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X

@@ -25,8 +25,8 @@
 #include <sys/stat.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define KERNEL_SIGSET 8           /* bytes */
-#define IOPRIO_IDLE (3 << 13)     /* linux/ioprio.h: class idle, no level */
+#define KERNEL_SIGSET 8       /* bytes */
+#define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h: class idle, no level */
 #define IOPRIO_WHO_PROCESS 1
 
 /* What the keeper has blocked; it ignores none (place.c). */
@@ -128,8 +128,8 @@ static int bind_landlock(struct plan *p)
 	for (size_t i = 0; p->profile != BOX_COMPUTE && i < LEN(places); i++) {
 		if (!places[i].always && !p->has_root)
 			continue;
-		list[n].fd = (int)raw4(
-			SYS_openat, AT_FDCWD, RAW(places[i].path), O_PATH | O_CLOEXEC, 0);
+		list[n].fd =
+			(int)raw4(SYS_openat, AT_FDCWD, RAW(places[i].path), O_PATH | O_CLOEXEC, 0);
 		list[n].use = places[i].use;
 		if (list[n].fd >= 0)
 			n++;
@@ -162,8 +162,7 @@ static int bind_all(struct plan *p)
 	if (plan_fails(p, STEP_STREAMS, 0,
 		    raw3(SYS_close_range, PLAN_PROGRAM, ~0U, CLOSE_RANGE_CLOEXEC)) ||
 		plan_fails(p, STEP_CAPABILITIES, 0, drop_capabilities()) ||
-		plan_fails(p, STEP_PRIVILEGES, 0,
-			raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+		plan_fails(p, STEP_PRIVILEGES, 0, raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
 		return -1;
 	return bind_landlock(p) || bind_filter(p) ? -1 : 0;
 }

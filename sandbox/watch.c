@@ -32,7 +32,8 @@
 #define LOOK_LATER_US 50000 /* an old one: looking costs the volunteer */
 #define YOUNG_US 2000000
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
-#define STUCK_US 5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
+#define STUCK_US                                                                                   \
+	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
 /* Beyond the program's own memory: what the kernel keeps for its processes. */
 #define CGROUP_ROOM_MIB 8
@@ -41,12 +42,12 @@ enum { AT_SOCK, AT_OUT, AT_ERR };
 
 struct watch {
 	struct place *place;
-	const struct spec *spec;   /* NULL: it stands by */
+	const struct spec *spec; /* NULL: it stands by */
 	const struct given *given;
 	struct plan *plan;
 	struct limit_cgroup cgroup;
 	struct ending end;
-	pid_t init;    /* 0: reaped */
+	pid_t init;     /* 0: reaped */
 	int sock, work; /* -1: none */
 	struct pour out, err;
 	int64_t output_left;

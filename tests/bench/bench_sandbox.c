@@ -101,8 +101,8 @@ static void keeper_ask(struct keeper *k, int program)
 {
 	char packet[512];
 	struct box_ask a = { BOX_ASK_RUN, ++k->id };
-	const char *words[] = { "--profile", k->profile, "--report", "r", "--priority", "normal", "--",
-		"noop" };
+	const char *words[] = { "--profile", k->profile, "--report", "r", "--priority", "normal",
+		"--", "noop" };
 	const int fds[] = { k->report, program, k->null, k->null, k->null };
 	union {
 		char room[CMSG_SPACE(sizeof(fds))];
@@ -186,8 +186,8 @@ static void warm_files(void)
 
 static void once(const char *profile)
 {
-	char *argv[] = { text(sandbox), "--profile", text(profile), "--priority", "normal", "--report",
-		"/tmp/talkoot-bench-report", "--", text(noop), NULL };
+	char *argv[] = { text(sandbox), "--profile", text(profile), "--priority", "normal",
+		"--report", "/tmp/talkoot-bench-report", "--", text(noop), NULL };
 
 	run(argv);
 }
@@ -264,7 +264,8 @@ static void latency(int n)
 			w->us[w->n++] = now_us() - begin;
 		}
 	}
-	printf("launch and exit of a static no-op, one at a time, microseconds (ratio to the first line)\n");
+	printf("launch and exit of a static no-op, one at a time, microseconds (ratio to the first "
+	       "line)\n");
 	for (size_t j = 0; j < LEN(ways); j++) {
 		struct way *w = &ways[j];
 
@@ -273,8 +274,9 @@ static void latency(int n)
 			continue;
 		}
 		qsort(w->us, (size_t)w->n, sizeof(double), by_size);
-		printf("  %-18s n %4d  min %6.0f (%.2fx)  p10 %6.0f (%.2fx)  median %6.0f (%.2fx)\n", w->name,
-			w->n, at(w, 0), at(w, 0) / at(&ways[0], 0), at(w, 10),
+		printf("  %-18s n %4d  min %6.0f (%.2fx)  p10 %6.0f (%.2fx)  median %6.0f "
+		       "(%.2fx)\n",
+			w->name, w->n, at(w, 0), at(w, 0) / at(&ways[0], 0), at(w, 10),
 			at(w, 10) / at(&ways[0], 10), at(w, 50), at(w, 50) / at(&ways[0], 50));
 	}
 }
@@ -326,14 +328,16 @@ static void throughput(void)
 {
 	double bwrap = 0, first = 0;
 
-	printf("launches per second, %d loops on %ld processors\n", LOOPS, sysconf(_SC_NPROCESSORS_ONLN));
+	printf("launches per second, %d loops on %ld processors\n", LOOPS,
+		sysconf(_SC_NPROCESSORS_ONLN));
 	if (access("/usr/bin/bwrap", X_OK) == 0)
 		bwrap = per_second(&ways[5]);
 	for (size_t j = 0; j < 5; j++) {
 		double n = per_second(&ways[j]);
 
 		first = j == 0 ? n : first;
-		printf("  %-18s %6.0f  (%3.0f %% of the first line", ways[j].name, n, 100 * n / first);
+		printf("  %-18s %6.0f  (%3.0f %% of the first line", ways[j].name, n,
+			100 * n / first);
 		printf(bwrap > 0 ? ", %.1fx bubblewrap's)\n" : ")\n", n / bwrap);
 	}
 	if (bwrap > 0)
@@ -416,9 +420,10 @@ static void memory(const char *profile, long bare_used)
 	for (int i = 0; i < RUNNING; i++)
 		keeper_ask(&k, program);
 	settle();
-	printf("  %-18s kernel %4ld KiB, user %4ld KiB a running box (of %d; the program's own taken off)\n",
-		profile, (kernel_kib() - kernel - bare_used) / RUNNING, (user_kib(k.pid) - user) / RUNNING,
-		RUNNING);
+	printf("  %-18s kernel %4ld KiB, user %4ld KiB a running box (of %d; the program's own "
+	       "taken off)\n",
+		profile, (kernel_kib() - kernel - bare_used) / RUNNING,
+		(user_kib(k.pid) - user) / RUNNING, RUNNING);
 	close(program);
 	keeper_end(&k);
 }
@@ -470,7 +475,8 @@ static void leaves(int launches)
 	for (int i = 0; i < launches; i++)
 		keeper_launch(&k);
 	settle();
-	printf("after %d launches: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, processes of the "
+	printf("after %d launches: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, "
+	       "processes of the "
 	       "machine %d -> %d, its mounts %d -> %d\n",
 		launches, open_before, count(fds), rss, field(status, "VmRSS:"), processes,
 		count("-d /proc/[0-9]*"), mounts, mounts_now());
@@ -482,9 +488,12 @@ static void leaves(int launches)
 static void make_bundle(void)
 {
 	static const char config[] =
-		"{\"ociVersion\":\"1.0.0\",\"process\":{\"terminal\":false,\"user\":{\"uid\":0,\"gid\":0},"
-		"\"args\":[\"/noop\"],\"cwd\":\"/\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
-		"\"readonly\":true},\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":\"ipc\"},"
+		"{\"ociVersion\":\"1.0.0\",\"process\":{\"terminal\":false,\"user\":{\"uid\":0,"
+	        "\"gid\":0},"
+		"\"args\":[\"/noop\"],\"cwd\":\"/"
+	        "\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
+		"\"readonly\":true},\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":"
+	        "\"ipc\"},"
 		"{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"}]}}";
 	char cmd[512];
 	FILE *f;
@@ -501,7 +510,8 @@ static void make_bundle(void)
 		die("a bundle for crun");
 	/* where it does not run (some kernels, ordinary users) it is left out */
 	snprintf(cmd, sizeof(cmd),
-		"/usr/bin/crun --cgroup-manager=disabled run -b %s talkoot-bench >/dev/null 2>&1", crun_bundle);
+		"/usr/bin/crun --cgroup-manager=disabled run -b %s talkoot-bench >/dev/null 2>&1",
+		crun_bundle);
 	if (access("/usr/bin/crun", X_OK) || system(cmd))
 		ways[6].needs = "/nonexistent";
 }
