@@ -134,7 +134,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
-TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl
+TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

@@ -18,8 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
+#define LOCK_PAUSE_MS 20
+#define LOCK_TRIES 100
 #define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
 
 /* --- doing ------------------------------------------------------------------------------------------------- */
@@ -353,6 +356,22 @@ static void know_self(struct worker *w)
 	s->address = w->address[0] ? w->address : NULL;
 }
 
+/* A child that a killed worker had just started holds the lock until its first steps are done. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
+}
+
 static int lock_dir(struct worker *w, struct err *e)
 {
 	auto_free char *path = xprintf("%s/lock", w->conf.dir);
@@ -362,7 +381,7 @@ static int lock_dir(struct worker *w, struct err *e)
 	w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (w->lock < 0)
 		return err_sys(e, "opening %s", path);
-	if (!flock(w->lock, LOCK_EX | LOCK_NB))
+	if (!lock_soon(w->lock))
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return err_set(e, ERR_CONFLICT, "another worker runs on %s", w->conf.dir);

@@ -239,6 +239,26 @@ def chance_comes_from_the_seed(w):
         assert p.returncode == 2 and b"--seed" in err, (bad, p.returncode, err)
 
 
+def mathematics_does_not_depend_on_the_processor(w):
+    """On emulated processors, with the environment that the box gives its programs."""
+    qemu = shutil.which("qemu-x86_64-static")
+    if not qemu or os.uname().machine != "x86_64":
+        raise Skip("no qemu-x86_64-static, or another machine")
+    digests = {}
+    for mode in "on", "off":
+        env = dict(l.split("=", 1) for l in w.run("--deterministic", mode, "--", w.use, "environment")[1]
+                   .decode().splitlines() if "=" in l)
+        for cpu in "Nehalem", "max":
+            p = w.start(qemu, "-cpu", cpu, os.path.join(w.top, "libm"), env=env)
+            out, err = p.communicate(timeout=TIMEOUT)
+            equal((p.returncode, len(out)), (0, 17), err)
+            digests[mode, cpu] = out
+    equal(digests["on", "Nehalem"], digests["on", "max"], "deterministic")
+    assert digests["off", "Nehalem"] != digests["off", "max"], "without it they differ, else this shows nothing"
+    _, boxed, _, _ = w.run("--", os.path.join(w.top, "libm"))
+    equal(boxed, digests["on", "max"], "in the box on this processor")
+
+
 def it_runs_idle_unless_asked(w):
     for priority, policy in (None, os.SCHED_IDLE), ("idle", os.SCHED_IDLE), ("normal", os.SCHED_OTHER):
         marker = "marker-%d-priority-%s-%s" % (os.getpid(), w.user, priority)
@@ -650,7 +670,7 @@ TESTS = [
     its_own_exit_code_passes, its_own_signal_passes, usage_names_the_flag, help_and_version,
     what_cannot_run_is_125, check_says_what_works, a_hostile_program_reaches_nothing,
     inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
-    chance_comes_from_the_seed, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
+    chance_comes_from_the_seed, mathematics_does_not_depend_on_the_processor, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
     a_keeper_makes_one_box_after_another, a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     all_boxes_end_with_their_keeper_or_its_asker,
@@ -666,9 +686,9 @@ TESTS = [
 
 def build(top):
     payload = os.path.join(HERE, "payload")
-    for name in "use", "probe":
+    for name in "use", "probe", "libm":
         subprocess.run(["gcc", "-static", "-O1", "-w", "-pthread", "-o", os.path.join(top, name),
-                        os.path.join(payload, name + ".c")], check=True)
+                        os.path.join(payload, name + ".c"), "-lm"], check=True)
     # a copy, for the checkout may lie where another user cannot reach it
     shutil.copy(os.path.join(BIN, "talkoot-sandbox"), top)
 
