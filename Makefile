@@ -7,6 +7,7 @@
 #	alone; libseccomp only builds its filter. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
 #
+# `make CC=aarch64-linux-gnu-gcc BUILD_CC=cc` builds for another machine than this.
 # Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan; `make V=1` shows commands.
 
 VERSION := 0.1.0
@@ -108,7 +109,7 @@ $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
 	$(link)
 
 # Its filter's code, for each architecture: made here, by a program that runs on this machine (BUILD_CC).
-$(B)/gen/filter_gen: sandbox/filter_gen.c sandbox/filter_code.h sandbox/policy.h Makefile
+$(B)/gen/filter_gen: sandbox/filter_gen.c sandbox/filter_code.h sandbox/filter.h sandbox/box.h sandbox/policy.h Makefile
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(BUILD_CC) -std=c11 -D_GNU_SOURCE -I. -O1 $(WARN) $(WERROR) -o $@ $< $(USE_FILTER)

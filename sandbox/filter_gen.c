@@ -11,6 +11,7 @@
  * The code is a binary tree over the numbers, for the kernel runs a new filter once for every
  * number there is (it remembers which need not be asked), and that is most of what attaching costs.
  */
+#include "sandbox/filter.h"
 #include "sandbox/filter_code.h"
 
 #include <errno.h>
@@ -51,7 +52,6 @@
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define TESTS_MAX 2
-#define CODE_MAX 512 /* instructions: FILTER_MAX of filter.h */
 #define SELF FILTER_SELF
 #define API_LEVEL 5 /* with user notification; asked of libseccomp, not of this machine's kernel */
 
@@ -158,7 +158,7 @@ static scmp_filter_ctx begin(uint32_t arch)
 }
 
 /* The only way out of libseccomp is a descriptor. */
-static size_t export(scmp_filter_ctx ctx, struct sock_filter code[CODE_MAX])
+static size_t export(scmp_filter_ctx ctx, struct sock_filter code[FILTER_MAX])
 {
 	FILE *f = tmpfile();
 	size_t n;
@@ -170,8 +170,8 @@ static size_t export(scmp_filter_ctx ctx, struct sock_filter code[CODE_MAX])
 	if (rc)
 		fail("exporting", rc);
 	rewind(f);
-	n = fread(code, sizeof(*code), CODE_MAX, f);
-	if (n == CODE_MAX)
+	n = fread(code, sizeof(*code), FILTER_MAX, f);
+	if (n == FILTER_MAX)
 		fail("the code is longer than FILTER_MAX", -E2BIG);
 	fclose(f);
 	return n;
@@ -179,7 +179,7 @@ static size_t export(scmp_filter_ctx ctx, struct sock_filter code[CODE_MAX])
 
 static void print_code(scmp_filter_ctx ctx, const char *arch, int variant)
 {
-	static struct sock_filter code[CODE_MAX];
+	static struct sock_filter code[FILTER_MAX];
 	size_t n = export(ctx, code);
 
 	printf("\nstatic const struct sock_filter filter_%s_%d[] = {\n", arch, variant);

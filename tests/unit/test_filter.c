@@ -13,6 +13,7 @@
 #include <linux/audit.h>
 #include <linux/futex.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <setjmp.h>
@@ -39,6 +40,7 @@
 #define HIGH (UINT64_C(1) << 32)
 #define COMPUTE_MOST 60
 #define FILES_MOST 130
+#define PATIENCE_MS 20000
 #define NUMBERS 601 /* 0..600: more than any kernel has */
 
 #define ALLOW SECCOMP_RET_ALLOW
@@ -777,7 +779,8 @@ static _Noreturn void ask_for_chance(int told)
 
 	if (rc || listener < 0)
 		raw1(SYS_exit_group, 1);
-	raw3(SYS_write, told, (long)(uintptr_t)&listener, sizeof(listener));
+	if (raw3(SYS_write, told, (long)(uintptr_t)&listener, sizeof(listener)) < 0)
+		raw1(SYS_exit_group, 3);
 	rc = raw3(SYS_getrandom, (long)(uintptr_t)&got, sizeof(got), 0);
 	raw1(SYS_exit_group, rc == 3 ? 0 : 2);
 	__builtin_unreachable();
@@ -806,6 +809,7 @@ static void who_listens_answers_for_chance(void **state)
 	assert_true(pid >= 0);
 	if (pid == 0)
 		ask_for_chance(told[1]);
+	assert_int_equal(poll(&(struct pollfd){ told[0], POLLIN, 0 }, 1, PATIENCE_MS), 1);
 	assert_int_equal(read(told[0], &listener, sizeof(listener)), sizeof(listener));
 	answer(listener);
 	assert_int_equal(waitpid((pid_t)pid, &status, 0), pid);
