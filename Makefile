@@ -3,14 +3,16 @@
 #	common is three archives, each standing only on the ones before it:
 #	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
 #	jobs/job.c ("what a job is") stands on data. coordinator, worker and the CLI
-#	stand on all of that and never on each other. sandbox stands on libc and
-#	libseccomp alone. Each program's link line names what it may use, so an
+#	stand on all of that and never on each other. sandbox stands on libc
+#	alone; libseccomp only builds its filter. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
 #
+# `make CC=aarch64-linux-gnu-gcc BUILD_CC=cc` builds for another machine than this.
 # Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan; `make V=1` shows commands.
 
 VERSION := 0.1.0
 CC ?= cc
+BUILD_CC ?= $(CC)
 PREFIX ?= /usr/local
 DESTDIR ?=
 B := $(if $(SAN),build/asan,build)
@@ -47,7 +49,7 @@ JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
-SANDBOX := $(filter-out sandbox/main.c,$(wildcard sandbox/*.c))
+SANDBOX := $(filter-out sandbox/main.c sandbox/filter_gen.c,$(wildcard sandbox/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
 lib = $(B)/lib/lib$(1).a
@@ -57,7 +59,7 @@ USE_DATA := -lcrypto -lssl -ljansson
 USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
-USE_BOX := -lseccomp
+USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
 EXAMPLES := fold fold-report
@@ -100,10 +102,20 @@ $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,j
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.
 BOX_LD := $(if $(SAN),$(HARDEN_LD),-static-pie $(filter-out -pie,$(HARDEN_LD)))
 $(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"sha256:$(shell sha256sum sandbox/policy.h | cut -c1-64)"'
-$(B)/obj/sandbox/filter.o: sandbox/policy.h
+$(B)/obj/sandbox/filter.o: CFLAGS_ALL += -I$(B)
+$(B)/obj/sandbox/filter.o: sandbox/policy.h $(B)/gen/filter_code.h
 $(BIN)/talkoot-sandbox: HARDEN_LD := $(BOX_LD)
 $(BIN)/talkoot-sandbox: $(call obj,sandbox/main.c) $(call lib,sandbox)
-	$(link) $(USE_BOX)
+	$(link)
+
+# Its filter's code, for each architecture: made here, by a program that runs on this machine (BUILD_CC).
+$(B)/gen/filter_gen: sandbox/filter_gen.c sandbox/filter_code.h sandbox/filter.h sandbox/box.h sandbox/policy.h Makefile
+	@mkdir -p $(@D)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(BUILD_CC) -std=c11 -D_GNU_SOURCE -I. -O1 $(WARN) $(WERROR) -o $@ $< $(USE_FILTER)
+$(B)/gen/filter_code.h: $(B)/gen/filter_gen
+	@$(SAY) '  GEN   $@'
+	$(Q)$< >$@
 
 # The example job is a stranger's program: static, and nothing of ours linked in.
 $(BIN)/fold: jobs/examples/fold/fold.c Makefile
@@ -123,7 +135,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
-TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl
+TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
@@ -136,7 +148,8 @@ demo: deps
 check: deps
 	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all
 	@$(MAKE) --no-print-directory WERROR=-Werror layers
-	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs fuzz-replay-programs
+	@$(MAKE) --no-print-directory FUZZ_RUNS=$(CHECK_RUNS) fuzz-replay
 	@tests/run.sh build/asan/unit build/bin
 
 # --- tests -----------------------------------------------------------------------------------
@@ -144,11 +157,13 @@ UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(call lib,$(l)))
 .PHONY: unit-programs
 unit-programs: $(UNIT)
+$(B)/obj/tests/unit/test_filter.o: CFLAGS_ALL += -I$(B)
+$(B)/obj/tests/unit/test_filter.o: $(B)/gen/filter_code.h
 $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_BOX) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_FILTER) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
@@ -165,17 +180,25 @@ layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call li
 # mutations of them under gcc; `FUZZ_SEED=N` repeats a run.
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= 20000
+# in `make check`: a few seconds
+CHECK_RUNS := 2000
 FUZZ_PACKAGES := clang-14 libclang-rt-14-dev
 FUZZ_CC ?= clang-14
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(JOB))
+# Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
+FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
+	$(filter-out sandbox/filter%,$(SANDBOX)))
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(FUZZ_CC) -std=c11 -D_GNU_SOURCE -DTALKOOT_VERSION='"$(VERSION)"' -I. -O1 -g -MMD -MP $(FUZZ_SAN) \
 		-fsanitize=fuzzer-no-link -c -o $@ $<
-build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o $(FUZZ_OBJ)
-	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(USE_DATA)
+build/fuzz/lib.a: $(FUZZ_OBJ)
+	@rm -f $@
+	@ar qcs $@ $^
+build/fuzz/fuzz_%: build/fuzz/obj/tests/fuzz/fuzz_%.o build/fuzz/lib.a
+	$(FUZZ_CC) $(FUZZ_SAN) -fsanitize=fuzzer -o $@ $^ $(FUZZ_USE)
 -include $(shell find build/fuzz/obj -name '*.d' 2>/dev/null)
 .PHONY: fuzz-programs fuzz-replay
 .SECONDARY: $(FUZZ:%=build/fuzz/obj/tests/fuzz/fuzz_%.o)
@@ -193,9 +216,10 @@ fuzz-replay:
 		build/asan/fuzz/fuzz_$$t -runs=$(FUZZ_RUNS) $(if $(FUZZ_SEED),-seed=$(FUZZ_SEED)) tests/fuzz/seeds/$$t >/dev/null; done
 .PHONY: fuzz-replay-programs
 fuzz-replay-programs: $(FUZZ:%=$(B)/fuzz/fuzz_%)
-$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(foreach l,job data ground,$(call lib,$(l)))
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/main.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
-	$(CC) $(LDFLAGS_ALL) -o $@ $^ $(USE_DATA)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group $(FUZZ_USE)
 
 shape:
 	@tests/shape.sh
@@ -203,7 +227,21 @@ shape:
 BENCHES := $(patsubst tests/bench/bench_%.py,bench-%,$(wildcard tests/bench/bench_*.py))
 .PHONY: $(BENCHES)
 bench: $(BENCHES)
-$(BENCHES): bench-%: all
+BENCHES += bench-sandbox
+.PHONY: bench-sandbox
+BENCH_N ?= 400
+BENCH_LAUNCHES ?= 10000
+$(B)/bench/%: tests/bench/%.c Makefile sandbox/box.h
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -I. -O2 $(filter-out -Wwrite-strings,$(WARN)) $(WERROR) -o $@ $<
+$(B)/bench/static_%: tests/bench/static_%.c Makefile
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=c11 -O2 -static -o $@ $<
+bench-sandbox: all $(B)/bench/bench_sandbox $(B)/bench/static_noop $(B)/bench/static_wait
+	@tests/deps.sh bubblewrap
+	@$(B)/bench/bench_sandbox $(BIN)/talkoot-sandbox $(B)/bench/static_noop $(B)/bench/static_wait \
+		$(BENCH_N) $(BENCH_LAUNCHES)
+$(filter-out bench-sandbox,$(BENCHES)): bench-%: all
 	@TALKOOT_BIN=$(CURDIR)/$(BIN) python3 tests/bench/bench_$*.py
 format:
 	clang-format -i $$(git ls-files '*.c' '*.h')
@@ -214,7 +252,9 @@ install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	$(if $(MAN),install -m 0644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh install $(PREFIX)/bin
 uninstall:
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh remove $(PREFIX)/bin
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
 clean:

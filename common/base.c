@@ -93,6 +93,16 @@ void array_room(void *array, size_t *room, size_t n, size_t size)
 	memcpy(array, &p, sizeof(p));
 }
 
+bool is_one_of(const char *words, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = words; *at; at += strcspn(at, "|"), at += *at == '|')
+		if (n && strcspn(at, "|") == n && !strncmp(at, word, n))
+			return true;
+	return false;
+}
+
 void base_raise_files(void)
 {
 	struct rlimit l;

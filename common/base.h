@@ -46,6 +46,9 @@ char *xprintf(const char *fmt, ...) PRINTF_LIKE(1, 2) MUST_USE;
 /* Grow `*array` (of `size`-byte elements) so that element n fits. */
 void array_room(void *array, size_t *room, size_t n, size_t size);
 
+/* Whether `word` is one of `words`, which are written "a|b|c". */
+bool is_one_of(const char *words, const char *word);
+
 /* Raise the soft limit of open files to the hard one, 16384 at most: 1024 is for select(). */
 void base_raise_files(void);
 

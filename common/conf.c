@@ -29,16 +29,6 @@ static void texts_clear(struct texts *t)
 	*t = (struct texts){ 0 };
 }
 
-static bool is_choice(const char *choices, const char *value)
-{
-	size_t n = strlen(value);
-
-	for (const char *at = choices; *at; at += strcspn(at, "|"), at += *at == '|')
-		if (n && strcspn(at, "|") == n && !strncmp(at, value, n))
-			return true;
-	return false;
-}
-
 static int bad_value(const struct knob *k, const char *source, const char *value, const char *must,
 	struct err *e)
 {
@@ -85,7 +75,7 @@ static int set(const struct knob *k, const char *source, const char *value, stru
 	case KNOB_REAL:
 		return set_number(k, source, value, e);
 	case KNOB_CHOICE:
-		if (!is_choice(k->choices, value))
+		if (!is_one_of(k->choices, value))
 			return bad_value(k, source, value, k->choices, e);
 		*(const char **)k->where = value;
 		return 0;

@@ -23,16 +23,19 @@ const char *platform_here(void)
 	return name;
 }
 
-/* Whether a program header asks for a loader. Headers beyond the bytes we were given count as "no". */
-static bool asks_for_loader(const unsigned char *bytes, size_t n, const Elf64_Ehdr *head)
+/* The program headers are there, and all of them within what we were given: the box reads no further. */
+static bool whole(size_t n, const Elf64_Ehdr *head)
 {
-	for (size_t i = 0; i < head->e_phnum && i < 128; i++) {
-		uint64_t at = head->e_phoff + i * sizeof(Elf64_Phdr);
+	return head->e_phnum > 0 && head->e_phoff <= n &&
+		head->e_phnum <= (n - head->e_phoff) / sizeof(Elf64_Phdr);
+}
+
+static bool asks_for_loader(const unsigned char *bytes, const Elf64_Ehdr *head)
+{
+	for (size_t i = 0; i < head->e_phnum; i++) {
 		Elf64_Phdr part;
 
-		if (head->e_phoff > n || at + sizeof(part) > n)
-			return false;
-		memcpy(&part, bytes + at, sizeof(part));
+		memcpy(&part, bytes + head->e_phoff + i * sizeof(part), sizeof(part));
 		if (part.p_type == PT_INTERP)
 			return true;
 	}
@@ -51,12 +54,13 @@ enum elf_kind elf_look(const void *bytes, size_t n, char platform[40])
 	memcpy(&head, bytes, sizeof(head));
 	if (head.e_ident[EI_CLASS] != ELFCLASS64 || head.e_ident[EI_DATA] != ELFDATA2LSB)
 		return ELF_FOREIGN;
-	if ((head.e_type != ET_EXEC && head.e_type != ET_DYN) || head.e_phentsize != sizeof(Elf64_Phdr))
+	if ((head.e_type != ET_EXEC && head.e_type != ET_DYN) ||
+		head.e_phentsize != sizeof(Elf64_Phdr) || !whole(n, &head))
 		return ELF_NOT;
 	for (size_t i = 0; i < ARRAY_LEN(machines); i++)
 		if (machines[i].machine == head.e_machine)
 			snprintf(platform, 40, "%s-linux", machines[i].name);
 	if (!platform[0])
 		return ELF_FOREIGN;
-	return asks_for_loader(bytes, n, &head) ? ELF_DYNAMIC : ELF_STATIC;
+	return asks_for_loader(bytes, &head) ? ELF_DYNAMIC : ELF_STATIC;
 }

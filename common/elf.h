@@ -9,7 +9,8 @@
 
 /* What an executable is: for submit's checks and the worker's. */
 enum elf_kind { ELF_NOT, ELF_STATIC, ELF_DYNAMIC, ELF_SCRIPT, ELF_FOREIGN };
-/* From the first bytes of a file (4096 are enough); platform gets e.g. "x86_64-linux". */
+/* From the first 4096 bytes of a file, in which all its program headers must lie, as for the box;
+ * platform gets e.g. "x86_64-linux". */
 enum elf_kind elf_look(const void *bytes, size_t n, char platform[40]);
 /* The platform this program runs on. */
 const char *platform_here(void);

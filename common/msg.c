@@ -10,6 +10,7 @@
 
 #define TEXT(name_, min_, max_) { .name = name_, .kind = SHAPE_TEXT, .min = min_, .max = max_ }
 #define INT(name_, min_, max_) { .name = name_, .kind = SHAPE_INT, .min = min_, .max = max_ }
+#define WORD(name_, words_) { .name = name_, .kind = SHAPE_WORD, .words = words_ }
 #define ONE(name_, kind_) { .name = name_, .kind = kind_ }
 #define OBJECT(name_, of_) { .name = name_, .kind = SHAPE_OBJECT, .of = of_ }
 #define LIST(name_, min_, max_, of_) { .name = name_, .kind = SHAPE_ARRAY, .min = min_, .max = max_, .of = of_ }
@@ -102,7 +103,7 @@ static const struct shape job_shape[] = {
 	ONE("nonce", SHAPE_NONCE),
 	TEXT("name", 0, NAME_MAX_BYTES),
 	LIST("programs", 1, 8, program_shape),
-	TEXT("profile", 1, 20),
+	WORD("profile", "compute|files|image"),
 	EACH("args", 0, 256, SHAPE_TEXT, 8192),
 	OBJECT("tasks", tasks_shape),
 	LIST("files", 0, 64, file_shape),
@@ -145,7 +146,7 @@ static const struct shape ask_shape[] = {
 	TEXT("platform_class", 1, 39),
 	TEXT("agent", 1, 63),
 	{ .name = "address", .kind = SHAPE_TEXT, OPTIONAL, .min = 1, .max = 300 },
-	TEXT("state", 1, 10),
+	WORD("state", "run|pause|finish"),
 	END,
 };
 
@@ -171,7 +172,7 @@ static const struct shape one_result_shape[] = {
 	ONE("outcome", SHAPE_DIGEST),
 	INT("exit", 0, 255),
 	INT("signal", 0, 64),
-	TEXT("reason", 1, 15),
+	WORD("reason", "exited|signaled|cpu|wall|memory|disk|output|processes|policy|setup"),
 	INT("cpu_ms", 0, MS_MAX),
 	INT("wall_ms", 0, MS_MAX),
 	INT("rss_kib", 0, MS_MAX),
@@ -243,7 +244,7 @@ static const struct shape verdict_shape[] = {
 };
 
 static const struct shape query_shape[] = {
-	TEXT("what", 1, 20),
+	WORD("what", "job|task"),
 	ONE("job", SHAPE_ID),
 	{ .name = "index", .kind = SHAPE_INT, OPTIONAL, .max = 1048575 },
 	END,

@@ -58,17 +58,6 @@ void results_release(struct results *r)
 
 /* --- what holds in and out ---------------------------------------------------------------------- */
 
-static const char *const reasons[] = { "exited", "signaled", "cpu", "wall", "memory", "disk", "output",
-	"processes", "policy", "setup" };
-
-static bool is_reason(const char *reason)
-{
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-		if (!strcmp(reasons[i], reason))
-			return true;
-	return false;
-}
-
 /* "stdout" or "files/…", each part of it plain: what may become a file name at the submitter's. */
 static bool output_name_ok(const char *name)
 {
@@ -134,9 +123,9 @@ static int check_item(const struct results *r, size_t pos, struct err *e)
 	const struct result *item = &r->items[pos];
 	char field[48];
 
-	snprintf(field, sizeof(field), "results[%zu].reason", pos);
-	if (!is_reason(item->reason))
-		return err_field(e, field, "\"%s\" is not a reason", item->reason);
+	snprintf(field, sizeof(field), "results[%zu].exit", pos);
+	if (item->exit && item->signal)
+		return err_field(e, field, "must be 0 when a signal ended it");
 	snprintf(field, sizeof(field), "results[%zu]", pos);
 	for (size_t k = 0; k < pos; k++)
 		if (r->items[k].index == item->index || !strcmp(r->items[k].lease, item->lease))

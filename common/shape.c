@@ -6,6 +6,7 @@
  * has a depth limit of its own (2048) which guards its stack; ours is checked before it.
  */
 #include "common/shape.h"
+#include "common/buf.h"
 #include "common/digest.h"
 #include "common/id.h"
 
@@ -173,6 +174,26 @@ static int check_array(const json_t *j, const struct shape *f, const char *path,
 	return 0;
 }
 
+/* "must be run, pause or finish" */
+static int not_a_word(const char *words, const char *path, struct err *e)
+{
+	auto_buf struct buf b = { 0 };
+
+	for (const char *at = words, *last = strrchr(words, '|'); *at; at++)
+		if (*at == '|')
+			buf_text(&b, at == last ? " or " : ", ");
+		else
+			buf_add(&b, at, 1);
+	return err_field(e, path, "must be %s", b.data);
+}
+
+static int check_word(const json_t *j, const char *words, const char *path, struct err *e)
+{
+	if (!json_is_string(j))
+		return err_field(e, path, "must be a text");
+	return is_one_of(words, json_string_value(j)) ? 0 : not_a_word(words, path, e);
+}
+
 static int check_value(const json_t *j, enum shape_kind kind, const struct shape *f, const char *path,
 	int64_t min, int64_t max, struct err *e)
 {
@@ -192,6 +213,8 @@ static int check_value(const json_t *j, enum shape_kind kind, const struct shape
 		return f && f->of ? check_object(j, f->of, path, e) : 0;
 	case SHAPE_ARRAY:
 		return check_array(j, f, path, e);
+	case SHAPE_WORD:
+		return check_word(j, f->words, path, e);
 	case SHAPE_ANY:
 		return 0;
 	default:

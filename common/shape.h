@@ -20,6 +20,7 @@
 
 enum shape_kind {
 	SHAPE_TEXT,   /* min..max bytes */
+	SHAPE_WORD,   /* one of `words`: a closed set */
 	SHAPE_INT,    /* min..max */
 	SHAPE_BOOL,
 	SHAPE_ID,     /* 64 lowercase hex digits: a key id, job id, pieces root */
@@ -36,6 +37,7 @@ struct shape {
 	bool optional;
 	int64_t min, max; /* for TEXT, INT and ARRAY */
 	const struct shape *of;
+	const char *words; /* for WORD: "run|pause|finish" */
 	enum shape_kind each; /* for ARRAY when `of` is NULL */
 	int64_t each_max;     /* for TEXT and INT members: largest (INT members are ≥ 0) */
 };

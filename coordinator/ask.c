@@ -58,7 +58,7 @@ static unsigned profiles_of(const json_t *ask)
 static bool learn(struct worker *w, const json_t *ask, const char *address, int64_t now)
 {
 	struct worker was = *w;
-	const char *state = jtext(ask, "state");
+	const char *state = jtext(ask, "state"); /* one of three: its shape lets no other through */
 
 	snprintf(w->platform, sizeof(w->platform), "%s", jtext(ask, "platform"));
 	snprintf(w->platform_class, sizeof(w->platform_class), "%s", jtext(ask, "platform_class"));
@@ -69,7 +69,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	w->cpus = jint(ask, "cpus", 1);
 	w->memory_mib = jint(ask, "memory_mib", 0);
 	w->disk_mib = jint(ask, "disk_mib", 0);
-	w->state = !strcmp(state, "pause") ? PAUSE : !strcmp(state, "finish") ? FINISH : RUN;
+	w->state = !strcmp(state, "run") ? RUN : !strcmp(state, "pause") ? PAUSE : FINISH;
 	w->voter.net = network_of(address);
 	w->has_asked = true;
 	bool stale = now - w->seen_ms > SEEN_STEP_MS || w->voter.net != was.voter.net ||

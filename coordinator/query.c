@@ -86,8 +86,6 @@ static json_t *look(struct coord *c, const struct msg *m, struct err *e)
 		err_set(e, ERR_REFUSED, "only its submitter or an admin may see this");
 	else if (!strcmp(what, "job"))
 		return job_json(c, &job, false);
-	else if (strcmp(what, "task") != 0)
-		err_field(e, "what", "must be job or task");
 	else if (index < 0 || index >= job.count)
 		err_field(e, "index", "must be 0 to %lld", (long long)job.count - 1);
 	else

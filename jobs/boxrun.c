@@ -121,6 +121,15 @@ static char *put_stdin(struct boxrun *b, const char *tmp, struct err *e)
 	return TAKE(path);
 }
 
+static char *seed_text(const struct boxrun *b)
+{
+	struct digest seed = job_seed(b->job, b->task->index);
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, &seed);
+	return xstrdup(hex);
+}
+
 static int put_files(struct boxrun *b, struct argv *a, struct err *e)
 {
 	for (size_t i = 0; i < b->job->n_files; i++) {
@@ -150,6 +159,8 @@ static int build(struct boxrun *b, struct argv *a, const char *tmp, struct err *
 	option_int(a, "--processes", b->job->processes);
 	option_int(a, "--threads", b->job->threads);
 	option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
+	option(a, "--seed", seed_text(b)); /* as every worker drew */
+	option(a, "--priority", xstrdup("normal"));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 

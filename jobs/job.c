@@ -62,8 +62,6 @@ static int read_profile(struct job *job, const json_t *m, struct err *e)
 
 	if (!strcmp(text, "image"))
 		return later(e, "profile", "the profile image");
-	if (strcmp(text, "compute") != 0 && strcmp(text, "files") != 0)
-		return err_field(e, "profile", "must be compute or files");
 	job->profile = !strcmp(text, "files") ? PROFILE_FILES : PROFILE_COMPUTE;
 	return 0;
 }

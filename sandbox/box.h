@@ -99,6 +99,27 @@ enum box_layer {
 #define BOX_OUTPUTS_MAX 4096
 #define BOX_NOT_TAKEN_MAX 64 /* names in the report; the rest is only counted */
 
+/* --- warm boxes ---------------------------------------------------------------------------------
+ *
+ * `talkoot-sandbox --serve --profile P`: standard input is a SOCK_SEQPACKET socket. One packet is
+ * one message: a struct, and for BOX_ASK_RUN then the words of a command line (without the
+ * program's own name), each ended by a NUL. Its descriptors come with it: report, program,
+ * root, inputs, out, stdin, stdout, stderr, each only when the words name it, but always the
+ * three streams; the paths in the words are then only for people to read.
+ * When the socket's other end is gone, all boxes are. */
+enum box_ask_kind { BOX_ASK_RUN, BOX_ASK_KILL, BOX_ASK_HOLD, BOX_ASK_GO_ON };
+struct box_ask {
+	uint32_t kind, id; /* the asker's number for it, not in use */
+};
+enum box_say_kind { BOX_SAY_READY, BOX_SAY_ENDED };
+struct box_say {
+	uint32_t kind, id;
+	int32_t code; /* ENDED: as talkoot-sandbox would exit; the report is written */
+};
+#define BOX_ASK_BYTES 65536 /* of one packet */
+#define BOX_ASK_FDS 240     /* the kernel takes 253 */
+#define BOX_AT_ONCE 1024
+
 /* Names of inputs and of outputs' components: [A-Za-z0-9._-]{1,100}, no dot in front. */
 static inline bool box_name_ok(const char *name)
 {

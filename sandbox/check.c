@@ -6,79 +6,77 @@
 #include "sandbox/check.h"
 
 #include "sandbox/filter.h"
+#include "sandbox/given.h"
 #include "sandbox/landlock.h"
 #include "sandbox/limit.h"
 #include "sandbox/report.h"
 #include "sandbox/space.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef int try_fn(struct why *w);
+typedef int try_fn(int proc, struct why *w);
 
-static int try_root(struct why *w)
+static int privileges(struct why *w)
 {
-	static struct spec s;
-	struct given g;
-	int work;
-
-	given_init(&g);
-	s.profile = BOX_FILES;
-	s.limits.disk_mib = 1;
-	return space_root(&g, &s, &work, w);
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ? why_sys(w, "no_new_privs") : 0;
 }
 
-static int try_landlock(struct why *w)
+static int failed(long rc, const char *what, struct why *w)
 {
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return why_sys(w, "no_new_privs");
-	return landlock_bind(NULL, 0, w);
+	errno = (int)-rc;
+	return rc < 0 ? why_sys(w, "%s", what) : 0;
 }
 
-static int try_filter(struct why *w)
+static int try_landlock(int proc, struct why *w)
 {
-	struct filter_plan plan = { BOX_FILES, true, getpid() };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return why_sys(w, "no_new_privs");
-	return filter_load(&plan, w);
+	(void)proc;
+	if (landlock_version() == 0)
+		return why_set(w, "landlock: this kernel has none, or it is switched off");
+	return privileges(w) || failed(landlock_bind(NULL, 0), "landlock", w) ? -1 : 0;
 }
 
-static int try_rlimits(struct why *w)
+/* Seeded, for that asks the most of the kernel. */
+static int try_filter(int proc, struct why *w)
 {
-	const struct box_limits l = { 1, 1, 64, 1, 1, 1, 1, true };
+	struct filter_plan plan = { BOX_FILES, true, true, getpid() };
+	struct filter f;
+	int listener;
 
-	return limit_can_look(w) || limit_bind(&l, true, w) ? -1 : 0;
+	(void)proc;
+	filter_make(&f, &plan);
+	return privileges(w) || failed(filter_bind(&f, true, &listener), "seccomp", w) ? -1 : 0;
 }
 
-/* Run `fn` in a child with new namespaces `layers`, which waits until its id maps are there. Empty
- * text: it succeeded. */
-static void try_in_child(try_fn *fn, unsigned layers, struct why *w)
+static int try_rlimits(int proc, struct why *w)
 {
-	int go[2], told[2];
+	return limit_can_look(proc, w) || limit_settle(w) ? -1 : 0;
+}
+
+/* Run `fn` in a child. Empty text: it succeeded. */
+static void try_in_child(try_fn *fn, int proc, struct why *w)
+{
+	int told[2];
 	ssize_t n;
 	pid_t pid;
-	char c;
 
-	if (pipe2(go, O_CLOEXEC) || pipe2(told, O_CLOEXEC)) {
+	if (pipe2(told, O_CLOEXEC)) {
 		why_sys(w, "making pipes");
 		return;
 	}
-	pid = space_fork(layers, w);
+	pid = fork();
 	if (pid == 0) {
-		close(go[1]);
-		if (read(go[0], &c, 1) == 0 && fn(w) == 0)
+		if (fn(proc, w) == 0)
 			w->text[0] = 0;
 		/* write may be forbidden by what was tried; then an empty text is right */
 		_exit(write(told[1], w->text, strlen(w->text)) < 0);
 	}
-	close(go[0]);
-	close(go[1]);
 	close(told[1]);
-	n = pid < 0 ? -1 : read(told[0], w->text, sizeof(w->text) - 1);
+	n = pid < 0 ? why_sys(w, "starting a process") : read(told[0], w->text, WHY_MAX - 1);
 	if (n >= 0)
 		w->text[n] = 0;
 	close(told[0]);
@@ -89,43 +87,51 @@ static void try_in_child(try_fn *fn, unsigned layers, struct why *w)
 static const struct {
 	enum box_layer layer;
 	try_fn *fn;
-	unsigned within;
 } tries[] = {
-	{ BOX_LAYER_MOUNTNS, try_root, BOX_NAMESPACES },
-	{ BOX_LAYER_LANDLOCK, try_landlock, 0 },
-	{ BOX_LAYER_SECCOMP, try_filter, 0 },
-	{ BOX_LAYER_RLIMITS, try_rlimits, 0 },
+	{ BOX_LAYER_LANDLOCK, try_landlock },
+	{ BOX_LAYER_SECCOMP, try_filter },
+	{ BOX_LAYER_RLIMITS, try_rlimits },
 };
 
-static void try_all(struct why why[BOX_N_LAYERS])
+static void try_cgroup(struct why *w)
 {
+	struct limit_cgroups all;
 	struct limit_cgroup c;
+
+	limit_cgroups_open(&all);
+	limit_cgroup_make(&c, &all);
+	limit_cgroup_set(&c, 67108864);
+	if (c.dir < 0)
+		why_set(w, "not granted; memory is watched from outside instead");
+	limit_cgroup_drop(&c);
+	limit_cgroups_close(&all);
+}
+
+static void try_all(int proc, struct why why[BOX_N_LAYERS])
+{
 	struct given g;
 
 	given_init(&g);
 	g.was_root = geteuid() == 0;
-	limit_cgroup_make(&c, 67108864);
-	if (c.dir < 0)
-		why_set(&why[BOX_LAYER_CGROUP],
-			"not granted; memory is watched from outside instead");
-	limit_cgroup_remove(&c);
-	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS]))
+	try_cgroup(&why[BOX_LAYER_CGROUP]);
+	if (given_become_nobody(&g, &why[BOX_LAYER_USERNS])) {
+		for (int l = 0; l < BOX_N_LAYERS; l++)
+			why[l] = why[BOX_LAYER_USERNS];
 		return;
-	(void)space_probe(why);
-	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
-		struct why *w = &why[tries[i].layer];
-
-		if (!w->text[0])
-			try_in_child(tries[i].fn, tries[i].within, w);
 	}
+	if (space_probe(proc, why) == BOX_NAMESPACES)
+		(void)space_try_root(proc, &why[BOX_LAYER_MOUNTNS]);
+	for (size_t i = 0; i < sizeof(tries) / sizeof(tries[0]); i++)
+		try_in_child(tries[i].fn, proc, &why[tries[i].layer]);
 }
 
 int check_run(FILE *f)
 {
 	static struct why why[BOX_N_LAYERS];
+	int proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	unsigned have = 0;
 
-	try_all(why);
+	try_all(proc, why);
 	for (int l = 0; l < BOX_N_LAYERS; l++)
 		have |= why[l].text[0] ? 0 : 1u << l;
 	fprintf(f, "{\"compute\":%s,\"files\":%s,\"layers\":{",
@@ -136,5 +142,6 @@ int check_run(FILE *f)
 		report_string(f, why[l].text[0] ? why[l].text : "ok");
 	}
 	fprintf(f, "},\"policy\":\"%s\"}\n", filter_policy);
+	close(proc);
 	return (have & BOX_ALWAYS) == BOX_ALWAYS ? 0 : 1;
 }

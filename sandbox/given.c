@@ -43,26 +43,39 @@ void given_release(struct given *g)
 		shut(&g->inputs[i]);
 }
 
-/* Never one of 0, 1, 2: should those be closed, an opened file must not take their place. */
-static int open_for(const char *flag, const char *path, int how, int *fd, struct why *w)
+/* The next of those that were passed. */
+static int next_passed(struct given_from *from, const char *flag, struct why *w)
 {
-	int got = open(path, how | O_CLOEXEC | O_NOCTTY, 0600);
+	int fd;
 
-	if (got < 0)
-		return why_sys(w, "--%s %.120s", flag, path);
-	*fd = got;
-	return 0;
+	if (from->at == from->n)
+		return why_set(w, "--%s: its descriptor was not passed", flag);
+	fd = from->fds[from->at];
+	from->fds[from->at++] = -1;
+	return fd;
 }
 
-/* No path, or "-": our own. */
-static int open_stream(const char *flag, const char *path, int own, int how, int *fd, struct why *w)
+static int open_for(struct given_from *from, const char *flag, const char *path, int how, int *fd,
+	struct why *w)
+{
+	*fd = from ? next_passed(from, flag, w) : open(path, how | O_CLOEXEC | O_NOCTTY, 0600);
+	if (*fd >= 0)
+		return 0;
+	return from ? -1 : why_sys(w, "--%s %.120s", flag, path);
+}
+
+/* No path, or "-": our own. Never one of 0, 1, 2: should those be closed, an opened file must not
+ * take their place (hold_standard() in main.c). */
+static int open_stream(struct given_from *from, const char *flag, const char *path, int own,
+	int how, int *fd, struct why *w)
 {
 	struct stat st;
 
 	if (path && strcmp(path, "-") == 0)
 		path = NULL;
-	if (path ? open_for(flag, path, how, fd, w) : (*fd = fcntl(own, F_DUPFD_CLOEXEC, 3)) < 0)
-		return path ? -1 : why_sys(w, "%s is closed", flag);
+	if (path || from ? open_for(from, flag, path, how, fd, w)
+			 : (*fd = fcntl(own, F_DUPFD_CLOEXEC, 3)) < 0)
+		return path || from ? -1 : why_sys(w, "%s is closed", flag);
 	if (fstat(*fd, &st))
 		return why_sys(w, "--%s", flag);
 	/* a directory would be a way out for the calls that take one */
@@ -71,14 +84,15 @@ static int open_stream(const char *flag, const char *path, int own, int how, int
 	return 0;
 }
 
-static int open_inputs(struct given *g, const struct spec *s, struct why *w)
+static int open_inputs(
+	struct given *g, const struct spec *s, struct given_from *from, struct why *w)
 {
 	struct stat st;
 
 	for (size_t i = 0; i < s->n_inputs; i++) {
 		const char *path = s->inputs[i].path;
 
-		if (open_for("in", path, O_RDONLY | O_NONBLOCK, &g->inputs[i], w))
+		if (open_for(from, "in", path, O_RDONLY | O_NONBLOCK, &g->inputs[i], w))
 			return -1;
 		g->n_inputs = i + 1;
 		if (fstat(g->inputs[i], &st))
@@ -106,15 +120,16 @@ static int is_empty(int fd)
 	return empty;
 }
 
-static int open_outputs(struct given *g, const struct spec *s, struct why *w)
+static int open_outputs(
+	struct given *g, const struct spec *s, struct given_from *from, struct why *w)
 {
 	int look, empty;
 
 	if (!s->out)
 		return 0;
-	if (mkdir(s->out, 0700) && errno != EEXIST)
+	if (!from && mkdir(s->out, 0700) && errno != EEXIST)
 		return why_sys(w, "--out %.120s", s->out);
-	if (open_for("out", s->out, O_RDONLY | O_DIRECTORY, &g->outputs, w))
+	if (open_for(from, "out", s->out, O_RDONLY | O_DIRECTORY, &g->outputs, w))
 		return -1;
 	look = openat(g->outputs, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	empty = look < 0 ? -1 : is_empty(look);
@@ -123,30 +138,39 @@ static int open_outputs(struct given *g, const struct spec *s, struct why *w)
 	return empty ? 0 : why_set(w, "--out %.120s: it is not empty", s->out);
 }
 
-int given_open_report(struct given *g, const struct spec *s, struct why *w)
+int given_open_report(struct given *g, const struct spec *s, struct given_from *from, struct why *w)
 {
 	if (!s->report)
 		return 0;
-	return open_for("report", s->report, O_WRONLY | O_CREAT | O_TRUNC, &g->report, w);
+	return open_for(from, "report", s->report, O_WRONLY | O_CREAT | O_TRUNC, &g->report, w);
 }
 
-int given_open(struct given *g, const struct spec *s, struct why *w)
+static int open_program(
+	struct given *g, const struct spec *s, struct given_from *from, struct why *w)
 {
-	const char *slash = strrchr(s->argv[0], '/');
+	int fd = from ? next_passed(from, "PROGRAM", w) : program_find(s->argv[0], w);
 
-	g->was_root = geteuid() == 0;
-	g->base = slash ? slash + 1 : s->argv[0];
-	g->program = program_open(s->argv[0], s->root != NULL, g->was_root, w);
-	if (g->program < 0)
+	if (fd < 0)
 		return -1;
-	if (s->root && open_for("root", s->root, O_PATH | O_DIRECTORY, &g->root, w))
+	g->program = program_settle(fd, s->argv[0], s->root != NULL, g->was_root, w);
+	return g->program < 0 ? -1 : 0;
+}
+
+int given_open(struct given *g, const struct spec *s, struct given_from *from, struct why *w)
+{
+	const int write_new = O_WRONLY | O_CREAT | O_TRUNC;
+
+	g->was_root = from ? from->was_root : geteuid() == 0;
+	g->is_nobody = from && from->is_nobody;
+	if (open_program(g, s, from, w))
 		return -1;
-	if (open_inputs(g, s, w) || open_outputs(g, s, w))
+	if (s->root && open_for(from, "root", s->root, O_RDONLY | O_DIRECTORY, &g->root, w))
 		return -1;
-	if (open_stream("stdin", s->in ? s->in : "/dev/null", 0, O_RDONLY, &g->in, w) ||
-		open_stream(
-			"stdout", s->stdout_path, 1, O_WRONLY | O_CREAT | O_TRUNC, &g->out, w) ||
-		open_stream("stderr", s->stderr_path, 2, O_WRONLY | O_CREAT | O_TRUNC, &g->err, w))
+	if (open_inputs(g, s, from, w) || open_outputs(g, s, from, w))
+		return -1;
+	if (open_stream(from, "stdin", s->in ? s->in : "/dev/null", 0, O_RDONLY, &g->in, w) ||
+		open_stream(from, "stdout", s->stdout_path, 1, write_new, &g->out, w) ||
+		open_stream(from, "stderr", s->stderr_path, 2, write_new, &g->err, w))
 		return -1;
 	return 0;
 }
@@ -159,11 +183,6 @@ static int set_capabilities(uint32_t low, struct why *w)
 	if (syscall(SYS_capset, &head, data))
 		return why_sys(w, "giving up capabilities");
 	return 0;
-}
-
-int given_drop_capabilities(struct why *w)
-{
-	return set_capabilities(0, w);
 }
 
 /* In a user namespace that maps only root there is no nobody to become (EINVAL): then root stays,

@@ -8,11 +8,12 @@
  */
 #include "sandbox/landlock.h"
 
+#include "sandbox/raw.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 enum {
 	FS_EXECUTE = 1 << 0,
@@ -70,52 +71,57 @@ static const uint64_t rights[] = {
 };
 #define OF_A_FILE (FS_EXECUTE | FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEV)
 
-int landlock_version(void)
-{
-	long v = syscall(SYS_landlock_create_ruleset, NULL, 0, CREATE_VERSION);
-
-	return v > 0 ? (int)v : 0;
-}
-
-static int add(int ruleset, const struct landlock_place *p, uint64_t handled)
+static long add(int ruleset, const struct landlock_place *p, uint64_t handled)
 {
 	struct path_beneath_attr rule = { rights[p->use] & handled, p->fd };
 	struct stat st;
+	long rc = raw4(SYS_newfstatat, p->fd, RAW(""), RAW(&st), AT_EMPTY_PATH);
 
-	if (fstat(p->fd, &st))
-		return -1;
+	if (rc < 0)
+		return rc;
 	if (!S_ISDIR(st.st_mode))
 		rule.allowed &= OF_A_FILE; /* EINVAL otherwise */
-	return (int)syscall(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, &rule, 0);
+	return raw4(SYS_landlock_add_rule, ruleset, RULE_PATH_BENEATH, RAW(&rule), 0);
 }
 
-/* A program in memory (memfd) lies in no tree that Landlock knows: EBADFD, and no rule is needed.
- */
-static int add_all(int ruleset, const struct landlock_place *places, size_t n, uint64_t handled)
+/* A program in memory (memfd) lies in no tree that Landlock knows, and no rule is needed. */
+static long add_all(int ruleset, const struct landlock_place *places, size_t n, uint64_t handled)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (add(ruleset, &places[i], handled) && errno != EBADFD)
-			return -1;
+		long rc = add(ruleset, &places[i], handled);
+
+		if (rc < 0 && rc != -EBADFD)
+			return rc;
 	}
 	return 0;
 }
 
-int landlock_bind(const struct landlock_place *places, size_t n, struct why *w)
+int landlock_version(void)
 {
-	int abi = landlock_version(), ruleset, rc;
-	const struct version *v = &versions[abi < N_VERSIONS ? abi : N_VERSIONS - 1];
-	struct ruleset_attr attr = { v->fs, v->net, v->scoped };
+	long v = raw3(SYS_landlock_create_ruleset, 0, 0, CREATE_VERSION);
+
+	return v > 0 ? (int)v : 0;
+}
+
+long landlock_bind(const struct landlock_place *places, size_t n)
+{
+	static int abi; /* asked once; whoever comes second finds the same */
+	const struct version *v;
+	struct ruleset_attr attr;
+	long ruleset, rc;
 
 	if (abi == 0)
-		return why_sys(w, "landlock: this kernel has none, or it is switched off");
-	ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, v->size, 0);
+		abi = landlock_version();
+	if (abi == 0)
+		return -EOPNOTSUPP;
+	v = &versions[abi < N_VERSIONS ? abi : N_VERSIONS - 1];
+	attr = (struct ruleset_attr){ v->fs, v->net, v->scoped };
+	ruleset = raw3(SYS_landlock_create_ruleset, RAW(&attr), (long)v->size, 0);
 	if (ruleset < 0)
-		return why_sys(w, "landlock: making the rules");
-	rc = add_all(ruleset, places, n, v->fs);
-	if (rc)
-		why_sys(w, "landlock: adding a place");
-	else if ((rc = (int)syscall(SYS_landlock_restrict_self, ruleset, 0)))
-		why_sys(w, "landlock: binding to the rules");
-	close(ruleset);
-	return rc ? -1 : 0;
+		return ruleset;
+	rc = add_all((int)ruleset, places, n, v->fs);
+	if (rc >= 0)
+		rc = raw2(SYS_landlock_restrict_self, ruleset, 0);
+	raw1(SYS_close, ruleset);
+	return rc;
 }

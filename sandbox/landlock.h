@@ -5,8 +5,6 @@
 #ifndef SANDBOX_LANDLOCK_H
 #define SANDBOX_LANDLOCK_H
 
-#include "sandbox/why.h"
-
 #include <stddef.h>
 
 /* What may be done below one file or directory. */
@@ -27,7 +25,8 @@ struct landlock_place {
 int landlock_version(void);
 
 /* Bind the calling process for ever to `places`: nothing else is opened, no TCP port is bound or
- * reached, nothing outside is signalled. Needs no_new_privs first. */
-int landlock_bind(const struct landlock_place *places, size_t n, struct why *w);
+ * reached, nothing outside is signalled. Needs no_new_privs first. Raw system calls only (raw.h):
+ * 0 or -errno; -EOPNOTSUPP: there is no Landlock. */
+long landlock_bind(const struct landlock_place *places, size_t n);
 
 #endif

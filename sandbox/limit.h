@@ -9,42 +9,60 @@
 #include "sandbox/why.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 
 /* Tasks (processes and threads) that may exist at once. */
 int64_t limit_tasks(const struct box_limits *l);
 
-/* The rlimits of a program: pairs (which, value) in `out`, at most LIMIT_RLIMITS. `own_users`: it
- * runs in its own user namespace, where counting tasks counts only its own. Pure. */
-#define LIMIT_RLIMITS 16
+/* The rlimits of a program, at most LIMIT_RLIMITS. `own_users`: it runs in its own user namespace,
+ * where counting tasks counts only its own. Pure. */
+#define LIMIT_RLIMITS 8
 struct limit_rlimit {
 	int which;
-	rlim_t soft, hard;
+	uint64_t soft, hard;
 };
 size_t limit_plan(
 	struct limit_rlimit out[LIMIT_RLIMITS], const struct box_limits *l, bool own_users);
 
-/* Bind the calling process (and what it starts) to them. */
-int limit_bind(const struct box_limits *l, bool own_users, struct why *w);
-
-/* Whether a process of ours at its limit of tasks is refused one more; the kernel exempts root. */
-int limit_prove(struct why *w);
+/* Bind the calling process to those that are the same for all boxes, which then inherit them. */
+int limit_settle(struct why *w);
 
 /* --- the memory cgroup, where one is granted --- */
 
+#define LIMIT_CGROUPS_IDLE 8
+
+struct limit_cgroups;
 struct limit_cgroup {
-	int parent, dir, procs; /* -1: none */
+	struct limit_cgroups *all;
+	int dir, procs, events; /* -1: none; writing "0" to procs joins */
+	int64_t bytes;          /* its limit now, 0: not set */
+	long kills;             /* counted before this box */
 	char name[48];
-	int version;
 };
 
-/* Make one below the caller's own (v1) or beside it (v2) for `bytes`. No failure is an error. */
-void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes);
-bool limit_cgroup_join(struct limit_cgroup *c, pid_t pid);
+/* Where cgroups may be made: found once. Used ones are kept for the next box. */
+struct limit_cgroups {
+	int parent; /* -1: nowhere */
+	int version;
+	unsigned made;
+	struct limit_cgroup idle[LIMIT_CGROUPS_IDLE];
+	int n_idle;
+};
+void limit_cgroups_open(struct limit_cgroups *all);
+void limit_cgroups_close(struct limit_cgroups *all);
+
+/* One below the caller's own (v1) or beside it (v2), with no limit that counts yet. No failure is an
+ * error: there is none then. */
+void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all);
+void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes);
 /* Whether the kernel has killed in it for want of memory. */
 bool limit_cgroup_starved(const struct limit_cgroup *c);
-void limit_cgroup_remove(struct limit_cgroup *c);
+/* Stop all in it, or let it go on; false: this kernel or version cannot. */
+bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze);
+/* All that were in it are dead. */
+void limit_cgroup_drop(struct limit_cgroup *c);
 
 /* --- the sampler --- */
 
@@ -55,12 +73,18 @@ struct limit_use {
 	int64_t processes;
 };
 
-/* Whether this system lets us look: without that no limit on all processes together would hold. */
-int limit_can_look(struct why *w);
+/* Whether this system lets us look: without that no limit on all processes together would hold.
+ * `proc` is the open /proc. */
+int limit_can_look(int proc, struct why *w);
 
-/* What `init` and everything below it uses now; init itself is not counted as a task. Beyond
- * `enough_kib` memory is asked for again in the dearer way that counts shared pages once. */
-void limit_look(struct limit_use *u, pid_t init, int64_t enough_kib);
+/* What `init` and everything below it uses now; init itself is not counted. Beyond `enough_kib`
+ * memory is asked for again in the dearer way that counts shared pages once. */
+void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib);
+
+/* Stop everything below `init`, or let it go on. Gives how many were not yet stopped: a program that
+ * starts processes meanwhile needs another round. */
+int limit_hold(int proc, pid_t init);
+void limit_release(int proc, pid_t init);
 
 /* Which limit `u` is beyond, or BOX_REASON_EXITED when none. Pure. */
 enum box_reason limit_judge(const struct limit_use *u, const struct box_limits *l);

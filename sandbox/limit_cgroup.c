@@ -14,14 +14,16 @@
 #include <mntent.h>
 #include <signal.h>
 #include <stdio.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
-#define PREFIX "talkoot-" /* and the launcher's pid */
-#define REMOVE_TRIES 200  /* of 1 ms: the last task's exit may still be under way */
+#define PREFIX "talkoot-" /* and the keeper's pid, and a number */
+#define REMOVE_TRIES 200  /* of 1 ms */
 
 /* One file's text, at most room - 1 bytes. */
 static int read_at(int dir, const char *name, char *text, size_t room)
@@ -51,13 +53,39 @@ static int write_at(int dir, const char *name, const char *text)
 	return ok ? 0 : -1;
 }
 
+/* Where nearly every system has it; the table of mounts is long and slow to read. */
+static int find_usual(char *path, size_t room)
+{
+	static const struct {
+		const char *path;
+		long type;
+		int version;
+	} usual[] = {
+		{ "/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, 2 },
+		{ "/sys/fs/cgroup/memory", CGROUP_SUPER_MAGIC, 1 },
+	};
+	char text[512];
+	struct statfs f;
+
+	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
+		if (statfs(usual[i].path, &f) || f.f_type != usual[i].type)
+			continue;
+		snprintf(path, room, "%s", usual[i].path);
+		snprintf(text, sizeof(text), "%s/cgroup.controllers", usual[i].path);
+		if (usual[i].version == 1 || (read_at(AT_FDCWD, text, text, sizeof(text)) == 0 &&
+						     strstr(text, "memory")))
+			return usual[i].version;
+	}
+	return 0;
+}
+
 /* Where the hierarchy with the memory controller is mounted: gives its version, or 0. */
 static int find_mount(char *path, size_t room)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
 	char text[1024], probe[512];
 	struct mntent m;
-	int version = 0;
+	int version = find_usual(path, room);
+	FILE *f = version ? NULL : setmntent("/proc/self/mounts", "re");
 
 	while (f && version == 0 && getmntent_r(f, &m, text, sizeof(text))) {
 		if (strcmp(m.mnt_type, "cgroup") == 0 && hasmntopt(&m, "memory"))
@@ -100,17 +128,19 @@ static int find_own(int version, char *path, size_t room)
 }
 
 /* The directory in which a cgroup for us may be made. */
-static int open_parent(int version)
+static int open_parent(int version, const char *mount)
 {
-	char path[1100], mount[512], own[512], text[256];
+	char path[1100], own[512], text[256];
 	char *slash;
 	int fd;
 
-	if (find_mount(mount, sizeof(mount)) != version || find_own(version, own, sizeof(own)))
+	if (find_own(version, own, sizeof(own)))
 		return -1;
 	if (version == 2 && (slash = strrchr(own, '/')))
 		*slash = 0;
 	snprintf(path, sizeof(path), "%s%s", mount, own);
+	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS)) /* most ordinary users: no more is asked */
+		return -1;
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd >= 0 && version == 2 &&
 		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) ||
@@ -129,25 +159,29 @@ static const struct setting {
 } settings[] = {
 	{ 1, "memory.limit_in_bytes", NULL, true },
 	{ 1, "memory.memsw.limit_in_bytes", NULL, false }, /* absent without swap accounting */
-	{ 2, "memory.max", NULL, true },
-	{ 2, "memory.swap.max", "0", false },
-	{ 2, "memory.oom.group", "1", false },
+	{ 2, "memory.max", NULL, true }, { 2, "memory.swap.max", "0", false },
+	{ 2, "memory.oom.group", "1", false }, /* never the init: it shares the keeper's memory */
 };
 
+/* Twice, for v1 keeps memory.limit <= memory.memsw.limit at every moment: of two that change, the one
+ * that has to be second fails at first. */
 static int set_up(struct limit_cgroup *c, int64_t bytes)
 {
 	char text[32];
+	int failed = 0;
 
 	snprintf(text, sizeof(text), "%lld", (long long)bytes);
-	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
-		const struct setting *s = &settings[i];
+	for (int round = c->bytes ? 0 : 1; round < 2; round++) {
+		failed = 0;
+		for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+			const struct setting *s = &settings[i];
 
-		if (s->version == c->version &&
-			write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
-			return -1;
+			if (s->version == c->all->version &&
+				write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
+				failed = -1;
+		}
 	}
-	c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-	return c->procs < 0 ? -1 : 0;
+	return failed;
 }
 
 /* A launcher that was killed could not remove its own. rmdir takes only empty ones. */
@@ -168,68 +202,114 @@ static void sweep(int parent)
 		close(fd);
 }
 
-void limit_cgroup_make(struct limit_cgroup *c, int64_t bytes)
+void limit_cgroups_open(struct limit_cgroups *all)
 {
 	char mount[512];
 
-	c->parent = c->dir = c->procs = -1;
-	c->version = find_mount(mount, sizeof(mount));
-	if (c->version == 0 || (c->parent = open_parent(c->version)) < 0)
-		return;
-	sweep(c->parent);
-	snprintf(c->name, sizeof(c->name), PREFIX "%d", getpid());
-	/* of our own number: it has counted its own dead */
-	(void)unlinkat(c->parent, c->name, AT_REMOVEDIR);
-	if (mkdirat(c->parent, c->name, 0755)) {
-		close(c->parent);
-		c->parent = -1;
-		return;
-	}
-	c->dir = openat(c->parent, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (c->dir < 0 || set_up(c, bytes))
-		limit_cgroup_remove(c);
+	all->n_idle = 0;
+	all->made = 0;
+	all->version = find_mount(mount, sizeof(mount));
+	all->parent = all->version ? open_parent(all->version, mount) : -1;
+	if (all->parent >= 0)
+		sweep(all->parent);
 }
 
-bool limit_cgroup_join(struct limit_cgroup *c, pid_t pid)
+static void shut(int *fd)
 {
-	char text[16];
-	int n = snprintf(text, sizeof(text), "%d", pid);
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
-	if (c->procs < 0)
-		return false;
-	if (write(c->procs, text, (size_t)n) == n)
-		return true;
-	limit_cgroup_remove(c);
-	return false;
+/* The last task's exit may still be under way. */
+static void destroy(struct limit_cgroup *c)
+{
+	const struct timespec ms = { 0, 1000000 };
+
+	shut(&c->procs);
+	shut(&c->events);
+	shut(&c->dir);
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (unlinkat(c->all->parent, c->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			return;
+		nanosleep(&ms, NULL);
+	}
+}
+
+void limit_cgroups_close(struct limit_cgroups *all)
+{
+	while (all->n_idle > 0)
+		destroy(&all->idle[--all->n_idle]);
+	shut(&all->parent);
+}
+
+/* How often the kernel has killed in it so far. */
+static long count_kills(const struct limit_cgroup *c)
+{
+	char text[512];
+	const char *at;
+	ssize_t n = c->events < 0 ? -1 : pread(c->events, text, sizeof(text) - 1, 0);
+
+	if (n < 0)
+		return 0;
+	text[n] = 0;
+	at = strstr(text, "oom_kill ");
+	return at ? strtol(at + strlen("oom_kill "), NULL, 10) : 0;
+}
+
+void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all)
+{
+	const char *events = all->version == 1 ? "memory.oom_control" : "memory.events";
+
+	if (all->n_idle > 0) {
+		*c = all->idle[--all->n_idle];
+		c->kills = count_kills(c);
+		return;
+	}
+	*c = (struct limit_cgroup){ .all = all, .dir = -1, .procs = -1, .events = -1 };
+	if (all->parent < 0)
+		return;
+	snprintf(c->name, sizeof(c->name), PREFIX "%d-%u", getpid(), all->made++);
+	if (mkdirat(all->parent, c->name, 0755))
+		return;
+	c->dir = openat(all->parent, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->dir >= 0) {
+		c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+		c->events = openat(c->dir, events, O_RDONLY | O_CLOEXEC);
+	}
+	if (c->procs < 0 || c->events < 0)
+		destroy(c);
+}
+
+void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes)
+{
+	if (c->dir < 0 || c->bytes == bytes)
+		return;
+	if (set_up(c, bytes))
+		destroy(c);
+	else
+		c->bytes = bytes;
 }
 
 bool limit_cgroup_starved(const struct limit_cgroup *c)
 {
-	char text[512];
-	const char *at;
-
-	if (c->dir < 0 || read_at(c->dir, c->version == 1 ? "memory.oom_control" : "memory.events",
-				  text, sizeof(text)))
-		return false;
-	at = strstr(text, "oom_kill ");
-	return at && strtol(at + strlen("oom_kill "), NULL, 10) > 0;
+	return c->events >= 0 && count_kills(c) > c->kills;
 }
 
-void limit_cgroup_remove(struct limit_cgroup *c)
+/* v1's freezer is another hierarchy, which the box is not in. */
+bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze)
 {
-	const struct timespec ms = { 0, 1000000 };
-	int *fds[] = { &c->procs, &c->dir, &c->parent };
+	return c->dir >= 0 && c->all->version == 2 &&
+	       write_at(c->dir, "cgroup.freeze", freeze ? "1" : "0") == 0;
+}
 
-	if (c->parent < 0)
+void limit_cgroup_drop(struct limit_cgroup *c)
+{
+	if (c->dir < 0)
 		return;
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (unlinkat(c->parent, c->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			break;
-		nanosleep(&ms, NULL);
-	}
-	for (int i = 0; i < 3; i++) {
-		if (*fds[i] >= 0)
-			close(*fds[i]);
-		*fds[i] = -1;
-	}
+	if (c->all->n_idle < LIMIT_CGROUPS_IDLE)
+		c->all->idle[c->all->n_idle++] = *c;
+	else
+		destroy(c);
+	c->dir = c->procs = c->events = -1;
 }

@@ -1,26 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * main.c: talkoot-sandbox: run one program with nothing but what the options give it.
+ * main.c: talkoot-sandbox: run one program with nothing but what the options give it, or (serve.c)
+ * many.
  *
  *	spec    what is asked for            (pure)
  *	given   everything opened, then rights given up
- *	watch   the launcher's loop    --->  reap: the box's init  --->  start: the program
- *	report  how it ended                 (pure)
+ *	place   what boxes of one keeper share
+ *	watch   one box from outside   --->  reap: its init  --->  start: the program
+ *	finish  outputs, verdict, report
  *
  * It protects the machine from the program; nothing here protects the program from the machine.
  */
 #include "sandbox/check.h"
+#include "sandbox/finish.h"
+#include "sandbox/serve.h"
 #include "sandbox/spec.h"
-#include "sandbox/watch.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
-
-/* Beyond the program's own memory: what the kernel keeps for its processes. */
-#define CGROUP_ROOM_MIB 8
 
 static void complain(const struct why *w)
 {
@@ -38,69 +39,80 @@ static int hold_standard(void)
 	return fd < 0 ? -1 : close(fd);
 }
 
-/* Files in a tmpfs are memory too, and so are inputs that had to be copied. */
-static int64_t cgroup_bytes(const struct spec *s, const struct given *g)
+/* Ctrl-Z stops the box and us; `fg` lets both go on. */
+static void pause_with(struct watch *k)
 {
-	int64_t bytes = (s->limits.memory_mib + CGROUP_ROOM_MIB) * 1048576;
-	struct stat st;
-
-	if (s->profile == BOX_COMPUTE)
-		return bytes;
-	for (size_t i = 0; g->was_root && i < g->n_inputs; i++)
-		bytes += fstat(g->inputs[i], &st) == 0 ? st.st_size : 0;
-	return bytes + s->limits.disk_mib * 1048576;
+	watch_hold(k, true);
+	kill(getpid(), SIGSTOP);
+	watch_hold(k, false);
 }
 
-static void run(struct ending *e, const struct spec *s, struct given *g)
+static void on_signal(struct watch *k, int signals)
 {
-	struct limit_cgroup cgroup;
+	struct signalfd_siginfo info;
 
-	if (limit_can_look(&e->why) || given_open(g, s, &e->why)) {
-		e->failed = true;
+	if (read(signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD: /* its socket says more */
+	case SIGCONT:
+		return;
+	case SIGTSTP:
+		pause_with(k);
+		return;
+	default:
+		watch_stop(k, (int)info.ssi_signo, true);
 	}
-	limit_cgroup_make(&cgroup, cgroup_bytes(s, g));
-	if (given_become_nobody(g, &e->why))
-		e->failed = true;
-	else
-		watch_run(e, s, g, &cgroup);
-	limit_cgroup_remove(&cgroup);
 }
 
-/* 0, or -1 when there is a report to write and it could not be. */
-static int tell(const struct ending *e, const struct verdict *v, int fd)
+static void turn(struct watch *k, int signals)
 {
-	FILE *f;
-	int rc;
+	struct pollfd fds[1 + WATCH_FDS] = { { signals, POLLIN, 0 } };
+	int64_t us = watch_due_us(k);
+	struct timespec wait = { us / 1000000, us % 1000000 * 1000 };
 
-	if (fd < 0)
-		return 0;
-	f = fdopen(dup(fd), "w");
-	rc = !f || report_write(f, e, v) ? -1 : 0;
-	if (f && fclose(f))
-		rc = -1;
-	return rc;
+	watch_want(k, fds + 1);
+	if (ppoll(fds, 1 + WATCH_FDS, &wait, NULL) < 0)
+		for (int i = 0; i < 1 + WATCH_FDS; i++)
+			fds[i].revents = 0;
+	if (fds[0].revents)
+		on_signal(k, signals);
+	watch_turn(k, fds + 1);
+}
+
+static int run(const struct spec *s, struct given *g, struct place *p, struct why *w)
+{
+	struct watch *k;
+	int code;
+
+	if (place_open(p, s->profile, w) || given_open(g, s, NULL, w) || given_become_nobody(g, w))
+		return -1;
+	k = watch_new(p, w);
+	if (!k)
+		return -1;
+	(void)watch_give(k, s, g); /* the ending says it */
+	while (!watch_is_over(k))
+		turn(k, p->signals);
+	code = finish_box(k, s, g);
+	watch_drop(k);
+	return code;
 }
 
 static int run_and_tell(const struct spec *s)
 {
-	static struct ending e; /* large */
-	struct verdict v;
-	struct given g;
+	struct place p = { .proc = -1, .signals = -1, .null = -1 };
+	static struct given g; /* large */
+	struct why w = { "" };
+	int code = -1;
 
 	given_init(&g);
-	if (given_open_report(&g, s, &e.why))
-		e.failed = true;
-	else
-		run(&e, s, &g);
-	v = report_judge(&e, &s->limits);
-	if (e.why.text[0])
-		complain(&e.why);
-	if (tell(&e, &v, g.report))
-		perror("talkoot-sandbox: --report");
-	collect_release(&e.out);
+	if (given_open_report(&g, s, NULL, &w) == 0)
+		code = run(s, &g, &p, &w);
+	if (code < 0)
+		code = finish_nothing(&w, s, &g);
 	given_release(&g);
-	return v.code;
+	place_close(&p);
+	return code;
 }
 
 int main(int argc, char **argv)
@@ -121,6 +133,8 @@ int main(int argc, char **argv)
 		return printf("talkoot-sandbox %s\n", TALKOOT_VERSION) < 0;
 	case SPEC_CHECK:
 		return check_run(stdout);
+	case SPEC_SERVE:
+		return serve_run(s.profile);
 	case SPEC_RUN:
 		break;
 	}

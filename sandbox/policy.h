@@ -6,20 +6,25 @@
  * this file is the policy: its SHA-256 stands in every report, so a result says under which
  * rules it ran.
  *
- *	ALLOW(who, call, reason)           as it is
- *	WHEN(who, call, reason, tests)     only when all tests hold; lines of one call are "or"
- *	NOSYS(who, call, reason)           "no such call": the C library then takes the older one
+ *	ALLOW(who, call, reason)               as it is
+ *	WHEN(who, call, reason, tests)         only when all tests hold; lines of one call are "or"
+ *	SEEDED(who, call, reason)              as it is; where chance has a seed, the init answers it
+ *	NOSYS(who, call, reason)               "no such call": the C library then takes the older one
+ *	NOSYS_WHEN(who, call, reason, tests)   the same, only when all tests hold
  *
- * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root.
- * tests: IS(argument, value), MASK(argument, bits, value). SELF is the program's own pid.
+ * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root and has its own
+ * process numbers.
+ * tests: IS(argument, value), UPTO(argument, value), MASK(argument, bits, value). SELF is the
+ * program's own pid. An architecture that lacks a call goes without its lines.
+ *
+ * `compute` holds three descriptors and no call that opens or duplicates one: what it can make besides
+ * is an event loop. Unless ROOTED it may see the host's processes, so what takes a pid takes only its own.
  */
 /* clang-format off: one a line */
 
 /* reading, writing and what a C library asks about its three streams */
 ALLOW(BOTH, read, "its input")
 ALLOW(BOTH, readv, "its input")
-ALLOW(BOTH, pread64, "its input, when that is a file; ld.so")
-ALLOW(BOTH, preadv, "the same in parts")
 ALLOW(BOTH, write, "its output")
 ALLOW(BOTH, writev, "its output; musl writes only so")
 ALLOW(BOTH, lseek, "stdio asks where it stands")
@@ -29,92 +34,121 @@ ALLOW(BOTH, poll, "Rust asks at start whether 0, 1, 2 are open")
 ALLOW(BOTH, ppoll, "the same with a mask")
 ALLOW(BOTH, select, "wait for input")
 ALLOW(BOTH, pselect6, "wait for input")
-ALLOW(BOTH, dup, "shells and stdio")
-ALLOW(BOTH, dup2, "shells and stdio")
-ALLOW(BOTH, dup3, "shells and stdio")
-WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root", MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
-WHEN(BOTH, fcntl, "duplicate", IS(1, F_DUPFD))
-WHEN(BOTH, fcntl, "duplicate", IS(1, F_DUPFD_CLOEXEC))
-WHEN(BOTH, fcntl, "close-on-exec", IS(1, F_GETFD))
-WHEN(BOTH, fcntl, "close-on-exec", IS(1, F_SETFD))
-WHEN(BOTH, fcntl, "is it readable, writable?", IS(1, F_GETFL))
-WHEN(BOTH, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL), MASK(2, O_ASYNC, 0))
-WHEN(BOTH, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
-WHEN(BOTH, ioctl, "how wide is the terminal", IS(1, TIOCGWINSZ))
-WHEN(BOTH, ioctl, "how much can be read", IS(1, FIONREAD))
+WHEN(ROOTED, newfstatat, "glibc's fstat; a path finds only the empty root",
+	MASK(3, AT_EMPTY_PATH, AT_EMPTY_PATH))
+WHEN(BOTH, fcntl, "is it open? Go ends when it cannot ask", IS(1, F_GETFD))
+WHEN(BOTH, fcntl, "is it readable, writable, non-blocking?", IS(1, F_GETFL))
 
-/* memory: never writable and executable, never shared without a file (no limit would count it) */
+/* memory: never writable and executable, never shared without a file (no limit would count it),
+ * never of the host's huge pages, and of no type but these two (MAP_DROPPABLE would give the vDSO a
+ * getrandom that nobody seeds) */
 ALLOW(BOTH, brk, "malloc")
 ALLOW(BOTH, munmap, "malloc")
 ALLOW(BOTH, mremap, "realloc")
-ALLOW(BOTH, madvise, "malloc gives memory back")
-ALLOW(BOTH, mincore, "Go finds its page size")
-ALLOW(BOTH, membarrier, "Go, liburcu")
-WHEN(BOTH, mmap, "malloc, stacks: private, not executable", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE, MAP_PRIVATE))
-WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC), MASK(3, MAP_TYPE, MAP_PRIVATE))
-WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0), MASK(3, MAP_TYPE | MAP_ANONYMOUS, MAP_SHARED))
+WHEN(BOTH, madvise,
+	"malloc gives memory back; no sharing with other processes' pages (KSM), no swapping out",
+	UPTO(2, MADV_DONTNEED))
+WHEN(BOTH, madvise, "malloc gives memory back", IS(2, MADV_FREE))
+WHEN(BOTH, madvise, "Go", IS(2, MADV_HUGEPAGE))
+WHEN(BOTH, madvise, "Go", IS(2, MADV_NOHUGEPAGE))
+WHEN(BOTH, madvise, "stack guards, newer glibc", MASK(2, ~1, MADV_GUARD_INSTALL))
+WHEN(BOTH, mmap, "malloc, stacks: private, not executable", MASK(2, PROT_EXEC, 0),
+	MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
+WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+	MASK(3, MAP_TYPE | MAP_HUGETLB, MAP_PRIVATE))
+WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
+	MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_SHARED))
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 
 /* threads and signals of one's own */
-WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced", MASK(0, CLONE_THREADLY | CLONE_NEVER, CLONE_THREADLY))
+WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor",
+	MASK(0, CLONE_THREADLY | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY))
 WHEN(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
 NOSYS(BOTH, clone3, "its flags are behind a pointer no filter sees; libraries fall back to clone")
-ALLOW(BOTH, futex, "locks")
-ALLOW(BOTH, set_robust_list, "thread start")
-ALLOW(BOTH, get_robust_list, "thread start")
+WHEN(BOTH, futex, "locks: wait, wake", MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_WAIT))
+WHEN(BOTH, futex, "musl's condition variables", MASK(1, FUTEX_CMD_MASK, FUTEX_REQUEUE))
+WHEN(BOTH, futex, "older glibc's condition variables: requeue, wake both",
+	MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_CMP_REQUEUE))
+WHEN(BOTH, futex, "wait until", MASK(1, FUTEX_CMD_MASK, FUTEX_WAIT_BITSET))
+WHEN(BOTH, futex, "wake some", MASK(1, FUTEX_CMD_MASK, FUTEX_WAKE_BITSET))
+NOSYS_WHEN(BOTH, futex,
+	"priority inheritance: a kernel hole more than once; so asked, a library does without",
+	MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_LOCK_PI))
+ALLOW(FILES, set_robust_list, "locks shared between processes")
 ALLOW(BOTH, set_tid_address, "thread start")
-ALLOW(BOTH, rseq, "thread start, glibc")
 ALLOW(BOTH, sched_yield, "spin locks")
-ALLOW(BOTH, sched_getaffinity, "how many processors; OpenMP, Go")
+ALLOW(BOTH, epoll_create1, "event loops; Go sleeps in one, and ends when it gets none")
+ALLOW(BOTH, epoll_ctl, "event loops; Go")
+ALLOW(BOTH, epoll_pwait, "event loops; Go")
+ALLOW(BOTH, eventfd2, "event loops; Go wakes itself with it")
+WHEN(COMPUTE, sched_getaffinity, "how many processors; Go, Rust", IS(0, 0))
+WHEN(COMPUTE, sched_getaffinity, "how many processors; OpenMP", IS(0, SELF))
+ALLOW(FILES, sched_getaffinity, "how many processors")
 WHEN(BOTH, arch_prctl, "thread pointer", IS(0, ARCH_SET_FS))
 WHEN(BOTH, arch_prctl, "thread pointer", IS(0, ARCH_GET_FS))
 WHEN(BOTH, prctl, "a thread's name", IS(0, PR_SET_NAME))
 WHEN(BOTH, prctl, "a thread's name", IS(0, PR_GET_NAME))
-WHEN(BOTH, prctl, "a mapping's name; glibc, Go", IS(0, PR_SET_VMA))
-WHEN(BOTH, prctl, "may it be dumped?", IS(0, PR_GET_DUMPABLE))
 ALLOW(BOTH, rt_sigaction, "its own signals")
 ALLOW(BOTH, rt_sigprocmask, "its own signals")
 ALLOW(BOTH, rt_sigreturn, "its own signals")
-ALLOW(BOTH, rt_sigpending, "its own signals")
 ALLOW(BOTH, rt_sigsuspend, "its own signals")
 ALLOW(BOTH, rt_sigtimedwait, "its own signals")
 ALLOW(BOTH, sigaltstack, "stack overflow handlers; Go, Rust")
 ALLOW(BOTH, pause, "its own signals")
-WHEN(BOTH, tgkill, "abort, raise, pthread_kill: only itself", IS(0, SELF))
+WHEN(COMPUTE, tgkill, "abort, raise, pthread_kill; Go: only itself", IS(0, SELF))
+WHEN(COMPUTE, tkill, "musl's abort and raise: only its first thread", IS(0, SELF))
+ALLOW(ROOTED, tkill, "musl's pthread_kill: only threads of the box have a number there")
 ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
 ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
-WHEN(BOTH, execveat, "the launcher's own start of it: the program it holds open as 3", IS(0, 3), IS(4, AT_EMPTY_PATH))
+WHEN(BOTH, execveat,
+	"the launcher's own start of it: the program it holds open as 3, after which `compute` "
+        "opens none",
+	IS(0, 3), IS(4, AT_EMPTY_PATH))
 
 /* time, chance, and what it may know about where it is */
-ALLOW(BOTH, clock_gettime, "time, where the vDSO does not serve")
-ALLOW(BOTH, clock_getres, "time")
+WHEN(COMPUTE, clock_gettime, "time, where the vDSO does not serve: no clock of another process",
+	UPTO(0, CLOCK_TAI))
+WHEN(COMPUTE, clock_getres, "time", UPTO(0, CLOCK_TAI))
+WHEN(COMPUTE, clock_nanosleep, "sleep", UPTO(0, CLOCK_TAI))
 ALLOW(BOTH, gettimeofday, "time")
 ALLOW(BOTH, time, "time")
 ALLOW(BOTH, nanosleep, "sleep")
-ALLOW(BOTH, clock_nanosleep, "sleep")
 ALLOW(BOTH, setitimer, "alarms to itself")
-ALLOW(BOTH, getitimer, "alarms to itself")
 ALLOW(BOTH, alarm, "alarms to itself")
-ALLOW(BOTH, getrandom, "hash seeds; runtimes break without it")
+SEEDED(BOTH, getrandom, "hash seeds; runtimes break without it")
 ALLOW(BOTH, getpid, "who am I")
 ALLOW(BOTH, gettid, "who am I")
-ALLOW(BOTH, getppid, "who am I")
 ALLOW(BOTH, getuid, "who am I")
 ALLOW(BOTH, geteuid, "who am I")
-ALLOW(BOTH, getgid, "who am I")
-ALLOW(BOTH, getegid, "who am I")
 ALLOW(BOTH, uname, "the C library asks for the kernel's version")
 ALLOW(BOTH, sysinfo, "glibc's qsort asks how much memory there is, and does not check the answer")
 ALLOW(BOTH, getrusage, "what did I use")
-ALLOW(BOTH, times, "what did I use")
-ALLOW(BOTH, getrlimit, "pthread asks for the stack's size")
 WHEN(BOTH, prlimit64, "the same: its own, reading only", IS(0, 0), IS(2, 0))
+
+/* descriptors, and what a program with files asks besides */
+ALLOW(FILES, dup, "shells and stdio")
+ALLOW(FILES, dup2, "shells and stdio")
+ALLOW(FILES, dup3, "shells and stdio")
+WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD))
+WHEN(FILES, fcntl, "duplicate", IS(1, F_DUPFD_CLOEXEC))
+WHEN(FILES, fcntl, "close-on-exec", IS(1, F_SETFD))
+WHEN(FILES, fcntl, "append, non-blocking; not O_ASYNC, which sends signals", IS(1, F_SETFL),
+	MASK(2, O_ASYNC, 0))
+WHEN(FILES, ioctl, "isatty; anything that changes a terminal (TIOCSTI) is not here", IS(1, TCGETS))
+WHEN(FILES, ioctl, "isatty, in musl", IS(1, TIOCGWINSZ))
+WHEN(FILES, ioctl, "how much can be read", IS(1, FIONREAD))
+ALLOW(FILES, clock_gettime, "time; of its processes and threads, too")
+ALLOW(FILES, clock_getres, "time")
+ALLOW(FILES, clock_nanosleep, "sleep")
+ALLOW(FILES, getppid, "who am I; shells")
+ALLOW(FILES, getgid, "who am I")
+ALLOW(FILES, getegid, "who am I")
+ALLOW(FILES, times, "what did I use; shells")
 
 /* files: Landlock, mounts and permissions say which; these say how */
 ALLOW(FILES, openat, "open")
 ALLOW(FILES, open, "open, older libraries")
-ALLOW(FILES, creat, "open, older libraries")
 NOSYS(FILES, openat2, "its flags are behind a pointer; nobody needs it")
 ALLOW(FILES, newfstatat, "stat")
 ALLOW(FILES, stat, "stat, older libraries")
@@ -137,8 +171,8 @@ ALLOW(FILES, getdents64, "list a directory")
 ALLOW(FILES, getcwd, "where am I")
 ALLOW(FILES, chdir, "go there")
 ALLOW(FILES, fchdir, "go there")
+ALLOW(FILES, pread64, "read at a place; ld.so")
 ALLOW(FILES, pwrite64, "write at a place")
-ALLOW(FILES, pwritev, "write at a place")
 ALLOW(FILES, truncate, "size")
 ALLOW(FILES, ftruncate, "size")
 ALLOW(FILES, fallocate, "size")
@@ -159,21 +193,14 @@ ALLOW(FILES, link, "git, lock files")
 ALLOW(FILES, linkat, "git, lock files")
 ALLOW(FILES, symlink, "unpackers; never taken out")
 ALLOW(FILES, symlinkat, "unpackers; never taken out")
-WHEN(FILES, mknod, "a FIFO; never taken out", MASK(1, S_IFMT, S_IFIFO))
 WHEN(FILES, mknodat, "a FIFO; never taken out", MASK(2, S_IFMT, S_IFIFO))
 ALLOW(FILES, umask, "modes")
 WHEN(FILES, chmod, "modes, never set-user-id", MASK(1, 07000, 0))
 WHEN(FILES, fchmod, "modes, never set-user-id", MASK(1, 07000, 0))
 WHEN(FILES, fchmodat, "modes, never set-user-id", MASK(2, 07000, 0))
-ALLOW(FILES, utime, "times; unpackers")
-ALLOW(FILES, utimes, "times; unpackers")
-ALLOW(FILES, futimesat, "times; unpackers")
 ALLOW(FILES, utimensat, "times; unpackers")
-/* flock and leases are not here: both work on a file that is open only for reading, and would
- * hold up whoever else uses an input. Record locks for writing need it open for writing. */
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_GETLK))
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLK))
-WHEN(FILES, fcntl, "record locks; SQLite", IS(1, F_SETLKW))
+/* No locks. flock and leases work on a file that is open only for reading, and would hold up whoever
+ * else uses an input; record locks take kernel memory that nothing counts. SQLite: `nolock=1`. */
 WHEN(FILES, ioctl, "close-on-exec, as Python asks for it", IS(1, FIOCLEX))
 WHEN(FILES, ioctl, "close-on-exec", IS(1, FIONCLEX))
 WHEN(FILES, ioctl, "non-blocking", IS(1, FIONBIO))
@@ -186,23 +213,16 @@ ALLOW(FILES, wait4, "wait for a child")
 ALLOW(FILES, waitid, "wait for a child")
 ALLOW(FILES, kill, "only processes of the box have a number here")
 ALLOW(FILES, tgkill, "the same")
+ALLOW(FILES, tkill, "the same; musl")
 ALLOW(FILES, pipe, "between its processes")
 ALLOW(FILES, pipe2, "between its processes")
-ALLOW(FILES, eventfd2, "event loops")
-ALLOW(FILES, epoll_create1, "event loops")
-ALLOW(FILES, epoll_ctl, "event loops")
 ALLOW(FILES, epoll_wait, "event loops")
-ALLOW(FILES, epoll_pwait, "event loops")
-WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here", IS(0, AF_UNIX))
+WHEN(FILES, socketpair, "between its processes; reaches nothing else. socket is not here",
+	IS(0, AF_UNIX))
 ALLOW(FILES, setpgid, "shells")
 ALLOW(FILES, getpgid, "shells")
 ALLOW(FILES, getpgrp, "shells")
 ALLOW(FILES, setsid, "shells")
-ALLOW(FILES, getsid, "shells")
 ALLOW(FILES, getresuid, "who am I; shells")
 ALLOW(FILES, getresgid, "who am I; shells")
 ALLOW(FILES, getgroups, "who am I; shells")
-ALLOW(FILES, getpriority, "nice")
-ALLOW(FILES, sched_setaffinity, "OpenMP pins its threads; nothing outside is touched")
-ALLOW(FILES, sched_getparam, "runtimes ask")
-ALLOW(FILES, sched_getscheduler, "runtimes ask")

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ void pour_init(struct pour *p, int from, int to)
 	p->to = to;
 	p->to_file = fstat(to, &st) == 0 && S_ISREG(st.st_mode);
 	p->have = p->at = 0;
+	p->buffer = NULL;
 }
 
 struct pollfd pour_want(const struct pour *p)
@@ -36,11 +38,20 @@ void pour_stop(struct pour *p)
 		close(p->from);
 	p->from = -1;
 	p->have = p->at = 0;
+	free(p->buffer);
+	p->buffer = NULL;
+}
+
+static ssize_t read_some(struct pour *p)
+{
+	if (!p->buffer)
+		p->buffer = malloc(POUR_BUFFER);
+	return p->buffer ? read(p->from, p->buffer, POUR_BUFFER) : -1;
 }
 
 static enum poured fill(struct pour *p, int64_t *left)
 {
-	ssize_t n = read(p->from, p->buffer, sizeof(p->buffer));
+	ssize_t n = read_some(p);
 	bool over = n > *left;
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
@@ -74,12 +85,16 @@ static enum poured drain(struct pour *p)
 	return errno == EPIPE ? POUR_OK : POUR_FAILED;
 }
 
-enum poured pour_move(struct pour *p, int64_t *left)
+enum poured pour_move(struct pour *p, short revents, int64_t *left)
 {
 	enum poured rc;
 
 	if (p->at < p->have)
 		return drain(p);
+	if (!(revents & POLLIN)) { /* many write nothing: their end needs no buffer */
+		pour_stop(p);
+		return POUR_OK;
+	}
 	rc = fill(p, left);
 	if (p->to_file) {
 		while (p->at < p->have) {

@@ -16,7 +16,7 @@ struct pour {
 	int from, to; /* `from` is ours, -1 once it has ended */
 	bool to_file; /* a regular file: always takes all */
 	size_t have, at;
-	char buffer[POUR_BUFFER];
+	char *buffer; /* made when there is something to pass on; NULL before */
 };
 
 enum poured { POUR_OK, POUR_OVER, POUR_FAILED };
@@ -24,10 +24,10 @@ enum poured { POUR_OK, POUR_OVER, POUR_FAILED };
 void pour_init(struct pour *p, int from, int to);
 /* What to poll for: fd -1 when there is nothing left to do. */
 struct pollfd pour_want(const struct pour *p);
-/* After poll: move what can be moved without waiting. *left is what may still be written, of all
+/* After poll, which gave `revents`: move what can be moved without waiting. *left is what may still be written, of all
  * streams together. POUR_OVER: the program wrote more than that. POUR_FAILED: errno says why it
  * could not be written; a reader that went away is none: the program then gets SIGPIPE. */
-enum poured pour_move(struct pour *p, int64_t *left);
+enum poured pour_move(struct pour *p, short revents, int64_t *left);
 void pour_stop(struct pour *p);
 
 #endif

@@ -58,7 +58,7 @@ int program_judge(const void *head, size_t n, bool dynamic_ok, struct why *w)
 		return why_set(w, "an ELF file with damaged program headers");
 	if (!dynamic_ok && needs_interpreter(head, &e))
 		return why_set(w, "a dynamic program: link it with -static, or use --profile files "
-		                  "--root DIR");
+				  "--root DIR");
 	return 0;
 }
 
@@ -103,7 +103,7 @@ static int judge_file(int fd, const struct stat *st, bool dynamic_ok, struct why
 	return program_judge(head, (size_t)n, dynamic_ok, w);
 }
 
-/* Everything about an open file; gives the descriptor to execute, which may be `fd` itself. */
+/* The descriptor to execute, which may be `fd` itself. */
 static int settle(int fd, bool dynamic_ok, bool for_nobody, struct why *w)
 {
 	struct stat st;
@@ -115,19 +115,20 @@ static int settle(int fd, bool dynamic_ok, bool for_nobody, struct why *w)
 	return for_nobody && !(st.st_mode & 0001) ? copy_to_memory(fd, st.st_size, w) : fd;
 }
 
-int program_open(const char *path, bool dynamic_ok, bool for_nobody, struct why *w)
+int program_settle(int fd, const char *path, bool dynamic_ok, bool for_nobody, struct why *w)
+{
+	struct why inner;
+	int use = settle(fd, dynamic_ok, for_nobody, &inner);
+
+	if (use != fd)
+		close(fd);
+	return use < 0 ? why_set(w, "PROGRAM %.120s: %s", path, inner.text) : use;
+}
+
+int program_find(const char *path, struct why *w)
 {
 	/* O_NONBLOCK: a FIFO would wait for a writer before we could refuse it */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	struct why inner;
-	int use;
 
-	if (fd < 0)
-		return why_sys(w, "PROGRAM %.120s", path);
-	use = settle(fd, dynamic_ok, for_nobody, &inner);
-	if (use != fd)
-		close(fd);
-	if (use < 0)
-		return why_set(w, "PROGRAM %.120s: %s", path, inner.text);
-	return use;
+	return fd < 0 ? why_sys(w, "PROGRAM %.120s", path) : fd;
 }

@@ -16,8 +16,11 @@
 /* Judge a file by its first n bytes. A dynamic program is one only where `dynamic_ok`. Pure. */
 int program_judge(const void *head, size_t n, bool dynamic_ok, struct why *w);
 
-/* Open and judge `path`. A file that nobody could execute is copied into memory when
- * `for_nobody`. Gives a descriptor that is closed on exec, or -1. */
-int program_open(const char *path, bool dynamic_ok, bool for_nobody, struct why *w);
+/* Open `path`, closed on exec. -1: `w` names it. */
+int program_find(const char *path, struct why *w);
+
+/* Judge the open file `fd` (taken over), called `path`. A file that nobody could execute is copied into
+ * memory when `for_nobody`. Gives the descriptor to execute, or -1. */
+int program_settle(int fd, const char *path, bool dynamic_ok, bool for_nobody, struct why *w);
 
 #endif

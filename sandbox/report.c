@@ -97,7 +97,7 @@ struct verdict report_judge(const struct ending *e, const struct box_limits *l)
 
 	if (!e->failed) {
 		v.signal = signal_of(e);
-		v.exit = e->known && WIFEXITED(e->status) ? WEXITSTATUS(e->status) : 0;
+		v.exit = e->known && !v.signal && WIFEXITED(e->status) ? WEXITSTATUS(e->status) : 0;
 	}
 	v.code = code_of(&v);
 	return v;

@@ -5,28 +5,60 @@
 #ifndef SANDBOX_SPACE_H
 #define SANDBOX_SPACE_H
 
-#include "sandbox/given.h"
+#include "sandbox/box.h"
+#include "sandbox/why.h"
 
-#define SPACE_UID 1000 /* who the program is, inside */
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct plan;
+
+#define SPACE_KINDS 6
+struct space_kind {
+	enum box_layer layer;
+	int flag; /* clone's */
+};
+extern const struct space_kind space_kinds[SPACE_KINDS];
+
+#define SPACE_UID 1000  /* who the program is, inside */
+#define SPACE_PROGRAM 2 /* its pid, where it has a pid namespace */
 /* Files and directories that /out and /tmp together may hold: each costs a kilobyte of kernel. */
 #define SPACE_INODES 16384
+#define SPACE_INODE_SLACK 16       /* so that exactly the limit fits and one more is seen */
+#define SPACE_DISK_SLACK_MIB 1     /* the same for bytes */
+#define SPACE_WORK ".talkoot-work" /* where that tmpfs stands for a moment */
 
-/* Fork into new namespaces (`layers`: any of BOX_NAMESPACES) with the id maps written. As fork():
- * 0 in the child, which must wait for a word of its parent before it relies on the maps. */
-pid_t space_fork(unsigned layers, struct why *w);
+/* --- the keeper's --- */
+
+/* Start `p`'s init, which makes the namespaces p->layers as far as its own clone does not. `compute` does
+ * without those that are refused. Its pid, or -1. */
+pid_t space_start(struct plan *p, struct why *w);
 
 /* Which namespaces this kernel grants, one child each; why[layer] says why not. */
-unsigned space_probe(struct why why[BOX_N_LAYERS]);
+unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
 
-/* In the child: fixed host name. */
-int space_name(struct why *w);
+/* Whether a root for `files` can be built. */
+bool space_try_root(int proc, struct why *w);
 
-/* In the child: leave the old root for a new one: empty for compute; for files with /in, /out,
- * /tmp, three devices and the folders of --root. In *work comes a directory that holds `out`
- * and `tmp`, or -1. After a failure the old root may still be there. */
-int space_root(const struct given *g, const struct spec *s, int *work, struct why *w);
+/* Make the calling process a place that boxes inherit from: own network, ipc and host name, and for
+ * `compute` an empty root. 1: refused, and nothing is changed; -1: half done. */
+int space_settle(int proc, enum box_profile profile, struct why *w);
 
 /* Whether /out and /tmp together hold more than `disk_mib` or SPACE_INODES. */
 bool space_full(int work, int64_t disk_mib);
+
+/* --- the init's: raw system calls, failures in p->told.fault --- */
+
+int space_map(struct plan *p);
+/* Make those of p->layers that it was not born in; p->told.layers are then what holds. */
+int space_unshare(struct plan *p);
+int space_name(struct plan *p);
+/* Leave the old root for an empty one. */
+int space_empty(struct plan *p);
+/* Begin one with /in, /out, /tmp and three devices, before it is known what is to run in it. */
+int space_prepare(struct plan *p);
+/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root, and leave the old
+ * one for it. Gives a directory that holds `out` and `tmp`, or -1. */
+int space_furnish(struct plan *p, const int *inputs);
 
 #endif

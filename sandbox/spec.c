@@ -7,6 +7,8 @@
  */
 #include "sandbox/spec.h"
 
+#include "sandbox/seed.h"
+
 #include <string.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -32,7 +34,13 @@ const char spec_help[] =
 	"                        N + N - 1 tasks may exist at once (default 32 and 1)\n"
 	"  --deterministic on|off\n"
 	"                        fixed addresses, CPU-independent libm, fixed seeds (default on)\n"
+	"  --seed HEX            64 digits: what getrandom and /dev/urandom draw from (default 0)\n"
+	"  --priority idle|normal\n"
+	"                        idle: only when nothing else wants the processor (default)\n"
 	"  --report PATH         write what happened there, one JSON object\n"
+	"  --serve               make boxes for who holds the other end of standard input, a "
+        "socket\n"
+	"                        (see talkoot-sandbox(1)); takes only --profile\n"
 	"  --check               try each layer on this machine, print one JSON object\n"
 	"  --help, --version\n"
 	"\n"
@@ -76,6 +84,24 @@ static int read_switch(struct spec *s, const struct option *o, const char *value
 	if (!on && strcmp(value, "off") != 0)
 		return why_set(w, "--%s: '%.40s' is neither on nor off", o->flag, value);
 	*(bool *)((char *)s + o->at) = on;
+	return 0;
+}
+
+static int read_seed(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	uint64_t seed[4] = { 0 };
+
+	if (seed_read(seed, value))
+		return why_set(w, "--%s: '%.80s' is not 64 digits 0-9 a-f", o->flag, value);
+	memcpy(s->seed, seed, sizeof(seed));
+	return 0;
+}
+
+static int read_priority(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	s->idle = strcmp(value, "idle") == 0;
+	if (!s->idle && strcmp(value, "normal") != 0)
+		return why_set(w, "--%s: '%.40s' is neither idle nor normal", o->flag, value);
 	return 0;
 }
 
@@ -127,7 +153,8 @@ static const struct option options[] = {
 	{ "in", read_input, 0, 0 }, { "out", read_text, AT(out), 0 },
 	{ "stdin", read_text, AT(in), 0 }, { "stdout", read_text, AT(stdout_path), 0 },
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
-	{ "deterministic", read_switch, AT(limits.deterministic), 0 },
+	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
+	{ "priority", read_priority, 0, 0 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -141,6 +168,7 @@ static const struct {
 	{ "--help", SPEC_HELP },
 	{ "--version", SPEC_VERSION },
 	{ "--check", SPEC_CHECK },
+	{ "--serve", SPEC_SERVE },
 };
 
 static const struct option *find(const char *flag, size_t n)
@@ -188,6 +216,8 @@ static int check(const struct spec *s, struct why *w)
 {
 	const char *only = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
 
+	if (s->what == SPEC_SERVE)
+		return s->argv[0] || only ? why_set(w, "--serve takes nothing but --profile") : 0;
 	if (!s->argv[0])
 		return why_set(w, "no PROGRAM is given");
 	if (s->argv[0][0] == 0)
@@ -201,8 +231,8 @@ int spec_read(struct spec *s, int argc, char **argv, struct why *w)
 {
 	int i = 1;
 
-	memset(s, 0, sizeof(*s));
-	s->limits.deterministic = true;
+	memset(s, 0, offsetof(struct spec, inputs)); /* n_inputs says which of those are read */
+	s->limits.deterministic = s->idle = true;
 #define X(field, flag, usual, most) s->limits.field = usual;
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -211,8 +241,12 @@ int spec_read(struct spec *s, int argc, char **argv, struct why *w)
 			i++;
 			break;
 		}
-		if (says_what(s, argv[i]))
+		if (says_what(s, argv[i]) && s->what != SPEC_SERVE)
 			return 0;
+		if (s->what == SPEC_SERVE && strcmp(argv[i], "--serve") == 0) {
+			i++;
+			continue;
+		}
 		if (argv[i][1] != '-')
 			return why_set(w, "%.60s: unknown option", argv[i]);
 		if (read_option(s, argc, argv, &i, w))

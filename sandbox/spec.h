@@ -10,7 +10,7 @@
 
 #include <stddef.h>
 
-enum spec_what { SPEC_RUN, SPEC_CHECK, SPEC_HELP, SPEC_VERSION };
+enum spec_what { SPEC_RUN, SPEC_SERVE, SPEC_CHECK, SPEC_HELP, SPEC_VERSION };
 
 struct spec_input {
 	char name[BOX_NAME_MAX + 1]; /* /in/NAME */
@@ -22,10 +22,12 @@ struct spec {
 	enum spec_what what;
 	enum box_profile profile;
 	struct box_limits limits;
+	bool idle;        /* run when nothing else wants the processor or the disk */
+	uint64_t seed[4]; /* of all chance in a deterministic run */
 	const char *root, *out, *in, *stdout_path, *stderr_path, *report; /* NULL: not given */
-	struct spec_input inputs[BOX_INPUTS_MAX];
-	size_t n_inputs;
 	char **argv; /* the program and its arguments; NULL at the end */
+	size_t n_inputs;
+	struct spec_input inputs[BOX_INPUTS_MAX]; /* large, and last */
 };
 
 /* Read `argv` (argv[0] is skipped). -1: wrong usage, and `w` names the flag or the word at fault.

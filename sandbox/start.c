@@ -1,82 +1,107 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * start.c: see start.h.
+ * start.c: see start.h. Raw system calls only: until the exec this process shares the keeper's memory
+ * and the init's descriptors, and the init waits.
  *
  * The order is from wide to narrow: what needs a system call that a later layer takes away comes
- * first, the filter last. Descriptors then are: 0, 1, 2 its streams; 3 the program and 4
- * the socket, both closed by the exec (the policy names number 3).
+ * first, the filter last. Descriptors then are: 0, 1, 2 its streams; 3 the program (the policy names
+ * that number) and all others closed by the exec.
  */
 #include "sandbox/start.h"
 
-#include "sandbox/env.h"
 #include "sandbox/filter.h"
 #include "sandbox/landlock.h"
+#include "sandbox/plan.h"
+#include "sandbox/raw.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <signal.h>
-#include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define KERNEL_SIGSET 8       /* bytes */
+#define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h: class idle, no level */
+#define IOPRIO_WHO_PROCESS 1
 
-enum { FD_PROGRAM = 3, FD_SOCK = 4, FD_PLACED, FD_AWAY = 16 };
-
-/* First all out of the way, then down to their numbers, so that none overwrites another. */
-static int place_descriptors(const struct reap_plan *p, struct why *w)
+/* What the keeper has blocked; it ignores none (place.c). */
+static long unblock_signals(void)
 {
-	const int from[FD_PLACED] = { p->in, p->out, p->err, p->given->program, p->sock };
-	int away[FD_PLACED];
+	uint64_t none = 0;
 
-	for (int i = 0; i < FD_PLACED; i++) {
-		away[i] = fcntl(from[i], F_DUPFD_CLOEXEC, FD_AWAY);
-		if (away[i] < 0)
-			return why_sys(w, "placing descriptors");
+	return raw4(SYS_rt_sigprocmask, SIG_SETMASK, RAW(&none), 0, KERNEL_SIGSET);
+}
+
+/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. The init
+ * waits in this very moment: it can only be gone when it was killed. */
+static long die_with_init(const struct plan *p)
+{
+	if (p->told.layers & BOX_BIT(PIDNS))
+		return 0;
+	return raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+}
+
+/* Being polite is no layer: what is refused here is no failure. */
+static void lower(void)
+{
+	int priority = 0;
+
+	raw3(SYS_sched_setscheduler, 0, SCHED_IDLE, RAW(&priority));
+	raw3(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+}
+
+static int pin(struct plan *p)
+{
+	raw1(SYS_umask, 022);
+	if (p->idle)
+		lower();
+	if (p->deterministic &&
+		plan_fails(p, STEP_ADDRESSES, 0, raw1(SYS_personality, ADDR_NO_RANDOMIZE)))
+		return -1;
+	if (p->profile == BOX_COMPUTE)
+		return 0;
+	return plan_fails(p, STEP_FOLDER, 0, raw1(SYS_chdir, RAW("/tmp")));
+}
+
+/* A limit that already is lower stays so: only root may raise it. */
+static long bind_limit(const struct limit_rlimit *l)
+{
+	uint64_t want[2] = { l->soft, l->hard }, now[2];
+	long rc = raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
+
+	if (rc != -EPERM)
+		return rc;
+	rc = raw4(SYS_prlimit64, 0, l->which, 0, RAW(now));
+	want[1] = now[1];
+	want[0] = want[0] < now[1] ? want[0] : now[1];
+	return rc < 0 ? rc : raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
+}
+
+static int bind_limits(struct plan *p)
+{
+	/* not required: the sampler outside stands in for it */
+	if (p->has_procs && raw3(SYS_write, PLAN_PROCS, RAW("0"), 1) == 1)
+		p->told.layers |= BOX_BIT(CGROUP);
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		const struct limit_rlimit *l = &p->rlimits[i];
+
+		if (plan_fails(p, STEP_RLIMIT, l->which, bind_limit(l)))
+			return -1;
 	}
-	for (int i = 0; i < FD_PLACED; i++) {
-		if (dup3(away[i], i, i > 2 ? O_CLOEXEC : 0) < 0)
-			return why_sys(w, "placing descriptors");
-	}
-	if (syscall(SYS_close_range, FD_PLACED, ~0U, 0))
-		return why_sys(w, "closing what was inherited");
 	return 0;
 }
 
-/* What an ignored or blocked signal of ours would do to the program. */
-static int reset_signals(struct why *w)
+static long drop_capabilities(void)
 {
-	struct sigaction usual = { .sa_handler = SIG_DFL };
-	sigset_t none;
+	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3, 0 };
+	struct __user_cap_data_struct none[2] = { { 0 } };
 
-	for (int i = 1; i < NSIG; i++)
-		(void)sigaction(
-			i, &usual, NULL); /* SIGKILL, SIGSTOP and the C library's own refuse */
-	sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL))
-		return why_sys(w, "resetting signals");
-	return 0;
-}
-
-/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. */
-static int die_with(pid_t init, struct why *w)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
-		return why_sys(w, "binding its life to the init's");
-	return getppid() == init ? 0 : why_set(w, "the init is gone");
-}
-
-static int pin(const struct spec *s, struct why *w)
-{
-	umask(022);
-	if (s->limits.deterministic && personality(ADDR_NO_RANDOMIZE) < 0)
-		return why_sys(w, "fixing addresses");
-	if (s->profile == BOX_FILES && chdir("/tmp"))
-		return why_sys(w, "going to /tmp");
-	return 0;
+	return raw2(SYS_capset, RAW(&head), RAW(none));
 }
 
 static const struct {
@@ -94,66 +119,64 @@ static const struct {
 };
 
 /* The program itself is the one thing that `compute` may reach: to be executed. */
-static int bind_landlock(const struct spec *s, struct why *w)
+static int bind_landlock(struct plan *p)
 {
-	struct landlock_place list[LEN(places) + 1] = { { FD_PROGRAM, LANDLOCK_RUN } };
+	struct landlock_place list[LEN(places) + 1] = { { PLAN_PROGRAM, LANDLOCK_RUN } };
 	size_t n = 1;
-	int rc;
+	long rc;
 
-	for (size_t i = 0; s->profile == BOX_FILES && i < LEN(places); i++) {
-		if (!places[i].always && !s->root)
+	for (size_t i = 0; p->profile != BOX_COMPUTE && i < LEN(places); i++) {
+		if (!places[i].always && !p->has_root)
 			continue;
-		list[n].fd = open(places[i].path, O_PATH | O_CLOEXEC);
+		list[n].fd =
+			(int)raw4(SYS_openat, AT_FDCWD, RAW(places[i].path), O_PATH | O_CLOEXEC, 0);
 		list[n].use = places[i].use;
 		if (list[n].fd >= 0)
 			n++;
 	}
-	rc = landlock_bind(list, n, w);
+	rc = landlock_bind(list, n);
 	while (--n > 0)
-		close(list[n].fd);
-	return rc;
+		raw1(SYS_close, list[n].fd);
+	return plan_fails(p, rc == -EOPNOTSUPP ? STEP_LANDLOCK_NONE : STEP_LANDLOCK, 0, rc);
 }
 
-static int bind_filter(const struct spec *s, unsigned layers, struct why *w)
+/* The keeper made the usual one. Where a layer is missing the program has another number, or stands in
+ * the host's root. */
+static int bind_filter(struct plan *p)
 {
-	struct filter_plan f = { s->profile, (layers & BOX_BIT(MOUNTNS)) != 0, getpid() };
+	const unsigned usual = BOX_BIT(PIDNS) | BOX_BIT(MOUNTNS);
+	struct filter_plan f = { p->profile, (p->told.layers & usual) == usual, p->seeded, 0 };
 
-	return filter_load(&f, w);
-}
-
-static int bind_all(const struct reap_plan *p, unsigned layers, pid_t init, struct why *w)
-{
-	const struct spec *s = p->spec;
-
-	if (place_descriptors(p, w) || reset_signals(w) || die_with(init, w) || pin(s, w))
-		return -1;
-	if (given_drop_capabilities(w) ||
-		limit_bind(&s->limits, (layers & BOX_BIT(USERNS)) != 0, w))
-		return -1;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return why_sys(w, "no_new_privs");
-	return bind_landlock(s, w) || bind_filter(s, layers, w) ? -1 : 0;
-}
-
-static union {
-	const char *in;
-	char *out;
-} base; /* execveat takes char *const *, but writes nothing */
-
-_Noreturn void start_program(const struct reap_plan *plan, unsigned layers, pid_t init)
-{
-	struct note n = { .kind = NOTE_FAILED };
-	struct env env;
-
-	env_build(&env, &plan->spec->limits);
-	base.in = plan->given->base;
-	plan->spec->argv[0] = base.out;
-	if (bind_all(plan, layers, init, &n.why) == 0) {
-		syscall(SYS_execveat, FD_PROGRAM, "", plan->spec->argv, env.words, AT_EMPTY_PATH);
-		why_sys(&n.why, "PROGRAM %.100s: executing it", plan->given->base);
+	if ((p->told.layers & usual) != usual) {
+		f.self = (pid_t)raw0(SYS_getpid);
+		filter_make(&p->filter, &f);
 	}
-	/* the descriptors may not have been placed yet */
-	if (note_send(FD_SOCK, &n, -1))
-		(void)note_send(plan->sock, &n, -1);
-	_exit(BOX_EXIT_SETUP);
+	return plan_fails(p, STEP_SECCOMP, 0, filter_bind(&p->filter, p->seeded, &p->listener));
+}
+
+static int bind_all(struct plan *p)
+{
+	if (plan_fails(p, STEP_SIGNALS, 0, unblock_signals()) ||
+		plan_fails(p, STEP_DEATH, 0, die_with_init(p)) || pin(p) || bind_limits(p))
+		return -1;
+	if (plan_fails(p, STEP_STREAMS, 0,
+		    raw3(SYS_close_range, PLAN_PROGRAM, ~0U, CLOSE_RANGE_CLOEXEC)) ||
+		plan_fails(p, STEP_CAPABILITIES, 0, drop_capabilities()) ||
+		plan_fails(p, STEP_PRIVILEGES, 0, raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
+		return -1;
+	return bind_landlock(p) || bind_filter(p) ? -1 : 0;
+}
+
+_Noreturn void start_program(void *plan)
+{
+	struct plan *p = plan;
+
+	if (bind_all(p) == 0) {
+		p->told.started = true;
+		plan_fails(p, STEP_EXEC, 0,
+			raw5(SYS_execveat, PLAN_PROGRAM, RAW(""), RAW(p->argv), RAW(p->env.words),
+				AT_EMPTY_PATH));
+	}
+	for (;;)
+		raw1(SYS_exit_group, BOX_EXIT_SETUP);
 }

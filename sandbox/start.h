@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * start.h: the last steps of a process before it becomes the boxed program.
+ * start.h: the last steps before a stranger's program runs, in its own process.
  */
 #ifndef SANDBOX_START_H
 #define SANDBOX_START_H
 
-#include "sandbox/reap.h"
-
-/* Bind the calling process to every layer and execute the program. Returns only when that failed;
- * then a NOTE_FAILED is on its way. `rooted`: it stands in its own root. `init` must be alive. */
-_Noreturn void start_program(const struct reap_plan *plan, unsigned layers, pid_t init);
+/* In the clone of the init, while that waits: bind this process to everything, then execute the
+ * program. A failure is left in the struct plan's `told`. */
+_Noreturn void start_program(void *plan);
 
 #endif

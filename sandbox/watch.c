@@ -1,49 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * watch.c: see watch.h. One loop over everything that can happen:
+ * watch.c: see watch.h. What can happen to a box:
  *
- *	the init's notes          it is ready, it failed, it ended
+ *	the init's word           it is ready, it ended
  *	the program's two streams counted and passed on
- *	SIGTERM, SIGINT, SIGHUP   end the box and report
- *	every 20 ms               look what it uses; is its time up?
+ *	every 20 ms, later 50     look what it uses; is its time up?
  *
  * A limit is told to the init, which kills and counts; when it does not answer within GRACE it is
- * killed itself, and the kernel ends all of the box with it. The loop is over when the
- * init is gone and both streams are empty.
+ * killed itself, and the kernel ends all of the box with it. It is over when the init has told its
+ * end, or is gone, and both streams are empty.
  */
 #include "sandbox/watch.h"
 
+#include "sandbox/plan.h"
 #include "sandbox/pour.h"
-#include "sandbox/reap.h"
 #include "sandbox/space.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_US 20000    /* how far a box may run past a limit before it is seen */
+#define LOOK_US 20000       /* how far a young box may run past a limit before it is seen */
+#define LOOK_LATER_US 50000 /* an old one: looking costs the volunteer */
+#define YOUNG_US 2000000
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
 #define STUCK_US                                                                                   \
 	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
-enum { AT_SOCK, AT_SIGNALS, AT_OUT, AT_ERR, N_AT };
+/* Beyond the program's own memory: what the kernel keeps for its processes. */
+#define CGROUP_ROOM_MIB 8
+
+enum { AT_SOCK, AT_OUT, AT_ERR };
 
 struct watch {
-	const struct spec *spec;
+	struct place *place;
+	const struct spec *spec; /* NULL: it stands by */
 	const struct given *given;
-	struct limit_cgroup *cgroup;
-	struct ending *end;
-	pid_t init;
-	int sock, signals, work; /* -1: none */
+	struct plan *plan;
+	struct limit_cgroup cgroup;
+	struct ending end;
+	pid_t init;     /* 0: reaped */
+	int sock, work; /* -1: none */
 	struct pour out, err;
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
+	int64_t held_at, held_us;                      /* since when; how long before that */
 };
 
 static int64_t now_us(void)
@@ -61,100 +70,161 @@ static void shut(int *fd)
 	*fd = -1;
 }
 
-/* --- starting ------------------------------------------------------------------------------ */
-
-/* What the child needs and what we keep. */
-struct ends {
-	int sock[2], out[2], err[2];
-};
-
-static int make_ends(struct ends *x, struct why *w)
+/* Running time: what it was stopped for does not count. */
+static int64_t wall_us(const struct watch *k)
 {
-	memset(x, -1, sizeof(*x));
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, x->sock) ||
-		pipe2(x->out, O_CLOEXEC) || pipe2(x->err, O_CLOEXEC))
-		return why_sys(w, "making pipes");
+	int64_t now = now_us(), held = k->held_us + (k->held_at ? now - k->held_at : 0);
+
+	return now - k->start - held;
+}
+
+/* --- starting ------------------------------------------------------------------------------------- */
+
+static int make_init(struct watch *k, struct why *w)
+{
+	int ends[2], theirs;
+
+	k->plan = plan_new();
+	if (!k->plan)
+		return why_sys(w, "making a box");
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return why_sys(w, "making a socket");
+	k->sock = ends[0];
+	k->plan->sock = theirs = fcntl(ends[1], F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	close(ends[1]);
+	if (theirs < 0)
+		return why_sys(w, "making a socket");
+	k->plan->proc = k->place->proc;
+	k->plan->profile = k->place->profile;
+	k->plan->layers = k->place->layers;
+	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
+	k->init = space_start(k->plan, w);
+	close(theirs); /* the plan keeps the number: it is the init's now */
+	return k->init < 0 ? -1 : 0;
+}
+
+struct watch *watch_new(struct place *place, struct why *w)
+{
+	struct watch *k = calloc(1, sizeof(*k));
+
+	if (!k) {
+		why_sys(w, "making a box");
+		return NULL;
+	}
+	k->place = place;
+	k->sock = k->work = k->out.from = k->err.from = -1;
+	k->cgroup.dir = k->cgroup.procs = k->cgroup.events = -1;
+	if (make_init(k, w) == 0) {
+		limit_cgroup_make(&k->cgroup, &place->cgroups); /* the init builds meanwhile */
+		return k;
+	}
+	k->init = 0;
+	watch_drop(k);
+	return NULL;
+}
+
+/* Files in a tmpfs are memory too, and so are inputs that had to be copied. */
+static int64_t cgroup_bytes(const struct spec *s, const struct given *g)
+{
+	int64_t bytes = (s->limits.memory_mib + CGROUP_ROOM_MIB) * 1048576;
+	struct stat st;
+
+	if (s->profile == BOX_COMPUTE)
+		return bytes;
+	for (size_t i = 0; g->was_root && i < g->n_inputs; i++)
+		bytes += fstat(g->inputs[i], &st) == 0 ? st.st_size : 0;
+	return bytes + s->limits.disk_mib * 1048576;
+}
+
+static int send_fds(int sock, const int *fds, size_t n, struct why *w)
+{
+	char word = PLAN_GO;
+	struct iovec iov = { &word, 1 };
+	union {
+		char room[CMSG_SPACE(PLAN_INPUTS_AT_ONCE * sizeof(int))];
+		struct cmsghdr align;
+	} c;
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = c.room,
+		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct cmsghdr *h;
+
+	memset(&c, 0, CMSG_SPACE(n * sizeof(int)));
+	h = CMSG_FIRSTHDR(&m);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
+	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : why_sys(w, "telling the init");
+}
+
+/* Keeper, init and program take turns until the program runs: on one processor that is faster than
+ * waking another each time. The init gives the program its freedom back once it is executed. */
+static void stay_near(struct watch *k)
+{
+	cpu_set_t here;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || cpu >= CPU_SETSIZE ||
+		sched_getaffinity(0, sizeof(k->plan->cpus), &k->plan->cpus))
+		return;
+	CPU_ZERO(&here);
+	CPU_SET(cpu, &here);
+	k->plan->near = sched_setaffinity(k->init, sizeof(here), &here) == 0;
+}
+
+static int send_task(struct watch *k, const int out[2], const int err[2], struct why *w)
+{
+	const struct given *g = k->given;
+	int procs = k->cgroup.procs >= 0 ? k->cgroup.procs : k->place->null;
+	const int first[PLAN_N_FDS] = { g->in, out[1], err[1], g->program, procs };
+
+	stay_near(k);
+	if (send_fds(k->sock, first, PLAN_N_FDS, w))
+		return -1;
+	for (size_t at = 0; k->spec->profile != BOX_COMPUTE && at < g->n_inputs;) {
+		size_t n = g->n_inputs - at;
+
+		if (n > PLAN_INPUTS_AT_ONCE)
+			n = PLAN_INPUTS_AT_ONCE;
+		if (send_fds(k->sock, g->inputs + at, n, w))
+			return -1;
+		at += n;
+	}
 	return 0;
 }
 
-static void missing(struct why *w, unsigned granted, const struct why *why)
+static int give(struct watch *k, struct why *w)
 {
-	for (int l = 0; l < BOX_N_LAYERS; l++) {
-		if ((BOX_NAMESPACES & ~granted) & (1u << l)) {
-			why_set(w, "layer %s is required and missing: %.200s", report_layers[l],
-				why[l].text);
-			return;
-		}
+	int out[2], err[2], rc;
+
+	if (plan_fill(k->plan, k->spec, k->given, w))
+		return -1;
+	limit_cgroup_set(&k->cgroup, cgroup_bytes(k->spec, k->given));
+	k->plan->has_procs = k->cgroup.procs >= 0;
+	if (pipe2(out, O_CLOEXEC))
+		return why_sys(w, "making pipes");
+	pour_init(&k->out, out[0], k->given->out);
+	if (pipe2(err, O_CLOEXEC)) {
+		close(out[1]);
+		return why_sys(w, "making pipes");
 	}
-	why_set(w, "namespaces: not granted together");
-}
-
-/* All namespaces at once is the usual case; which of them is missing is found out only when that
- * fails. The new layers' set comes in *layers. */
-static pid_t fork_box(enum box_profile profile, unsigned *layers, struct why *w)
-{
-	struct why each[BOX_N_LAYERS];
-	pid_t pid;
-
-	*layers = BOX_NAMESPACES;
-	pid = space_fork(*layers, w);
-	if (pid >= 0)
-		return pid;
-	memset(each, 0, sizeof(each));
-	*layers = space_probe(each);
-	if (profile != BOX_COMPUTE) {
-		missing(w, *layers, each);
-		return -1;
-	}
-	w->text[0] = 0; /* what compute does without is told by the layers alone */
-	return space_fork(*layers, w);
-}
-
-static _Noreturn void be_init(
-	const struct watch *k, struct ends *x, unsigned layers, pid_t launcher)
-{
-	struct reap_plan p = { k->spec, k->given, layers, k->given->in, x->out[1], x->err[1],
-		x->sock[1], launcher };
-
-	close(x->sock[0]); /* else its end would never show that the launcher is gone */
-	reap_run(&p);
-}
-
-static int watch_start(struct watch *k, struct why *w)
-{
-	pid_t launcher = getpid();
-	const char go = REAP_GO;
-	unsigned layers;
-	struct ends x;
-
-	if (make_ends(&x, w))
-		return -1;
-	k->init = fork_box(k->spec->profile, &layers, w);
-	if (k->init == 0)
-		be_init(k, &x, layers, launcher);
-	close(x.sock[1]);
-	close(x.out[1]);
-	close(x.err[1]);
-	k->sock = x.sock[0];
-	pour_init(&k->out, x.out[0], k->given->out);
-	pour_init(&k->err, x.err[0], k->given->err);
-	if (k->init < 0)
-		return -1;
-	if (limit_cgroup_join(k->cgroup, k->init))
-		k->end->layers |= BOX_BIT(CGROUP);
+	pour_init(&k->err, err[0], k->given->err);
 	k->start = now_us();
 	k->next_look = k->start + LOOK_US;
-	if (send(k->sock, &go, 1, MSG_NOSIGNAL) != 1)
-		return why_sys(w, "starting the init");
-	return 0;
+	rc = send_task(k, out, err, w);
+	close(out[1]);
+	close(err[1]);
+	return rc;
 }
 
-/* --- ending ---------------------------------------------------------------------------------- */
+/* --- ending ---------------------------------------------------------------------------------------- */
 
 /* Tell the init that it is enough; the first reason counts. */
 static void stop(struct watch *k)
 {
-	const char end = REAP_END;
+	const char end = PLAN_END;
 
 	if (k->kill_at)
 		return;
@@ -165,76 +235,139 @@ static void stop(struct watch *k)
 
 static void stop_for(struct watch *k, enum box_reason limit)
 {
-	if (k->end->limit == BOX_REASON_EXITED && !k->end->asked && !k->end->known)
-		k->end->limit = limit;
+	if (k->end.limit == BOX_REASON_EXITED && !k->end.asked && !k->end.known)
+		k->end.limit = limit;
 	stop(k);
 }
 
 static void fail(struct watch *k, const struct why *w)
 {
-	if (!k->end->failed)
-		k->end->why = *w;
-	k->end->failed = true;
+	if (!k->end.failed)
+		k->end.why = *w;
+	k->end.failed = true;
 	stop(k);
 }
 
-/* --- what can happen ---------------------------------------------------------------------------
- */
-
-static void on_ended(struct watch *k, const struct note *n)
+int watch_give(struct watch *k, const struct spec *s, const struct given *g)
 {
-	struct ending *e = k->end;
+	struct why w;
 
+	k->spec = s;
+	k->given = g;
+	k->output_left = s->limits.max_output_mib * 1048576;
+	k->end.limit = BOX_REASON_EXITED;
+	if (give(k, &w) == 0)
+		return 0;
+	if (k->plan->told.fault.step != STEP_NONE) /* it broke while it stood by */
+		plan_why(k->plan, &w);
+	fail(k, &w);
+	return -1;
+}
+
+void watch_stop(struct watch *k, int signal, bool hurry)
+{
+	if (!k->end.asked && k->end.limit == BOX_REASON_EXITED && !k->end.known)
+		k->end.asked = signal;
+	if (hurry)
+		k->give_up_at = now_us() + STUCK_US;
+	stop(k);
+}
+
+/* --- holding --------------------------------------------------------------------------------------- */
+
+void watch_hold(struct watch *k, bool hold)
+{
+	if (hold == (k->held_at != 0) || !k->spec || k->sock < 0)
+		return;
+	if (hold) {
+		k->held_at = now_us();
+		if (!limit_cgroup_freeze(&k->cgroup, true))
+			(void)limit_hold(k->place->proc, k->init);
+		return;
+	}
+	k->held_us += now_us() - k->held_at;
+	k->held_at = 0;
+	if (!limit_cgroup_freeze(&k->cgroup, false))
+		limit_release(k->place->proc, k->init);
+}
+
+/* --- what can happen --------------------------------------------------------------------------------- */
+
+/* What the init and the program left in the plan. */
+static void on_told(struct watch *k)
+{
+	const struct told *t = &k->plan->told;
+	struct ending *e = &k->end;
+	struct why w;
+
+	if (t->fault.step != STEP_NONE) {
+		plan_why(k->plan, &w);
+		fail(k, &w);
+		return;
+	}
 	e->known = true;
-	e->status = n->status;
-	e->wall_us = now_us() - k->start;
-	if (n->cpu_us > e->cpu_us)
-		e->cpu_us = n->cpu_us;
-	if (n->rss_kib > e->rss_kib)
-		e->rss_kib = n->rss_kib;
+	e->status = t->status;
+	e->wall_us = wall_us(k);
+	if (t->cpu_us > e->cpu_us)
+		e->cpu_us = t->cpu_us;
+	if (t->rss_kib > e->rss_kib)
+		e->rss_kib = t->rss_kib;
 }
 
-static void on_note(struct watch *k)
+static int hear(int sock, char *word, int *fd)
 {
-	struct note n;
-	int fd, got = note_recv(k->sock, &n, &fd);
+	struct iovec iov = { word, 1 };
+	union {
+		char room[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} c = { { 0 } };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = c.room,
+		.msg_controllen = sizeof(c.room) };
+	const struct cmsghdr *h;
+	ssize_t got;
 
-	if (got <= 0) {
-		shut(&k->sock);
+	*fd = -1;
+	/* ECONNRESET comes once, when the other side ended without having read our last word; what
+	 * it had sent before comes after that. */
+	do {
+		got = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
+	h = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
+	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
+		memcpy(fd, CMSG_DATA(h), sizeof(*fd));
+	return (int)got;
+}
+
+static void on_word(struct watch *k)
+{
+	char word = 0;
+	int fd, got = hear(k->sock, &word, &fd);
+
+	if (got < 0 && errno == EAGAIN)
 		return;
-	}
-	if (n.kind == NOTE_READY) {
-		k->end->layers |= n.layers | BOX_ALWAYS;
+	if (got == 1 && word == PLAN_READY && fd >= 0 && k->work < 0) {
 		k->work = fd;
-	} else if (n.kind == NOTE_ENDED) {
-		on_ended(k, &n);
-	} else {
-		fail(k, &n.why);
-	}
-}
-
-static void on_signal(struct watch *k)
-{
-	struct signalfd_siginfo info;
-
-	if (read(k->signals, &info, sizeof(info)) != (ssize_t)sizeof(info))
 		return;
-	if (!k->end->asked && k->end->limit == BOX_REASON_EXITED && !k->end->known)
-		k->end->asked = (int)info.ssi_signo;
-	k->give_up_at = now_us() + STUCK_US;
-	stop(k);
+	}
+	if (fd >= 0)
+		close(fd);
+	if (k->spec && (word == PLAN_ENDED || k->plan->told.fault.step != STEP_NONE))
+		on_told(k);
+	shut(&k->sock);
 }
 
-static void on_stream(struct watch *k, struct pour *p)
+static void on_stream(struct watch *k, struct pour *p, short revents)
 {
-	enum poured rc = pour_move(p, &k->output_left);
+	enum poured rc = pour_move(p, revents, &k->output_left);
 
-	if (rc == POUR_FAILED && !k->end->why.text[0])
-		why_sys(&k->end->why, "passing on the output");
+	if (rc == POUR_FAILED && !k->end.why.text[0])
+		why_sys(&k->end.why, "passing on the output");
 	if (rc != POUR_OK) {
 		/* even when the program has ended: what it wrote is not all there */
-		if (k->end->limit == BOX_REASON_EXITED && !k->end->asked)
-			k->end->limit = BOX_REASON_OUTPUT;
+		if (k->end.limit == BOX_REASON_EXITED && !k->end.asked)
+			k->end.limit = BOX_REASON_OUTPUT;
 		stop(k);
 	}
 }
@@ -242,24 +375,26 @@ static void on_stream(struct watch *k, struct pour *p)
 static void look(struct watch *k)
 {
 	const struct box_limits *l = &k->spec->limits;
-	struct ending *e = k->end;
+	struct ending *e = &k->end;
 	enum box_reason beyond;
 	struct limit_use u;
 
-	limit_look(&u, k->init, l->memory_mib * 1024);
+	limit_look(&u, k->place->proc, k->init, l->memory_mib * 1024);
 	if (u.cpu_us > e->cpu_us)
 		e->cpu_us = u.cpu_us;
 	if (u.memory_kib > e->rss_kib)
 		e->rss_kib = u.memory_kib;
 	beyond = limit_judge(&u, l);
-	if (beyond == BOX_REASON_EXITED && limit_cgroup_starved(k->cgroup))
+	if (beyond == BOX_REASON_EXITED && limit_cgroup_starved(&k->cgroup))
 		beyond = BOX_REASON_MEMORY;
 	if (beyond == BOX_REASON_EXITED && space_full(k->work, l->disk_mib))
 		beyond = BOX_REASON_DISK;
-	if (beyond == BOX_REASON_EXITED && now_us() - k->start > l->wall_s * 1000000)
+	if (beyond == BOX_REASON_EXITED && wall_us(k) > l->wall_s * 1000000)
 		beyond = BOX_REASON_WALL;
 	if (beyond != BOX_REASON_EXITED)
 		stop_for(k, beyond);
+	else if (k->held_at && !limit_cgroup_freeze(&k->cgroup, true))
+		(void)limit_hold(k->place->proc, k->init); /* one may have woken another */
 }
 
 static void on_time(struct watch *k)
@@ -268,10 +403,11 @@ static void on_time(struct watch *k)
 
 	if (k->sock >= 0 && now >= k->next_look) {
 		look(k);
-		k->next_look = now_us() + LOOK_US;
+		k->next_look = now_us() + (now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US);
 	}
 	if (k->sock >= 0 && k->kill_at && now >= k->kill_at) {
-		kill(k->init, SIGKILL);
+		if (k->init > 0)
+			kill(k->init, SIGKILL);
 		shut(&k->sock);
 	}
 	if (k->kill_at && k->sock < 0 && !k->give_up_at)
@@ -282,69 +418,72 @@ static void on_time(struct watch *k)
 	}
 }
 
-static bool is_over(const struct watch *k)
+bool watch_is_over(const struct watch *k)
 {
 	return k->sock < 0 && pour_want(&k->out).fd < 0 && pour_want(&k->err).fd < 0;
 }
 
-static void turn(struct watch *k)
+void watch_want(const struct watch *k, struct pollfd fds[WATCH_FDS])
 {
-	struct pollfd fds[N_AT] = {
-		[AT_SOCK] = { k->sock, POLLIN, 0 },
-		[AT_SIGNALS] = { k->signals, POLLIN, 0 },
-		[AT_OUT] = pour_want(&k->out),
-		[AT_ERR] = pour_want(&k->err),
-	};
-	int64_t until = k->sock >= 0 ? k->next_look - now_us() : STUCK_US / 10;
-	struct timespec wait = { 0, until > 0 ? until * 1000 : 0 };
+	fds[AT_SOCK] = (struct pollfd){ k->sock, POLLIN, 0 };
+	fds[AT_OUT] = pour_want(&k->out);
+	fds[AT_ERR] = pour_want(&k->err);
+}
 
-	if (ppoll(fds, N_AT, &wait, NULL) < 0)
-		memset(fds, 0, sizeof(fds));
+int64_t watch_due_us(const struct watch *k)
+{
+	int64_t left;
+
+	if (!k->spec)
+		return WATCH_LATER_US;
+	left = k->sock >= 0 ? k->next_look - now_us() : STUCK_US / 10;
+	return left > 0 ? left : 0;
+}
+
+void watch_turn(struct watch *k, const struct pollfd fds[WATCH_FDS])
+{
 	if (fds[AT_SOCK].revents)
-		on_note(k);
-	if (fds[AT_SIGNALS].revents)
-		on_signal(k);
+		on_word(k);
 	if (fds[AT_OUT].revents)
-		on_stream(k, &k->out);
+		on_stream(k, &k->out, fds[AT_OUT].revents);
 	if (fds[AT_ERR].revents)
-		on_stream(k, &k->err);
-	on_time(k);
+		on_stream(k, &k->err, fds[AT_ERR].revents);
+	if (k->spec)
+		on_time(k);
 }
 
-/* --- the whole ---------------------------------------------------------------------------------
- */
+/* --- after the end ------------------------------------------------------------------------------------ */
 
-/* Signals that mean: end it. The box's own children must not inherit our ignoring SIGPIPE (start.c
- * resets all). */
-static int take_signals(struct why *w)
+pid_t watch_init(const struct watch *k)
 {
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGQUIT);
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR || sigprocmask(SIG_BLOCK, &set, NULL))
-		return why_sys(w, "taking signals");
-	fd = signalfd(-1, &set, SFD_CLOEXEC);
-	return fd < 0 ? why_sys(w, "taking signals") : fd;
+	return k->init;
 }
 
-/* After the init is gone: what it did not live to tell, and the outputs. */
-static void settle(struct watch *k)
+void watch_reaped(struct watch *k)
 {
-	struct ending *e = k->end;
+	k->init = 0;
+}
+
+struct ending *watch_ending(struct watch *k)
+{
+	struct ending *e = &k->end;
+
+	if (!k->spec)
+		return e;
+	if (!e->known && k->start)
+		e->wall_us = wall_us(k);
+	e->starved = limit_cgroup_starved(&k->cgroup);
+	e->full = space_full(k->work, k->spec->limits.disk_mib);
+	e->layers = k->plan->told.layers | (k->plan->told.started ? BOX_ALWAYS : 0);
+	return e;
+}
+
+void watch_collect(struct watch *k)
+{
+	struct ending *e = &k->end;
 	int64_t most = k->spec->limits.disk_mib * 1048576;
 	int out;
 
-	while (waitpid(k->init, NULL, 0) < 0 && errno == EINTR)
-		;
-	if (!e->known)
-		e->wall_us = now_us() - k->start;
-	e->starved = limit_cgroup_starved(k->cgroup);
-	e->full = space_full(k->work, k->spec->limits.disk_mib);
 	if (k->work < 0 || k->given->outputs < 0 || e->failed)
 		return;
 	out = openat(k->work, "out", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -353,26 +492,20 @@ static void settle(struct watch *k)
 	shut(&out);
 }
 
-void watch_run(
-	struct ending *e, const struct spec *s, const struct given *g, struct limit_cgroup *cgroup)
+void watch_drop(struct watch *k)
 {
-	static struct watch k; /* large; all zero, for this runs once */
-
-	k.spec = s;
-	k.given = g;
-	k.cgroup = cgroup;
-	k.end = e;
-	k.init = k.sock = k.signals = k.work = k.out.from = k.err.from = -1;
-	k.output_left = s->limits.max_output_mib * 1048576;
-	e->limit = BOX_REASON_EXITED;
-	k.signals = take_signals(&e->why);
-	if (k.signals < 0 || watch_start(&k, &e->why))
-		e->failed = true;
-	if (k.init > 0) {
-		while (!is_over(&k))
-			turn(&k);
-		settle(&k);
+	if (!k)
+		return;
+	if (k->init > 0) {
+		kill(k->init, SIGKILL);
+		while (waitpid(k->init, NULL, 0) < 0 && errno == EINTR)
+			;
 	}
-	shut(&k.signals);
-	shut(&k.work);
+	pour_stop(&k->out);
+	pour_stop(&k->err);
+	shut(&k->sock);
+	shut(&k->work);
+	limit_cgroup_drop(&k->cgroup);
+	plan_free(k->plan);
+	free(k);
 }

@@ -15,7 +15,7 @@ tier() {
 		echo "layers: $name uses something that stands above it (the undefined names are above)" >&2
 		exit 1
 	fi
-	echo "layers: $name stands on: $(echo "$@" | sed "s|$b/lib/lib\([a-z]*\).a|\1|g")"
+	echo "layers: $name stands on: $(echo "${*:-libc}" | sed "s|$b/lib/lib\([a-z]*\).a|\1|g")"
 }
 L=$b/lib
 SSL="-lcrypto -lssl -ljansson"
@@ -24,7 +24,7 @@ tier ground
 tier data "$L/libground.a" $SSL
 tier io "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
 tier job "$L/libdata.a" "$L/libground.a" $SSL
-tier sandbox -lseccomp
+tier sandbox
 tier coordinator "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lsqlite3 $SSL
 tier worker "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
 tier jobs "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL

@@ -103,75 +103,47 @@ static void take(struct ability *a, const json_t *j)
 	}
 }
 
-void ability_ask(struct ability *a, const char *sandbox)
+void ability_read(struct ability *a, const char *text, size_t n)
 {
 	static const char *const names[] = {
 #define X(id, name) name,
 		BOX_LAYER_TABLE(X)
 #undef X
 	};
-	auto_buf struct buf b = { 0 };
+	json_t *j = json_loadb(text, n, 0, NULL);
 
 	*a = (struct ability){ .compute = true, .files = true };
 	for (size_t i = 0; i < BOX_N_LAYERS; i++)
 		a->layers[i].name = names[i];
-	run(&b, sandbox);
-	json_t *j = b.data ? json_loadb(b.data, b.len, 0, NULL) : NULL;
 	if (json_is_boolean(json_object_get(j, "compute")))
 		take(a, j);
 	json_decref(j);
 }
 
+void ability_ask(struct ability *a, const char *sandbox)
+{
+	auto_buf struct buf b = { 0 };
+
+	run(&b, sandbox);
+	ability_read(a, b.data ? b.data : "", b.len);
+}
+
 /* --- saying ------------------------------------------------------------------------------------------------- */
 
-/* A number below /proc/sys, or -1. */
-static int sysctl_value(const char *path)
-{
-	auto_free char *text = NULL;
-	struct err e;
-	size_t n;
-
-	return file_read(&text, &n, path, 64, &e) || n == 0 ? -1 : (int)(text[0] - '0');
-}
-
-/* Several settings forbid user namespaces; name the one that does here. */
-static const char *mend_userns(void)
-{
-	if (sysctl_value("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == 1)
-		return "sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0";
-	if (sysctl_value("/proc/sys/kernel/unprivileged_userns_clone") == 0)
-		return "sudo sysctl -w kernel.unprivileged_userns_clone=1";
-	return "sudo sysctl -w user.max_user_namespaces=65536";
-}
-
-static const char *mend(enum box_layer layer)
-{
-	switch (layer) {
-	case BOX_LAYER_LANDLOCK:
-		return "add `landlock` to the kernel's lsm= parameter, then reboot (Linux 5.13 or newer)";
-	case BOX_LAYER_SECCOMP:
-		return "boot a kernel with CONFIG_SECCOMP_FILTER";
-	case BOX_LAYER_RLIMITS:
-		return "run talkoot-worker as an ordinary user";
-	case BOX_LAYER_CGROUP:
-		return "systemd-run --user --scope -p Delegate=yes talkoot-worker ... (not required)";
-	default:
-		return mend_userns();
-	}
-}
-
-static void print_layer(const struct ability *a, enum box_layer i, FILE *out)
+static void print_layer(const struct ability *a, const struct facts *f, enum box_layer i, FILE *out)
 {
 	const char *why = a->layers[i].why;
 	bool ok = !strcmp(why, "ok");
 	auto_free char *safe = text_safe(why, strlen(why));
 
 	fprintf(out, "  %-9s %s\n", a->layers[i].name, ok ? "ok" : *why ? safe : "not reported");
-	if (!ok)
-		fprintf(out, "  %-9s mend: %s\n", "", mend(i));
+	if (ok)
+		return;
+	auto_free char *what = mend(f, i, why);
+	fprintf(out, "  %-9s mend: %s\n", "", what);
 }
 
-bool ability_print(const struct ability *a, const char *sandbox, FILE *out)
+bool ability_print(const struct ability *a, const struct facts *f, const char *sandbox, FILE *out)
 {
 	fprintf(out, "sandbox %s\n", sandbox);
 	if (!a->answered) {
@@ -183,7 +155,7 @@ bool ability_print(const struct ability *a, const char *sandbox, FILE *out)
 		return there;
 	}
 	for (int i = 0; i < BOX_N_LAYERS; i++)
-		print_layer(a, (enum box_layer)i, out);
+		print_layer(a, f, (enum box_layer)i, out);
 	fprintf(out, "profile compute: %s\n", a->compute ? "works" : "does not work; no task can run here");
 	fprintf(out, "profile files:   %s\n",
 		a->files ? "works" : "does not work; only tasks of profile compute will come");

@@ -8,6 +8,7 @@
 #include "worker/collect.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "sandbox/box.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -52,8 +53,9 @@ static bool whole(const json_t *report, const char *name, int64_t max, int64_t *
 
 static bool known_reason(const char *reason)
 {
-	static const char *const reasons[] = { "exited", "signaled", "cpu", "wall", "memory", "disk", "output",
-		"processes", "policy", "setup" };
+#define X(id, name) name,
+	static const char *const reasons[] = { BOX_REASON_TABLE(X) };
+#undef X
 
 	for (size_t i = 0; reason && i < ARRAY_LEN(reasons); i++)
 		if (!strcmp(reasons[i], reason))
@@ -61,23 +63,18 @@ static bool known_reason(const char *reason)
 	return false;
 }
 
-static bool read_report(struct product *p, const char *dir)
+bool product_read_report(struct product *p, const char *text, size_t n)
 {
-	auto_free char *path = xprintf("%s/report", dir);
-	auto_free char *text = NULL;
-	struct result *r = &p->result;
-	struct err e;
-	size_t n;
-
-	if (file_read(&text, &n, path, REPORT_MAX, &e))
-		return false;
 	json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 	const char *policy = json_string_value(json_object_get(j, "policy"));
-	bool good = whole(j, "exit", 255, &r->exit) && whole(j, "signal", 64, &r->signal) &&
-		    known_reason(reason);
+	struct result *r = &p->result;
+	int64_t code, sig;
+	bool good = whole(j, "exit", 255, &code) && whole(j, "signal", 64, &sig) && known_reason(reason);
 
 	if (good) {
+		r->exit = sig ? 0 : code; /* protocol 6; a box that was asked to end may tell both */
+		r->signal = sig;
 		snprintf(r->reason, sizeof(r->reason), "%s", reason);
 		r->cpu_ms = milliseconds(j, "cpu_s");
 		r->wall_ms = milliseconds(j, "wall_s");
@@ -88,6 +85,16 @@ static bool read_report(struct product *p, const char *dir)
 	}
 	json_decref(j);
 	return good;
+}
+
+static bool read_report(struct product *p, const char *dir)
+{
+	auto_free char *path = xprintf("%s/report", dir);
+	auto_free char *text = NULL;
+	struct err e;
+	size_t n;
+
+	return !file_read(&text, &n, path, REPORT_MAX, &e) && product_read_report(p, text, n);
 }
 
 /* --- outputs ---------------------------------------------------------------------------------------------- */

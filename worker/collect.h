@@ -38,4 +38,7 @@ int collect(struct product *p, const char *dir, const struct job *job, struct bl
 	struct err *e);
 void product_release(struct product *p);
 
+/* The text of DIR/report. False: it is not sound, and `p` is as it was. Pure. */
+bool product_read_report(struct product *p, const char *text, size_t n);
+
 #endif

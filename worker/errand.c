@@ -198,6 +198,18 @@ static void put_limits(struct line *l, const struct job *job)
 	option(l, "--deterministic", xstrdup(job->deterministic ? "on" : "off"));
 }
 
+/* Every copy of a task draws the same, wherever it runs. */
+static void put_seed(struct line *l, const struct errand *t, const struct job *job)
+{
+	struct digest seed = job_seed(job, t->index);
+	char hex[DIGEST_HEX + 1];
+
+	if (!t->all->own_sandbox || !job->deterministic)
+		return;
+	digest_hex(hex, &seed);
+	option(l, "--seed", xstrdup(hex));
+}
+
 static void put_files(struct line *l, const struct errand *t, const struct job *job)
 {
 	if (job->profile != PROFILE_FILES)
@@ -228,6 +240,7 @@ static void compose(struct line *l, const struct errand *t, const struct job *jo
 	put_files(l, t, job);
 	put_streams(l, t);
 	put_limits(l, job);
+	put_seed(l, t, job);
 	put(l, xstrdup("--"));
 	put(l, xprintf("%s/program/%s", t->dir, job_program(job, platform_here())->name));
 	for (char **a = t->task.argv + 1; *a; a++)

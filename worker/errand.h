@@ -21,6 +21,7 @@ struct errands {
 	struct blobs *outputs; /* where large outputs go */
 	const char *dir;       /* DIR/tasks */
 	const char *sandbox;
+	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
 	int guard;             /* guard.h's fd */
 	bool files;            /* the profile `files` works here */
 	int64_t disk_mib;

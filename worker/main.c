@@ -51,6 +51,7 @@ static int find_sandbox(struct options *o, struct err *e)
 		o->found_sandbox = TAKE(beside);
 	else
 		o->found_sandbox = sandbox_in_path();
+	o->conf.own_sandbox = !o->sandbox;
 	o->conf.sandbox = o->found_sandbox;
 	if (!o->conf.sandbox)
 		return err_set(e, ERR_NOT_FOUND,
@@ -144,14 +145,16 @@ static int status(struct options *o, const char *word, struct err *e)
 static int check(struct options *o, const char *word, struct err *e)
 {
 	struct ability a;
+	struct facts f;
 
 	(void)word;
 	if (find_sandbox(o, e))
 		return -1;
 	ability_ask(&a, o->conf.sandbox);
+	facts_read(&f, o->conf.sandbox);
 	printf("platform %s (%s), %d CPUs, %lld MiB memory\n", platform_here(), host_platform_class(), host_cpus(),
 		(long long)host_memory_mib());
-	if (ability_print(&a, o->conf.sandbox, stdout))
+	if (ability_print(&a, &f, o->conf.sandbox, stdout))
 		return 0;
 	return err_set(e, ERR_SYSTEM, "the box does not work here"); /* it ran, and the answer is no */
 }

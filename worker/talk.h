@@ -12,7 +12,7 @@
 #include "common/key.h"
 #include "common/loop.h"
 
-/* What an ask says of the worker that does not change from ask to ask. All borrowed. */
+/* What an ask says of the worker; the profiles may change between two asks, the rest does not. All borrowed. */
 struct talk_self {
 	int slots, cpus;
 	int64_t memory_mib, disk_mib;

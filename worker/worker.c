@@ -18,8 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
+#define LOCK_PAUSE_MS 20
+#define LOCK_TRIES 100
 #define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
 
 /* --- doing ------------------------------------------------------------------------------------------------- */
@@ -239,6 +242,24 @@ static void on_terminate(void *arg)
 	set_mode(w, AGENT_STOP);
 }
 
+/* Ask the box what it can: that is what we offer, and nothing else is run. Waits for it, a few seconds at most. */
+static void know_box(struct worker *w)
+{
+	struct talk_self *s = &w->self;
+
+	ability_ask(&w->ability, w->conf.sandbox);
+	w->errands.files = w->ability.files;
+	s->n_profiles = 0;
+	if (w->ability.compute)
+		s->profiles[s->n_profiles++] = "compute";
+	if (w->ability.files)
+		s->profiles[s->n_profiles++] = "files";
+	if (!w->ability.compute)
+		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
+	else if (!w->ability.files)
+		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
+}
+
 static char *on_word(void *arg, const char *word, struct err *e)
 {
 	static const struct {
@@ -261,6 +282,8 @@ static char *on_word(void *arg, const char *word, struct err *e)
 			return NULL;
 		}
 		log_info("the owner says: %s", word);
+		if (modes[i].mode == AGENT_RUN)
+			know_box(w); /* it may have been mended meanwhile */
 		set_mode(w, modes[i].mode);
 		return xstrdup(modes[i].answer);
 	}
@@ -323,18 +346,30 @@ static void know_self(struct worker *w)
 {
 	struct talk_self *s = &w->self;
 
-	*s = (struct talk_self){ .slots = (int)w->conf.slots, .cpus = host_cpus(),
-		.memory_mib = w->conf.memory_mib, .disk_mib = w->conf.disk_mib, .platform = platform_here(),
-		.platform_class = host_platform_class(), .agent = AGENT_NAME,
-		.address = w->address[0] ? w->address : NULL };
-	if (w->ability.compute)
-		s->profiles[s->n_profiles++] = "compute";
-	if (w->ability.files)
-		s->profiles[s->n_profiles++] = "files";
-	if (!w->ability.compute)
-		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
-	else if (!w->ability.files)
-		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
+	s->slots = (int)w->conf.slots;
+	s->cpus = host_cpus();
+	s->memory_mib = w->conf.memory_mib;
+	s->disk_mib = w->conf.disk_mib;
+	s->platform = platform_here();
+	s->platform_class = host_platform_class();
+	s->agent = AGENT_NAME;
+	s->address = w->address[0] ? w->address : NULL;
+}
+
+/* A child that a killed worker had just started holds the lock until its first steps are done. */
+static int lock_soon(int fd)
+{
+	const struct timespec pause = { 0, LOCK_PAUSE_MS * 1000000L };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	errno = EWOULDBLOCK;
+	return -1;
 }
 
 static int lock_dir(struct worker *w, struct err *e)
@@ -346,7 +381,7 @@ static int lock_dir(struct worker *w, struct err *e)
 	w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (w->lock < 0)
 		return err_sys(e, "opening %s", path);
-	if (!flock(w->lock, LOCK_EX | LOCK_NB))
+	if (!lock_soon(w->lock))
 		return 0;
 	if (errno == EWOULDBLOCK)
 		return err_set(e, ERR_CONFLICT, "another worker runs on %s", w->conf.dir);
@@ -378,7 +413,7 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .guard = w->guard.fd, .files = w->ability.files,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
@@ -412,7 +447,7 @@ static int worker_open(struct worker *w, struct err *e)
 {
 	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
-	ability_ask(&w->ability, w->conf.sandbox);
+	know_box(w);
 	if (open_stores(w, e) || open_errands(w, e) || open_serve(w, e))
 		return -1;
 	know_self(w);

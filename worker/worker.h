@@ -25,6 +25,7 @@ struct worker_conf {
 	struct endpoint advertise;
 	int64_t slots, memory_mib, disk_mib;
 	const char *sandbox;  /* a path */
+	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
 	int64_t exit_idle_ms; /* 0: never */
 };
 

@@ -58,7 +58,8 @@ def opened(envelope):
 MACHINE = os.uname().machine
 PROGRAM = (b"\x7fELF\x02\x01\x01" + bytes(9) + (2).to_bytes(2, "little") +
            {"x86_64": 62, "aarch64": 183}[MACHINE].to_bytes(2, "little") + (1).to_bytes(4, "little") +
-           bytes(24) + bytes(4) + (64).to_bytes(2, "little") + (56).to_bytes(2, "little") + bytes(8))
+           bytes(8) + (64).to_bytes(8, "little") + bytes(12) + (64).to_bytes(2, "little") +
+           (56).to_bytes(2, "little") + (1).to_bytes(2, "little") + bytes(6) + bytes(56))
 
 
 class Grid:
@@ -252,6 +253,13 @@ def test_garbage_is_refused_by_name(g):
     problem(g.post(k.seal({**g.header(k, "cancel"), "job": "0" * 64, "crit": ["moon"]})), 400, "not-understood")
     problem(g.post(k.seal({**g.header(k, "cancel")})), 400, "bad-field")
     assert problem(g.post(k.seal({**g.manifest(k), "threads": 1.5})), 400, "malformed")["field"] == "threads"
+
+
+def test_a_state_that_is_none_gets_no_work(g):
+    w = Worker(g)
+    for state in ("sleep", "Run", "", 1):
+        assert problem(w.ask(state=state), 400, "bad-field")["field"] == "state", state
+    assert w.ask(want=0, state="pause").status == 200
 
 
 def test_who_sends_too_much_is_told_when_to_come_again(g):

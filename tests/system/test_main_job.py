@@ -21,6 +21,22 @@ int main(int argc, char **argv)
 }
 """
 
+CHANCE = r"""
+#include <stdio.h>
+#include <sys/random.h>
+int main(void)
+{
+	unsigned char b[16];
+
+	if (getrandom(b, sizeof(b), 0) != sizeof(b))
+		return 1;
+	for (int i = 0; i < 16; i++)
+		printf("%02x", b[i]);
+	puts("");
+	return 0;
+}
+"""
+
 FOLD_LINES = ["S1-1 HPHPPHHPHPPHPHHPPHPH %d 20000" % s for s in range(1, 9)]
 
 
@@ -47,6 +63,17 @@ def flip(path, at):
         byte = f.read(1)
         f.seek(at)
         f.write(bytes([byte[0] ^ 1]))
+
+
+def test_what_draws_chance_agrees_and_can_be_run_again():
+    with Grid(workers=2) as g:
+        job = g.submit("--range", "6", "--", compile_static(CHANCE, g.path("chance")))
+        assert g.wait_done(job)["tasks"]["valid"] == 6
+        out = g.results(job)
+        check_results(out, 6)
+        drawn = {open(os.path.join(out, str(i), "stdout")).read() for i in range(6)}
+        assert len(drawn) == 6, "each task has a seed of its own: %r" % drawn
+        g.verify(out, "--rerun", "3")
 
 
 def test_200_tasks_on_three_workers_are_valid_and_verify_offline():

@@ -12,6 +12,8 @@ import pwd
 import re
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -217,6 +219,216 @@ def addresses_are_the_same_twice(w):
         equal(len(got), 1, got)
     got = {w.run("--deterministic", "off", "--", w.use, "addresses")[1] for _ in range(3)}
     assert len(got) > 1, got
+
+
+def chance_comes_from_the_seed(w):
+    seeds = "0" * 63 + "1", "0" * 63 + "2"
+    for profile in "compute", "files":
+        drawn = {s: {w.run("--profile", profile, "--seed", s, "--", w.use, "chance", "700")[1] for _ in range(2)}
+                 for s in seeds}
+        for s in seeds:
+            equal(len(drawn[s]), 1, "the same seed, %s" % profile)
+            assert len(next(iter(drawn[s]))) == 1401 + (400 if profile == "files" else 0), drawn[s]
+        assert drawn[seeds[0]] != drawn[seeds[1]], "another seed"
+        free = {w.run("--profile", profile, "--deterministic", "off", "--", w.use, "chance", "32")[1]
+                for _ in range(2)}
+        equal(len(free), 2, "without determinism, %s" % profile)
+    for bad in "", "12", "G" * 64, "0" * 65:
+        p = w.start(w.box, "--seed", bad, "--", w.use)
+        _, err = p.communicate(timeout=TIMEOUT)
+        assert p.returncode == 2 and b"--seed" in err, (bad, p.returncode, err)
+
+
+def mathematics_does_not_depend_on_the_processor(w):
+    """On emulated processors, with the environment that the box gives its programs."""
+    qemu = shutil.which("qemu-x86_64-static")
+    if not qemu or os.uname().machine != "x86_64":
+        raise Skip("no qemu-x86_64-static, or another machine")
+    digests = {}
+    for mode in "on", "off":
+        env = dict(l.split("=", 1) for l in w.run("--deterministic", mode, "--", w.use, "environment")[1]
+                   .decode().splitlines() if "=" in l)
+        for cpu in "Nehalem", "max":
+            p = w.start(qemu, "-cpu", cpu, os.path.join(w.top, "libm"), env=env)
+            out, err = p.communicate(timeout=TIMEOUT)
+            equal((p.returncode, len(out)), (0, 17), err)
+            digests[mode, cpu] = out
+    equal(digests["on", "Nehalem"], digests["on", "max"], "deterministic")
+    assert digests["off", "Nehalem"] != digests["off", "max"], "without it they differ, else this shows nothing"
+    _, boxed, _, _ = w.run("--", os.path.join(w.top, "libm"))
+    equal(boxed, digests["on", "max"], "in the box on this processor")
+
+
+def it_runs_idle_unless_asked(w):
+    for priority, policy in (None, os.SCHED_IDLE), ("idle", os.SCHED_IDLE), ("normal", os.SCHED_OTHER):
+        marker = "marker-%d-priority-%s-%s" % (os.getpid(), w.user, priority)
+        p = started(w, marker, *(("--priority", priority) if priority else ()))
+        found = [os.sched_getscheduler(pid) for pid in alive(marker) if pid != p.pid]
+        p.terminate()
+        p.communicate(timeout=TIMEOUT)
+        equal(sorted(found), sorted([os.SCHED_OTHER, policy]), "init and program, %s" % priority)
+
+
+def stopped_time_is_no_wall_time(w):
+    """Ctrl-Z stops the box with the launcher, `fg` lets both go on."""
+    for profile in "compute", "files":
+        report = w.path()
+        p = w.start(w.box, "--profile", profile, "--wall", "2", "--report", report, "--", w.use, "ticks", "60",
+                    stdin=subprocess.DEVNULL)
+        equal(p.stdout.readline(), b"tick\n", "it runs")
+        p.send_signal(signal.SIGTSTP)
+        until("the launcher to stop", lambda: os.waitid(os.P_PID, p.pid, os.WSTOPPED | os.WNOHANG) is not None)
+        os.set_blocking(p.stdout.fileno(), False)
+        end = time.monotonic() + 3  # longer than its wall limit: that is what is tested
+        heard = b""
+        while time.monotonic() < end:
+            heard += p.stdout.read() or b""
+            time.sleep(0.05)
+        assert len(heard) < 40 * 5, heard
+        os.set_blocking(p.stdout.fileno(), True)
+        p.send_signal(signal.SIGCONT)
+        rest, _ = p.communicate(timeout=TIMEOUT)
+        r = json.load(open(report))
+        equal((p.returncode, r["reason"]), (0, "exited"), "it goes on to its end, %s" % profile)
+        equal((b"tick\n" + heard + rest).count(b"tick"), 60, "nothing is lost")
+        assert r["wall_s"] < 2, r
+
+
+class Keeper:
+    """`talkoot-sandbox --serve`, asked as box.h says."""
+
+    def __init__(self, w, profile):
+        self.w, self.profile, self.n = w, profile, 0
+        self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.sock.settimeout(TIMEOUT)
+        self.p = w.start(w.box, "--serve", "--profile", profile, stdin=theirs)
+        theirs.close()
+        equal(self.say()[0], 0, "ready")
+
+    def say(self):
+        return struct.unpack("IIi", self.sock.recv(64))
+
+    def ask(self, kind, number, words=(), fds=()):
+        data = struct.pack("II", kind, number) + b"".join(x.encode() + b"\0" for x in words)
+        socket.send_fds(self.sock, [data], fds)
+
+    def run(self, *argv, options=(), named=()):
+        """Start one; gives its number and the file of its output and report. `named`: what the options name, opened."""
+        self.n += 1
+        out, report = open(self.w.path(), "w+b"), open(self.w.path(), "w+b")
+        fds = [report.fileno(), os.open(self.w.use, os.O_RDONLY)] + list(named) + [os.open("/dev/null", os.O_RDONLY)]
+        self.ask(0, self.n, ["--profile", self.profile, "--report", "r"] + list(options) + ["--", "use"] + list(argv),
+                 fds + [out.fileno()] * 2)
+        for fd in fds[1:]:
+            os.close(fd)
+        return self.n, out, report
+
+    def ended(self, want):
+        kind, number, code = self.say()
+        equal((kind, number), (1, want), "the word of its end")
+        return code
+
+    def end(self):
+        self.sock.close()
+        _, err = self.p.communicate(timeout=TIMEOUT)
+        return self.p.returncode, err
+
+
+def a_keeper_makes_one_box_after_another(w):
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+        for code in 0, 7, 3:
+            n, out, report = k.run("leave", str(code))
+            equal(k.ended(n), code, "exit")
+            report.seek(0)
+            r = json.load(report)
+            equal((r["reason"], r["exit"]), ("exited", code), "report")
+            equal([l for l in r["layers"] if l != "cgroup"], NAMESPACES + ALWAYS, "layers")
+        n, out, report = k.run("environment")
+        equal(k.ended(n), 0, "exit")
+        out.seek(0)
+        assert b"host box uid 1000 pid 2\n" in out.read()
+        n, out, report = k.run("burn", "1", options=("--cpu", "1"))
+        equal(k.ended(n), 124, "a limit")
+        equal(k.end(), (0, b""), "the keeper's own end")
+
+
+def a_keeper_takes_inputs_and_gives_outputs(w):
+    k = Keeper(w, "files")
+    taken = w.path("taken-%s" % w.n)
+    os.mkdir(taken)
+    os.chown(taken, w.uid, -1)
+    n, out, report = k.run("out", options=("--out", "o"), named=[os.open(taken, os.O_RDONLY)])
+    equal(k.ended(n), 0, "exit")
+    equal(sorted(os.listdir(taken)), ["d", "good.txt", "locked"], "outputs")
+    n, out, report = k.run("in", options=("--in", "data=x"), named=[os.open(w.write(b"hello\n"), os.O_RDONLY)])
+    equal(k.ended(n), 0, "exit")
+    out.seek(0)
+    equal(out.read(), b"hello\n", "input")
+    equal(k.end(), (0, b""), "its end")
+
+
+def a_keeper_refuses_what_it_does_not_understand(w):
+    k = Keeper(w, "compute")
+    null = os.open("/dev/null", os.O_RDWR)
+    for words, fds, code in ((["--wobble"], [], 2), (["--profile", "files", "--", "x"], [], 2), (["--check"], [], 2),
+                             (["--", "x"], [], 125), (["--", "x"], [null] * 4, 125), (["--", "x"], [null] * 9, 125)):
+        k.n += 1
+        k.ask(0, k.n, words, fds)
+        equal(k.ended(k.n), code, words)
+    k.ask(9, 1)
+    k.ask(1, 77)
+    n, out, report = k.run("leave", "5")
+    equal(k.ended(n), 5, "it goes on")
+    k.sock.send(b"abc")
+    equal(k.sock.recv(64), b"", "who does not know the language is left")
+    equal(k.end()[0], 0, "its end")
+    os.close(null)
+
+
+def a_keeper_stops_and_holds_boxes(w):
+    k = Keeper(w, "files")
+    n, out, report = k.run("ticks", "60", options=("--wall", "2"))
+    until("a tick", lambda: os.fstat(out.fileno()).st_size > 0)
+    k.ask(2, n)
+    size = until_still(out)
+    time.sleep(3)  # longer than its wall limit: that is what is tested
+    equal(os.fstat(out.fileno()).st_size, size, "held")
+    k.ask(3, n)
+    equal(k.ended(n), 0, "it goes on to its end")
+    equal(os.fstat(out.fileno()).st_size, 300, "ticks")
+    n, out, report = k.run("sleep", "100")
+    k.ask(1, n)
+    equal(k.ended(n), 137, "killed")
+    equal(k.end(), (0, b""), "its end")
+
+
+def until_still(f):
+    """The file's size once it has not grown for a while."""
+    last = [-1, 0]
+
+    def still():
+        size = os.fstat(f.fileno()).st_size
+        last[1] = last[1] + 1 if size == last[0] else 0
+        last[0] = size
+        time.sleep(0.02)
+        return last[1] > 20
+
+    until("no more output", still)
+    return last[0]
+
+
+def all_boxes_end_with_their_keeper_or_its_asker(w):
+    for kill in True, False:
+        k = Keeper(w, "files")
+        marker = "marker-%d-keeper-%s-%s" % (os.getpid(), w.user, kill)
+        for _ in range(3):
+            k.run("stubborn", "1", marker)
+        until("three boxes", lambda: len(alive(marker)) >= 6)
+        if kill:
+            k.p.kill()
+        k.end()
+        until("no process to be left", lambda: not alive(marker))
 
 
 def a_foreign_call_is_killed(w):
@@ -458,6 +670,10 @@ TESTS = [
     its_own_exit_code_passes, its_own_signal_passes, usage_names_the_flag, help_and_version,
     what_cannot_run_is_125, check_says_what_works, a_hostile_program_reaches_nothing,
     inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
+    chance_comes_from_the_seed, mathematics_does_not_depend_on_the_processor, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
+    a_keeper_makes_one_box_after_another, a_keeper_takes_inputs_and_gives_outputs,
+    a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
+    all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, outputs_are_taken_with_care,
@@ -470,9 +686,9 @@ TESTS = [
 
 def build(top):
     payload = os.path.join(HERE, "payload")
-    for name in "use", "probe":
+    for name in "use", "probe", "libm":
         subprocess.run(["gcc", "-static", "-O1", "-w", "-pthread", "-o", os.path.join(top, name),
-                        os.path.join(payload, name + ".c")], check=True)
+                        os.path.join(payload, name + ".c"), "-lm"], check=True)
     # a copy, for the checkout may lie where another user cannot reach it
     shutil.copy(os.path.join(BIN, "talkoot-sandbox"), top)
 

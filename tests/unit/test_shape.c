@@ -227,6 +227,34 @@ static void a_shape_names_the_field_at_fault(void **state)
 	assert_false(shape_knows(outer, "n"));
 }
 
+static void a_word_is_one_of_a_closed_set(void **state)
+{
+	(void)state;
+	static const struct shape shape[] = {
+		{ .name = "state", .kind = SHAPE_WORD, .words = "run|pause|finish" }, { .name = NULL }
+	};
+	static const char *const good[] = { "run", "pause", "finish" };
+	static const char *const bad[] = { "", "r", "ru", "runs", "RUN", "run ", "|", "run|pause",
+		"pause|", "stop" };
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
+		auto_json json_t *j = json_pack("{s:s}", "state", good[i]);
+
+		assert_int_equal(shape_check(j, shape, &e), 0);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		auto_json json_t *j = json_pack("{s:s}", "state", bad[i]);
+
+		assert_int_equal(shape_check(j, shape, &e), -1);
+		assert_int_equal(e.code, ERR_FIELD);
+		assert_string_equal(e.field, "state");
+		assert_string_equal(e.msg, "field state: must be run, pause or finish");
+	}
+	auto_json json_t *number = json_pack("{s:i}", "state", 1);
+	assert_int_equal(shape_check(number, shape, &e), -1);
+}
+
 static void absent_fields_read_as_what_the_caller_says(void **state)
 {
 	(void)state;
@@ -279,6 +307,7 @@ int main(void)
 		cmocka_unit_test(depth_is_32_whatever_is_inside),
 		cmocka_unit_test(a_megabyte_of_brackets_is_refused_at_once),
 		cmocka_unit_test(a_shape_names_the_field_at_fault),
+		cmocka_unit_test(a_word_is_one_of_a_closed_set),
 		cmocka_unit_test(absent_fields_read_as_what_the_caller_says),
 		cmocka_unit_test(what_is_dumped_loads_as_the_same_line),
 	};

@@ -64,6 +64,36 @@ static int memory_shared(long n)
 	return 0;
 }
 
+/* n bytes of getrandom, and of /dev/urandom where that can be opened, in hexadecimal. */
+static int chance(long n)
+{
+	unsigned char b[4096];
+	int fd = open("/dev/urandom", O_RDONLY);
+
+	if (n > 4096 || syscall(SYS_getrandom, b, n, 0) != n)
+		return 3;
+	for (long i = 0; i < n; i++)
+		printf("%02x", b[i]);
+	for (long i = 0; fd >= 0 && i < 20000; i++) { /* more than lies in it at once */
+		if (read(fd, b, 1) != 1)
+			return 4;
+		if (i % 100 == 0)
+			printf("%02x", b[0]);
+	}
+	puts("");
+	return 0;
+}
+
+/* Says "tick" each 10 ms of its own time, n times. */
+static int ticks(long n)
+{
+	for (long i = 0; i < n; i++) {
+		usleep(10000);
+		write(1, "tick\n", 5);
+	}
+	return 0;
+}
+
 static int sleeping(long n)
 {
 	sleep((unsigned)n);
@@ -307,6 +337,8 @@ static const struct {
 	{ "memory-children", memory_children },
 	{ "memory-shared", memory_shared },
 	{ "sleep", sleeping },
+	{ "chance", chance },
+	{ "ticks", ticks },
 	{ "burn", burn },
 	{ "flood", flood },
 	{ "disk", disk },

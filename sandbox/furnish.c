@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * furnish.c: the init's half of space.h: the root, built from inside. Raw system calls only (raw.h).
+ *
+ * The new root is a tmpfs mounted over /proc; what the box may see is
+ * moved into it, then it becomes the root and everything else is unmounted. What does not depend on
+ * the task is made before it is known. A descriptor opened outside cannot be mounted in here (its
+ * mount belongs to another namespace), so the path is walked again and the result compared
+ * with what was opened; what nobody may reach by path is copied.
+ *
+ *	/in/NAME  read-only, noexec    /out, /tmp  one tmpfs, sized    /dev  null zero urandom
+ *	/usr …    --root's folders, read-only                           no /proc, no /sys
+ */
+#include "sandbox/place.h"
+#include "sandbox/plan.h"
+#include "sandbox/raw.h"
+#include "sandbox/space.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define COPY_PIECE (1 << 20)
+
+#define MNT_DETACH 2 /* of umount2; only in sys/mount.h, which does not go with linux/mount.h */
+
+/* --- small ones ------------------------------------------------------------------------------------ */
+
+static long mount_at(
+	const char *what, const char *where, const char *type, long flags, const char *options)
+{
+	return raw5(SYS_mount, RAW(what), RAW(where), RAW(type), flags, RAW(options));
+}
+
+static long make_folder(const char *path)
+{
+	return raw3(SYS_mkdirat, AT_FDCWD, RAW(path), 0755);
+}
+
+static long open_file(const char *path, int how, int mode)
+{
+	return raw4(SYS_openat, AT_FDCWD, RAW(path), how | O_CLOEXEC, mode);
+}
+
+static long look_at(int fd, struct stat *st)
+{
+	return raw4(SYS_newfstatat, fd, RAW(""), RAW(st), AT_EMPTY_PATH);
+}
+
+static void shut(int fd)
+{
+	if (fd >= 0)
+		raw1(SYS_close, fd);
+}
+
+/* dir + "/" + name; false: does not fit. */
+static bool join(char *path, size_t room, const char *dir, const char *name)
+{
+	size_t a = strlen(dir), b = strlen(name);
+
+	if (a + b + 2 > room)
+		return false;
+	memcpy(path, dir, a);
+	path[a] = '/';
+	memcpy(path + a + 1, name, b + 1);
+	return true;
+}
+
+/* --- ids and name ---------------------------------------------------------------------------------- */
+
+static long write_proc(int proc, const char *name, const char *text)
+{
+	long fd = raw4(SYS_openat, proc, RAW(name), O_WRONLY | O_CLOEXEC, 0), n;
+
+	if (fd < 0)
+		return fd;
+	n = raw3(SYS_write, fd, RAW(text), (long)strlen(text));
+	shut((int)fd);
+	return n;
+}
+
+int space_map(struct plan *p)
+{
+	if (plan_fails(p, STEP_MAPS, 0, write_proc(p->proc, "self/setgroups", "deny")) ||
+		plan_fails(p, STEP_MAPS, 0, write_proc(p->proc, "self/uid_map", p->uid_map)))
+		return -1;
+	return plan_fails(p, STEP_MAPS, 0, write_proc(p->proc, "self/gid_map", p->gid_map));
+}
+
+int space_name(struct plan *p)
+{
+	if (plan_fails(p, STEP_HOSTNAME, 0, raw2(SYS_sethostname, RAW("box"), 3)))
+		return -1;
+	return plan_fails(p, STEP_HOSTNAME, 0, raw2(SYS_setdomainname, RAW(""), 0));
+}
+
+/* All at once is the usual case; one by one only to find which is refused. */
+int space_unshare(struct plan *p)
+{
+	unsigned left = p->layers & ~p->born;
+	long rc, flags = 0;
+
+	if (p->inherits_name)
+		left &= ~(BOX_BIT(NETNS) | BOX_BIT(IPCNS) | BOX_BIT(UTSNS));
+	p->told.layers = p->layers & (p->born | ~(BOX_BIT(USERNS) | BOX_BIT(PIDNS)));
+	if (!(p->born & BOX_BIT(USERNS))) { /* without its rights there are no others */
+		p->told.layers = 0;
+		return 0;
+	}
+	left &= ~(BOX_BIT(USERNS) | BOX_BIT(PIDNS));
+	for (int i = 0; i < SPACE_KINDS; i++)
+		flags |= left & (1u << space_kinds[i].layer) ? space_kinds[i].flag : 0;
+	if (raw1(SYS_unshare, flags) == 0)
+		return 0;
+	for (int i = 0; i < SPACE_KINDS; i++) {
+		if (!(left & (1u << space_kinds[i].layer)))
+			continue;
+		rc = raw1(SYS_unshare, space_kinds[i].flag);
+		if (rc >= 0)
+			continue;
+		p->told.layers &= ~(1u << space_kinds[i].layer);
+		if (p->profile != BOX_COMPUTE)
+			return plan_fails(p, STEP_LAYER, (int)space_kinds[i].layer, rc);
+	}
+	return 0;
+}
+
+/* --- taking from the old root ------------------------------------------------------------------------ */
+
+/* A private clone of what is at `path`, with `attributes` set on it and all below; or -errno. */
+static int clone_tree(const char *path, uint64_t attributes)
+{
+	struct mount_attr a = { .attr_set = attributes };
+	long fd = raw3(SYS_open_tree, AT_FDCWD, RAW(path),
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+	long rc;
+
+	if (fd < 0)
+		return (int)fd;
+	rc = raw5(SYS_mount_setattr, fd, RAW(""), AT_EMPTY_PATH | AT_RECURSIVE, RAW(&a), sizeof(a));
+	if (rc >= 0)
+		return (int)fd;
+	shut((int)fd);
+	return (int)rc;
+}
+
+/* A clone of the very file that was opened, if we can read it by path; else -1. */
+static int clone_opened(const struct plan_input *in)
+{
+	const uint64_t attributes =
+		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	int tree = in->path ? clone_tree(in->path, attributes) : -1;
+	struct stat st;
+
+	if (tree < 0)
+		return -1;
+	if (look_at(tree, &st) == 0 && st.st_dev == in->dev && st.st_ino == in->ino &&
+		raw4(SYS_faccessat2, tree, RAW(""), 4 /* R_OK */, AT_EMPTY_PATH | AT_EACCESS) == 0)
+		return tree;
+	shut(tree);
+	return -1;
+}
+
+/* --- the new root, built at `.` ---------------------------------------------------------------------- */
+
+static long touch(const char *path)
+{
+	long fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0444);
+
+	return fd < 0 ? fd : raw1(SYS_close, fd);
+}
+
+/* Move `tree` (used up) to `path`, made to fit. */
+static long place(int tree, const char *path)
+{
+	struct stat st;
+	long rc = look_at(tree, &st);
+
+	if (rc >= 0)
+		rc = S_ISDIR(st.st_mode) ? make_folder(path) : touch(path);
+	if (rc >= 0)
+		rc = raw5(SYS_move_mount, tree, RAW(""), AT_FDCWD, RAW(path),
+			MOVE_MOUNT_F_EMPTY_PATH);
+	shut(tree);
+	return rc;
+}
+
+static long copy_input(int from, const struct plan_input *in)
+{
+	off_t at = 0;
+	long to, n = 1;
+
+	if (!in->regular)
+		return -13; /* EACCES: a folder that nobody may reach */
+	to = open_file(in->show, O_WRONLY | O_CREAT | O_EXCL, 0444);
+	if (to < 0)
+		return to;
+	while (at < in->bytes && n > 0)
+		n = raw4(SYS_sendfile, to, from, RAW(&at), COPY_PIECE);
+	shut((int)to);
+	return n < 0 ? n : at == in->bytes ? 0 : -5; /* EIO: it became shorter */
+}
+
+static int place_inputs(struct plan *p, const int *inputs)
+{
+	for (size_t i = 0; i < p->n_inputs; i++) {
+		const struct plan_input *in = &p->inputs[i];
+		int tree = clone_opened(in);
+		long rc = tree >= 0 ? place(tree, in->show) : copy_input(inputs[i], in);
+
+		if (plan_fails(p, STEP_INPUT, (int)i, rc))
+			return -1;
+	}
+	return 0;
+}
+
+static int place_roots(struct plan *p)
+{
+	const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
+
+	for (size_t i = 0; i < p->n_roots; i++) {
+		const struct plan_root *r = &p->roots[i];
+		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name))
+		                  : clone_tree(r->path, attributes);
+
+		if (rc >= 0 && !r->link)
+			rc = place((int)rc, r->name);
+		if (plan_fails(p, STEP_ROOT, (int)i, rc))
+			return -1;
+	}
+	return 0;
+}
+
+/* A missing device is no loss of safety. */
+static void place_device(const char *name)
+{
+	char from[32], to[32];
+	int tree;
+
+	if (!join(from, sizeof(from), "/dev", name) || !join(to, sizeof(to), "dev", name))
+		return;
+	tree = clone_tree(from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	if (tree >= 0)
+		(void)place(tree, to);
+}
+
+/* In a seeded box, the usual kind, /dev/urandom is a pipe that the init fills; it holds both ends of
+ * it, so that it never ends. */
+static long make_urandom(struct plan *p)
+{
+	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("dev/urandom"), S_IFIFO | 0444, 0);
+
+	if (fd >= 0)
+		fd = open_file("dev/urandom", O_RDWR | O_NONBLOCK, 0);
+	if (fd < 0)
+		return fd;
+	p->urandom = (int)raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	shut((int)fd);
+	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
+		4096); /* what is not asked for need not be made */
+	return p->urandom;
+}
+
+static void drop_urandom(struct plan *p)
+{
+	shut(p->urandom);
+	p->urandom = -1;
+	raw3(SYS_unlinkat, AT_FDCWD, RAW("dev/urandom"), 0);
+	place_device("urandom");
+}
+
+/* /out and /tmp are two folders of one tmpfs, so that one size limits both. */
+static const long work_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+static long make_work(const char *options)
+{
+	static const char *const folders[] = { "in", "dev", "out", "tmp", SPACE_WORK };
+	long rc = 0;
+
+	for (size_t i = 0; i < LEN(folders) && rc >= 0; i++)
+		rc = make_folder(folders[i]);
+	if (rc >= 0)
+		rc = mount_at("work", SPACE_WORK, "tmpfs", work_flags, options);
+	if (rc >= 0)
+		rc = make_folder(SPACE_WORK "/out");
+	if (rc >= 0)
+		rc = make_folder(SPACE_WORK "/tmp");
+	if (rc >= 0)
+		rc = mount_at(SPACE_WORK "/out", "out", NULL, MS_BIND, NULL);
+	return rc < 0 ? rc : mount_at(SPACE_WORK "/tmp", "tmp", NULL, MS_BIND, NULL);
+}
+
+/* Give it its size, open it, and let its own place go. */
+static int settle_work(struct plan *p)
+{
+	long rc = 0, fd = -1;
+
+	if (strcmp(p->work_options, p->work_usual) != 0)
+		rc = mount_at(NULL, SPACE_WORK, NULL, MS_REMOUNT | work_flags, p->work_options);
+	if (rc >= 0)
+		rc = fd = open_file(SPACE_WORK, O_RDONLY | O_DIRECTORY, 0);
+	if (rc >= 0)
+		rc = raw2(SYS_umount2, RAW(SPACE_WORK), MNT_DETACH);
+	if (rc >= 0)
+		rc = raw3(SYS_unlinkat, AT_FDCWD, RAW(SPACE_WORK), AT_REMOVEDIR);
+	return plan_fails(p, STEP_WORK, 0, rc) ? -1 : (int)fd;
+}
+
+/* --- the way there ----------------------------------------------------------------------------------- */
+
+/* Mount the tmpfs that becomes the root, and go there. Over /proc, which every system has and where no
+ * input lies that it could hide. */
+static int new_root(struct plan *p)
+{
+	long rc = mount_at(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+
+	if (plan_fails(p, STEP_PRIVATE, 0, rc))
+		return -1;
+	rc = mount_at("box", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	if (rc >= 0)
+		rc = raw1(SYS_chdir, RAW("/proc"));
+	return plan_fails(p, STEP_TMPFS, 0, rc);
+}
+
+/* pivot_root(".", ".") puts the old root over the new one (pivot_root(2)); then it is let go. */
+static int enter(struct plan *p)
+{
+	const long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
+	long rc = raw2(SYS_pivot_root, RAW("."), RAW("."));
+
+	if (rc >= 0)
+		rc = raw2(SYS_umount2, RAW("."), MNT_DETACH);
+	if (rc >= 0)
+		rc = raw1(SYS_chdir, RAW("/"));
+	if (plan_fails(p, STEP_PIVOT, 0, rc))
+		return -1;
+	return plan_fails(p, STEP_READ_ONLY, 0, mount_at(NULL, "/", NULL, flags, NULL));
+}
+
+int space_empty(struct plan *p)
+{
+	return new_root(p) || enter(p) ? -1 : 0;
+}
+
+int space_prepare(struct plan *p)
+{
+	if (new_root(p) || plan_fails(p, STEP_WORK, 0, make_work(p->work_usual)))
+		return -1;
+	place_device("null");
+	place_device("zero");
+	return plan_fails(p, STEP_DEVICES, 0, make_urandom(p));
+}
+
+int space_furnish(struct plan *p, const int *inputs)
+{
+	int work;
+
+	if (!p->seeded)
+		drop_urandom(p);
+	if (place_inputs(p, inputs) || place_roots(p))
+		return -1;
+	work = settle_work(p);
+	return work < 0 || enter(p) ? -1 : work;
+}

@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * bench_sandbox.c: what a launch costs, beside the machine's own limit and other launchers.
+ *
+ *	bench_sandbox SANDBOX NOOP WAIT [N] [LAUNCHES]
+ *
+ * A launch is: start NOOP (static, does nothing), wait for its end, and know how it ended. The ways are
+ * taken in turn, N times each, so that whatever else the machine does hits all of them alike; ratios
+ * are to vfork + exec of the same file in the same run. Nothing is asserted; it prints.
+ */
+#include "sandbox/box.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define MAX_N 5000
+
+static const char *sandbox, *noop, *waiting;
+static char crun_bundle[] = "/tmp/talkoot-bench-XXXXXX";
+
+static _Noreturn void die(const char *what)
+{
+	fprintf(stderr, "bench_sandbox: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static double now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+}
+
+/* --- a warm keeper ---------------------------------------------------------------------------------- */
+
+struct keeper {
+	const char *profile;
+	pid_t pid;
+	int sock, program, null, report;
+	uint32_t id;
+};
+
+static void keeper_start(struct keeper *k, const char *profile)
+{
+	char *argv[] = { (char *)(uintptr_t)sandbox, "--serve", "--profile",
+		(char *)(uintptr_t)profile, NULL };
+	struct box_say say;
+	int ends[2];
+
+	k->profile = profile;
+	k->id = 0;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		die("socketpair");
+	k->pid = vfork();
+	if (k->pid == 0) {
+		dup2(ends[1], 0);
+		execv(sandbox, argv);
+		_exit(127);
+	}
+	close(ends[1]);
+	k->sock = ends[0];
+	k->program = open(noop, O_RDONLY | O_CLOEXEC);
+	k->null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	k->report = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	if (recv(k->sock, &say, sizeof(say), 0) != sizeof(say) || say.kind != BOX_SAY_READY)
+		die("the keeper is not ready");
+}
+
+/* Close the socket, see it end. */
+static void keeper_end(struct keeper *k)
+{
+	int status;
+
+	close(k->sock);
+	if (waitpid(k->pid, &status, 0) != k->pid || status)
+		die("the keeper's end");
+	close(k->program);
+	close(k->null);
+	close(k->report);
+}
+
+static size_t add(char *at, const char *word)
+{
+	return strlen(strcpy(at, word)) + 1;
+}
+
+static void keeper_ask(struct keeper *k, int program)
+{
+	char packet[512];
+	struct box_ask a = { BOX_ASK_RUN, ++k->id };
+	const char *words[] = { "--profile", k->profile, "--report", "r", "--priority", "normal",
+		"--", "noop" };
+	const int fds[] = { k->report, program, k->null, k->null, k->null };
+	union {
+		char room[CMSG_SPACE(sizeof(fds))];
+		struct cmsghdr align;
+	} c = { { 0 } };
+	struct iovec iov = { packet, sizeof(a) };
+	struct msghdr m = { .msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = c.room,
+		.msg_controllen = sizeof(c.room) };
+	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+
+	memcpy(packet, &a, sizeof(a));
+	for (size_t i = 0; i < LEN(words); i++)
+		iov.iov_len += add(packet + iov.iov_len, words[i]);
+	h->cmsg_level = SOL_SOCKET;
+	h->cmsg_type = SCM_RIGHTS;
+	h->cmsg_len = CMSG_LEN(sizeof(fds));
+	memcpy(CMSG_DATA(h), fds, sizeof(fds));
+	if (sendmsg(k->sock, &m, MSG_NOSIGNAL) < 0)
+		die("asking the keeper");
+}
+
+static int keeper_hear(struct keeper *k)
+{
+	struct box_say say;
+
+	if (recv(k->sock, &say, sizeof(say), 0) != sizeof(say))
+		die("the keeper is gone");
+	return say.code;
+}
+
+static void keeper_launch(struct keeper *k)
+{
+	if (ftruncate(k->report, 0) || lseek(k->report, 0, SEEK_SET))
+		die("report");
+	keeper_ask(k, k->program);
+	if (keeper_hear(k) != 0)
+		die("a box failed");
+}
+
+/* --- the ways ------------------------------------------------------------------------------------------ */
+
+static struct keeper compute, files;
+
+static void run(char *const argv[])
+{
+	char *none[] = { NULL };
+	pid_t pid = vfork();
+	int status;
+
+	if (pid == 0) {
+		execve(argv[0], argv, none);
+		_exit(127);
+	}
+	if (waitpid(pid, &status, 0) != pid || status)
+		die(argv[0]);
+}
+
+static char *text(const char *s)
+{
+	return (char *)(uintptr_t)s;
+}
+
+static void bare(void)
+{
+	char *argv[] = { text(noop), NULL };
+
+	run(argv);
+}
+
+static void warm_compute(void)
+{
+	keeper_launch(&compute);
+}
+
+static void warm_files(void)
+{
+	keeper_launch(&files);
+}
+
+static void once(const char *profile)
+{
+	char *argv[] = { text(sandbox), "--profile", text(profile), "--priority", "normal",
+		"--report", "/tmp/talkoot-bench-report", "--", text(noop), NULL };
+
+	run(argv);
+}
+
+static void once_compute(void)
+{
+	once("compute");
+}
+
+static void once_files(void)
+{
+	once("files");
+}
+
+/* As it is usually called to give a program as little as possible. */
+static void bubblewrap(void)
+{
+	char *argv[] = { "/usr/bin/bwrap", "--unshare-all", "--die-with-parent", "--new-session",
+		"--clearenv", "--ro-bind", text(noop), "/noop", "--proc", "/proc", "--dev", "/dev",
+		"--tmpfs", "/tmp", "/noop", NULL };
+
+	run(argv);
+}
+
+static void crun(void)
+{
+	char *argv[] = { "/usr/bin/crun", "--cgroup-manager=disabled", "run", "-b", crun_bundle,
+		"talkoot-bench", NULL };
+
+	run(argv);
+}
+
+static struct way {
+	const char *name, *needs;
+	void (*launch)(void);
+	int share; /* how many of the N rounds: slow ones are taken less often */
+	double us[MAX_N];
+	int n;
+} ways[] = {
+	{ .name = "vfork + exec", .launch = bare, .share = 1 },
+	{ .name = "compute, warm", .launch = warm_compute, .share = 1 },
+	{ .name = "files, warm", .launch = warm_files, .share = 1 },
+	{ .name = "compute, one-shot", .launch = once_compute, .share = 1 },
+	{ .name = "files, one-shot", .launch = once_files, .share = 1 },
+	{ .name = "bubblewrap", .needs = "/usr/bin/bwrap", .launch = bubblewrap, .share = 4 },
+	{ .name = "crun", .needs = "/usr/bin/crun", .launch = crun, .share = 16 },
+};
+
+/* --- latency --------------------------------------------------------------------------------------------- */
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double at(const struct way *w, int percent)
+{
+	return w->us[w->n * percent / 100];
+}
+
+static void latency(int n)
+{
+	for (int i = 0; i < n; i++) {
+		for (size_t j = 0; j < LEN(ways); j++) {
+			struct way *w = &ways[j];
+			double begin;
+
+			if (i % w->share || (w->needs && access(w->needs, X_OK)))
+				continue;
+			begin = now_us();
+			w->launch();
+			w->us[w->n++] = now_us() - begin;
+		}
+	}
+	printf("launch and exit of a static no-op, one at a time, microseconds (ratio to the first "
+	       "line)\n");
+	for (size_t j = 0; j < LEN(ways); j++) {
+		struct way *w = &ways[j];
+
+		if (w->n == 0) {
+			printf("  %-18s not installed\n", w->name);
+			continue;
+		}
+		qsort(w->us, (size_t)w->n, sizeof(double), by_size);
+		printf("  %-18s n %4d  min %6.0f (%.2fx)  p10 %6.0f (%.2fx)  median %6.0f "
+		       "(%.2fx)\n",
+			w->name, w->n, at(w, 0), at(w, 0) / at(&ways[0], 0), at(w, 10),
+			at(w, 10) / at(&ways[0], 10), at(w, 50), at(w, 50) / at(&ways[0], 50));
+	}
+}
+
+/* --- throughput ------------------------------------------------------------------------------------------- */
+
+#define LOOPS 2
+#define SECONDS 2.0
+
+/* Its own keeper for each loop: two workers. */
+static int loop_for(const struct way *w)
+{
+	double end = now_us() + SECONDS * 1e6;
+	int n = 0;
+
+	keeper_start(&compute, "compute");
+	keeper_start(&files, "files");
+	for (; now_us() < end; n++)
+		w->launch();
+	keeper_end(&compute);
+	keeper_end(&files);
+	return n;
+}
+
+static double per_second(const struct way *w)
+{
+	int ends[2], total = 0, n;
+
+	if (pipe(ends))
+		die("pipe");
+	for (int i = 0; i < LOOPS; i++) {
+		if (fork() == 0) {
+			n = loop_for(w);
+			_exit(write(ends[1], &n, sizeof(n)) != sizeof(n));
+		}
+	}
+	for (int i = 0; i < LOOPS; i++) {
+		if (read(ends[0], &n, sizeof(n)) != sizeof(n))
+			die("a loop failed");
+		total += n;
+		wait(NULL);
+	}
+	close(ends[0]);
+	close(ends[1]);
+	return total / SECONDS;
+}
+
+static void throughput(void)
+{
+	double bwrap = 0, first = 0;
+
+	printf("launches per second, %d loops on %ld processors\n", LOOPS,
+		sysconf(_SC_NPROCESSORS_ONLN));
+	if (access("/usr/bin/bwrap", X_OK) == 0)
+		bwrap = per_second(&ways[5]);
+	for (size_t j = 0; j < 5; j++) {
+		double n = per_second(&ways[j]);
+
+		first = j == 0 ? n : first;
+		printf("  %-18s %6.0f  (%3.0f %% of the first line", ways[j].name, n,
+			100 * n / first);
+		printf(bwrap > 0 ? ", %.1fx bubblewrap's)\n" : ")\n", n / bwrap);
+	}
+	if (bwrap > 0)
+		printf("  %-18s %6.0f\n", "bubblewrap", bwrap);
+}
+
+/* --- what a running box takes ------------------------------------------------------------------------------- */
+
+#define RUNNING 100
+
+static long field(const char *file, const char *name)
+{
+	FILE *f = fopen(file, "re");
+	char line[256];
+	long kib = 0;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (strncmp(line, name, strlen(name)) == 0)
+			kib = atol(line + strlen(name));
+	}
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+static long kernel_kib(void)
+{
+	return field("/proc/meminfo", "Slab:") + field("/proc/meminfo", "Percpu:") +
+	       field("/proc/meminfo", "KernelStack:") + field("/proc/meminfo", "PageTables:");
+}
+
+/* The keeper's own, inits included: they share it. */
+static long user_kib(pid_t pid)
+{
+	char file[64];
+
+	snprintf(file, sizeof(file), "/proc/%d/status", pid);
+	return field(file, "RssAnon:");
+}
+
+static void settle(void)
+{
+	struct timespec t = { 1, 0 }; /* the kernel frees namespaces later; nothing tells when */
+
+	nanosleep(&t, NULL);
+}
+
+static long bare_kib(void)
+{
+	char *argv[] = { text(waiting), NULL }, *none[] = { NULL };
+	pid_t pids[RUNNING];
+	long before, used;
+
+	settle();
+	before = kernel_kib();
+	for (int i = 0; i < RUNNING; i++) {
+		if (posix_spawn(&pids[i], waiting, NULL, NULL, argv, none))
+			die(waiting);
+	}
+	settle();
+	used = kernel_kib() - before;
+	for (int i = 0; i < RUNNING; i++) {
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+	return used;
+}
+
+static void memory(const char *profile, long bare_used)
+{
+	int program = open(waiting, O_RDONLY | O_CLOEXEC);
+	struct keeper k;
+	long kernel, user;
+
+	keeper_start(&k, profile);
+	keeper_launch(&k);
+	settle();
+	kernel = kernel_kib();
+	user = user_kib(k.pid);
+	for (int i = 0; i < RUNNING; i++)
+		keeper_ask(&k, program);
+	settle();
+	printf("  %-18s kernel %4ld KiB, user %4ld KiB a running box (of %d; the program's own "
+	       "taken off)\n",
+		profile, (kernel_kib() - kernel - bare_used) / RUNNING,
+		(user_kib(k.pid) - user) / RUNNING, RUNNING);
+	close(program);
+	keeper_end(&k);
+}
+
+/* --- what launches leave ------------------------------------------------------------------------------------- */
+
+static int count(const char *dir)
+{
+	char cmd[128];
+	FILE *f;
+	int n = -1;
+
+	snprintf(cmd, sizeof(cmd), "ls %s 2>/dev/null | wc -l", dir);
+	f = popen(cmd, "r");
+	if (!f || fscanf(f, "%d", &n) != 1)
+		die(dir);
+	pclose(f);
+	return n;
+}
+
+static int mounts_now(void)
+{
+	FILE *f = fopen("/proc/self/mountinfo", "re");
+	int n = 0, c;
+
+	while (f && (c = fgetc(f)) != EOF)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void leaves(int launches)
+{
+	char fds[64], status[64];
+	struct keeper k;
+	int open_before, mounts, processes;
+	long rss;
+
+	keeper_start(&k, "compute");
+	keeper_launch(&k);
+	settle();
+	snprintf(fds, sizeof(fds), "/proc/%d/fd", k.pid);
+	snprintf(status, sizeof(status), "/proc/%d/status", k.pid);
+	open_before = count(fds);
+	mounts = mounts_now();
+	processes = count("-d /proc/[0-9]*");
+	rss = field(status, "VmRSS:");
+	for (int i = 0; i < launches; i++)
+		keeper_launch(&k);
+	settle();
+	printf("after %d launches: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, "
+	       "processes of the "
+	       "machine %d -> %d, its mounts %d -> %d\n",
+		launches, open_before, count(fds), rss, field(status, "VmRSS:"), processes,
+		count("-d /proc/[0-9]*"), mounts, mounts_now());
+	keeper_end(&k);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------ */
+
+static void make_bundle(void)
+{
+	static const char config[] =
+		"{\"ociVersion\":\"1.0.0\",\"process\":{\"terminal\":false,\"user\":{\"uid\":0,"
+	        "\"gid\":0},"
+		"\"args\":[\"/noop\"],\"cwd\":\"/"
+	        "\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
+		"\"readonly\":true},\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":"
+	        "\"ipc\"},"
+		"{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"}]}}";
+	char cmd[512];
+	FILE *f;
+
+	if (!mkdtemp(crun_bundle))
+		die("a folder for crun");
+	snprintf(cmd, sizeof(cmd), "mkdir %s/rootfs && cp %s %s/rootfs/noop", crun_bundle, noop,
+		crun_bundle);
+	if (system(cmd))
+		die("a bundle for crun");
+	snprintf(cmd, sizeof(cmd), "%s/config.json", crun_bundle);
+	f = fopen(cmd, "we");
+	if (!f || fputs(config, f) == EOF || fclose(f))
+		die("a bundle for crun");
+	/* where it does not run (some kernels, ordinary users) it is left out */
+	snprintf(cmd, sizeof(cmd),
+		"/usr/bin/crun --cgroup-manager=disabled run -b %s talkoot-bench >/dev/null 2>&1",
+		crun_bundle);
+	if (access("/usr/bin/crun", X_OK) || system(cmd))
+		ways[6].needs = "/nonexistent";
+}
+
+int main(int argc, char **argv)
+{
+	int n = argc > 4 ? atoi(argv[4]) : 400, launches = argc > 5 ? atoi(argv[5]) : 10000;
+	char cmd[128];
+	long used;
+
+	if (argc < 4 || n < 1 || n > MAX_N) {
+		fprintf(stderr, "usage: bench_sandbox SANDBOX NOOP WAIT [N] [LAUNCHES]\n");
+		return 2;
+	}
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	sandbox = argv[1];
+	noop = argv[2];
+	waiting = argv[3];
+	make_bundle();
+	keeper_start(&compute, "compute");
+	keeper_start(&files, "files");
+	latency(n);
+	keeper_end(&compute);
+	keeper_end(&files);
+	throughput();
+	printf("memory\n");
+	used = bare_kib();
+	memory("compute", used);
+	memory("files", used);
+	leaves(launches);
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", crun_bundle);
+	return system(cmd) != 0;
+}
