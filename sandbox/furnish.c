@@ -216,6 +216,41 @@ static int place_inputs(struct plan *p, const int *inputs)
 	return 0;
 }
 
+/* --- standard input ---------------------------------------------------------------------------------- */
+
+/* Its owner is who runs the program: by the descriptor that we were given it could change the host's
+ * file's mode and times, which no open mode forbids. Whose file it is not, or whose has no name, it
+ * may keep. */
+static bool could_change(const struct plan *p)
+{
+	struct stat st;
+
+	return p->in.regular && look_at(0, &st) == 0 && st.st_nlink > 0 &&
+	       st.st_uid == (uid_t)raw0(SYS_geteuid);
+}
+
+/* The same file in a read-only mount of its own, which is let go as soon as it is open. */
+static int guard_stdin(struct plan *p)
+{
+	long fd, at = raw3(SYS_lseek, 0, 0, SEEK_CUR);
+	int tree;
+
+	if (!could_change(p))
+		return 0;
+	tree = clone_opened(&p->in);
+	fd = tree >= 0 ? place(tree, p->in.show) : copy_input(0, &p->in);
+	if (fd >= 0)
+		fd = open_file(p->in.show, O_RDONLY | O_NOCTTY, 0);
+	if (plan_fails(p, STEP_STDIN, 0, fd))
+		return -1;
+	raw2(SYS_umount2, RAW(p->in.show), MNT_DETACH); /* EINVAL: a copy */
+	raw3(SYS_unlinkat, AT_FDCWD, RAW(p->in.show), 0);
+	raw3(SYS_lseek, fd, at, SEEK_SET);
+	raw3(SYS_dup3, fd, 0, 0);
+	shut((int)fd);
+	return 0;
+}
+
 static int place_roots(struct plan *p)
 {
 	const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV;
@@ -359,7 +394,7 @@ int space_furnish(struct plan *p, const int *inputs)
 
 	if (!p->seeded)
 		drop_urandom(p);
-	if (place_inputs(p, inputs) || place_roots(p))
+	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p))
 		return -1;
 	work = settle_work(p);
 	return work < 0 || enter(p) ? -1 : work;

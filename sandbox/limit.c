@@ -32,7 +32,8 @@ int64_t limit_tasks(const struct box_limits *l)
 /* The same for every box, and no hindrance to its keeper. */
 static const struct limit_rlimit always[] = {
 	{ RLIMIT_STACK, STACK, STACK },
-	{ RLIMIT_CORE, 0, 0 },
+	{ RLIMIT_CORE, 1,
+		1 }, /* 0 does not keep a core_pattern that is a pipe from being run; 1 does */
 	{ RLIMIT_MEMLOCK, 0, 0 },
 	{ RLIMIT_MSGQUEUE, 0, 0 },
 	{ RLIMIT_NICE, 0, 0 },

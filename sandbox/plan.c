@@ -79,6 +79,7 @@ void plan_free(struct plan *p)
 {
 	if (!p)
 		return;
+	free(p->in.path);
 	for (size_t i = 0; i < p->n_inputs; i++)
 		free(p->inputs[i].path);
 	free(p->inputs);
@@ -109,24 +110,41 @@ static char *path_of(int fd)
 	return strdup(path);
 }
 
-static int fill_inputs(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
+static int fill_input(struct plan_input *in, int fd)
 {
 	struct stat st;
 
+	if (fstat(fd, &st))
+		return -1;
+	in->regular = S_ISREG(st.st_mode);
+	in->dev = st.st_dev;
+	in->ino = st.st_ino;
+	in->bytes = st.st_size;
+	return 0;
+}
+
+static int fill_stdin(struct plan *p, const struct given *g, struct why *w)
+{
+	if (fill_input(&p->in, g->in))
+		return why_sys(w, "--stdin");
+	strcpy(p->in.show, ".stdin");
+	if (p->in.regular)
+		p->in.path = path_of(g->in);
+	return 0;
+}
+
+static int fill_inputs(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
+{
 	p->inputs = calloc(g->n_inputs ? g->n_inputs : 1, sizeof(*p->inputs));
 	if (!p->inputs)
 		return why_sys(w, "--in");
 	for (size_t i = 0; i < g->n_inputs; i++) {
 		struct plan_input *in = &p->inputs[i];
 
-		if (fstat(g->inputs[i], &st))
+		if (fill_input(in, g->inputs[i]))
 			return why_sys(w, "--in: looking at %s", s->inputs[i].name);
 		snprintf(in->show, sizeof(in->show), "in/%s", s->inputs[i].name);
 		in->path = path_of(g->inputs[i]);
-		in->dev = st.st_dev;
-		in->ino = st.st_ino;
-		in->regular = S_ISREG(st.st_mode);
-		in->bytes = st.st_size;
 		p->n_inputs = i + 1;
 	}
 	return 0;
@@ -235,7 +253,7 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 	p->argv = name_only(s->argv);
 	if (s->profile == BOX_COMPUTE)
 		return 0;
-	return fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;
+	return fill_stdin(p, g, w) || fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;
 }
 
 static const char *const texts[] = {

@@ -48,6 +48,7 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 	X(TMPFS, "mount namespace: mounting a tmpfs")                                              \
 	X(PIVOT, "mount namespace: leaving the old root")                                          \
 	X(READ_ONLY, "mount namespace: making the root read-only")                                 \
+	X(STDIN, "--stdin: opening it read-only")                                                  \
 	X(INPUT, "--in: showing /in/%s")                                                           \
 	X(DEVICES, "making /dev")                                                                  \
 	X(ROOT, "--root: showing /%s")                                                             \
@@ -121,6 +122,7 @@ struct plan {
 	bool prove; /* still root: see STEP_EXEMPT */
 	bool deterministic, seeded, idle;
 	uint64_t seed[4];
+	struct plan_input in; /* standard input, when it is a file */
 	struct plan_input *inputs;
 	size_t n_inputs;
 	struct plan_root *roots;

@@ -226,6 +226,19 @@ static void flags_of_input(long n)
 	reached(ioctl(fd, 0xc020660b /* FS_IOC_FIEMAP */, NULL), "where on the disk it lies");
 }
 
+/* Standard input may be the host's own file, open for reading. */
+static void change_stdin(long n)
+{
+	const struct timespec old[2] = { { 1, 0 }, { 1, 0 } };
+
+	(void)n;
+	tried(fchmod(0, 0644) == 0, "the mode of standard input");
+	tried(futimens(0, NULL) == 0, "the times of standard input");
+	tried(futimens(0, old) == 0, "other times of standard input");
+	tried(ftruncate(0, 0) == 0, "the size of standard input");
+	tried(linkat(0, "", AT_FDCWD, "/tmp/name", AT_EMPTY_PATH) == 0, "a name of standard input");
+}
+
 /* --- its own ------------------------------------------------------------------------------- */
 
 static void set_user_id(long n)
@@ -353,6 +366,7 @@ const struct behaviour files[] = {
 	{ "in_record_lock", lock_input, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "in_notify", notify_input, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "in_file_flags", flags_of_input, 0, FILES, WEAK, 0, NULL, NULL },
+	{ "stdin_file", change_stdin, 0, BOTH, WEAK, STDIN_FILE, NULL, NULL },
 	{ "set_user_id_bit", set_user_id, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "device_character", make_device, S_IFCHR, BOTH, ROOT, 0, NULL, NULL },
 	{ "device_block", make_device, S_IFBLK, BOTH, ROOT, 0, NULL, NULL },

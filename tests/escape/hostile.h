@@ -39,6 +39,7 @@ enum {
 	/* the kernel may be set to refuse it to anybody; then only the boxed half counts */
 	MAY_LACK = 8,
 	SHARED_NET = 16, /* WEAK, but with the machine's network: it talks to the runner */
+	STDIN_FILE = 32, /* standard input is a file of who runs it */
 };
 
 struct behaviour {

@@ -133,6 +133,22 @@ static void mem_memfd(long mib)
 	tried(fd >= 0, "%ld MiB in a memfd", mib);
 }
 
+/* A shared mapping of this device is memory without a name, which no limit of a process counts. */
+static void mem_shared_device(long mib)
+{
+	int fd = open("/dev/zero", O_RDWR);
+	volatile char *at;
+
+	if (!tried(fd >= 0, "/dev/zero for writing"))
+		return;
+	at = mmap(NULL, mib << 20, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (at == MAP_FAILED)
+		return;
+	for (long i = 0; i < mib << 20; i += 4096)
+		at[i] = 1;
+	broke("%ld MiB of shared memory", mib);
+}
+
 static void mem_dev_shm(long mib)
 {
 	int fd = open("/dev/shm/talkoot-escape", O_RDWR | O_CREAT, 0600);
@@ -468,7 +484,7 @@ static void raise_limit(long which)
 	struct rlimit want = { RLIM_INFINITY, RLIM_INFINITY }, now;
 	bool got;
 
-	if (which == RLIMIT_CORE) /* the box says 0 to it */
+	if (which == RLIMIT_CORE) /* the box says 1 to it */
 		want.rlim_cur = want.rlim_max = 4096;
 	got = setrlimit((__rlimit_resource_t)which, &want) == 0 ||
 	      syscall(SYS_prlimit64, 0, which, &want, NULL) == 0;
@@ -490,6 +506,7 @@ const struct behaviour resources[] = {
 	{ "mem_page_tables", mem_page_tables, 90, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_reserved", mem_mapped, MAP_PRIVATE, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_shared", mem_mapped, MAP_SHARED, BOTH, WEAK, 0, "memory exited", SMALL },
+	{ "mem_shared_device", mem_shared_device, 90, BOTH, WEAK, 0, NULL, SMALL },
 	{ "mem_mapped_file", mem_mapped_file, 12, FILES, WEAK, NO_OUT, "disk signaled=7", DISK },
 	{ "mem_memfd", mem_memfd, 100, BOTH, WEAK, 0, "exited memory", SMALL },
 	{ "mem_dev_shm", mem_dev_shm, 1, BOTH, WEAK, 0, NULL, NULL },

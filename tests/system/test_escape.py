@@ -45,7 +45,7 @@ ENVIRONMENT = "TALKOOT_ESCAPE_SECRET"
 LACKS = {"ENOSYS", "ENODEV", "ENXIO", "ENOENT", "EAFNOSUPPORT", "ESOCKTNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP",
          "ENOTSUP"}
 COMPUTE, FILES = 1, 2
-NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET = 1, 2, 4, 8, 16
+NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET, STDIN_FILE = 1, 2, 4, 8, 16, 32
 # The box's own bounds: sandbox/box.h
 NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 OUTPUTS_MAX, LEVELS_MAX = 4096, 4
@@ -67,7 +67,7 @@ class Row:
     def leaves_nothing(self, profile):
         """Whether it can share a box: it only asks for things, and is refused them."""
         groups = ("kernel", "rights", "namespaces", "leaks") + (("files", "links") if profile == "compute" else ())
-        return (self.group in groups and self.ends == ["exited"] and not self.options and not self.how & TERMINAL)
+        return (self.group in groups and self.ends == ["exited"] and not self.options and not self.how & (TERMINAL | STDIN_FILE))
 
     def disk_mib(self):
         return int(self.options[self.options.index("--disk") + 1]) if "--disk" in self.options else 256
@@ -89,6 +89,7 @@ class World:
         self.hostile = os.path.join(top, "hostile")
         self.input = self.write("data", b"input\n" * 100)
         self.secret = self.write("secret", SECRET)
+        self.stdin = self.write("stdin", b"standard input\n")
         self.fd = os.open(self.secret, os.O_RDONLY)
         os.set_inheritable(self.fd, True)
         self.env = dict(os.environ, TMPDIR=self.tmp, **{ENVIRONMENT: "leaked"})
@@ -325,6 +326,8 @@ def boxed(row, setting):
     if row.how & TERMINAL:
         before, *ends = terminal(before)
         argv += ["--stdin", "-"]
+    if row.how & STDIN_FILE:
+        argv += ["--stdin", w.stdin]
     host = w.state_of_host()
     p = w.start(before + argv + ["--", w.hostile] + w.arguments(row.name, mark + "-" + (w.user or "me")),
                 stdin=ends[1] if ends else subprocess.DEVNULL)
@@ -375,6 +378,8 @@ def weak(w, row, *flags, copy=""):
     before, ends = [], []
     if row.how & TERMINAL:
         before, *ends = terminal([])
+    if row.how & STDIN_FILE:
+        ends = [os.open("/dev/null", os.O_RDONLY), os.open(w.stdin, os.O_RDONLY)]
     net = [] if row.how & SHARED_NET else ["--net"]
     argv = ["unshare", *flags, "--mount", "--pid", "--fork", "--kill-child", *net, "--ipc", "--uts",
             w.hostile, "--weak", root, w.hostile, w.secret, copy]
