@@ -136,7 +136,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng
+	stress-ng python3-numpy libopenblas0-pthread
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

@@ -23,12 +23,17 @@ static const char *const always[] = {
 	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4,"                               \
 	"-AVX512F_Usable,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
 
+/* numpy warns where it is told to do without what the machine does not have: PYTHONWARNINGS. */
 static const char *const pinned[] = {
+	"ATEN_CPU_CAPABILITY=default", /* PyTorch */
 	(TUNABLES),
 	"MALLOC_ARENA_MAX=1",
+	"MKL_CBWR=COMPATIBLE",
 	"NPY_DISABLE_CPU_FEATURES=AVX2 FMA3 AVX512F AVX512CD AVX512_SKX",
+	"ONEDNN_MAX_CPU_ISA=SSE41",
 	"OPENBLAS_CORETYPE=Nehalem",
 	"PYTHONHASHSEED=0",
+	"PYTHONWARNINGS=ignore:During parsing environment variable:RuntimeWarning",
 	"SOURCE_DATE_EPOCH=0",
 };
 

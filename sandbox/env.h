@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-#define ENV_MAX 20
+#define ENV_MAX 24
 
 struct env {
 	char *words[ENV_MAX]; /* NAME=VALUE; NULL at the end, as execve wants it */
