@@ -56,7 +56,7 @@
 #define API_LEVEL 5 /* with user notification; asked of libseccomp, not of this machine's kernel */
 
 enum who { COMPUTE = 1, FILES = 2, BOTH = 3, ROOTED = 4 };
-enum kind { YES, NO, CHANCE };
+enum kind { YES, NO, NONE_HERE, CHANCE };
 
 struct row {
 	const char *call;
@@ -76,6 +76,7 @@ struct row {
 #define WHEN(who, call, reason, ...) { #call, who, YES, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
 #define SEEDED(who, call, reason) { #call, who, CHANCE, 0, NONE },
 #define NOSYS(who, call, reason) { #call, who, NO, 0, NONE },
+#define NOTSUP(who, call, reason) { #call, who, NONE_HERE, 0, NONE },
 #define NOSYS_WHEN(who, call, reason, ...) { #call, who, NO, COUNT_OF(__VA_ARGS__), { __VA_ARGS__ } },
 /* clang-format on */
 
@@ -114,6 +115,8 @@ static uint32_t action(const struct row *r, struct plan p)
 {
 	if (r->kind == NO)
 		return SCMP_ACT_ERRNO(ENOSYS);
+	if (r->kind == NONE_HERE)
+		return SCMP_ACT_ERRNO(EOPNOTSUPP);
 	return r->kind == CHANCE && p.seeded ? SCMP_ACT_NOTIFY : SCMP_ACT_ALLOW;
 }
 
@@ -199,8 +202,8 @@ static void print_reach(uint32_t arch, const char *name, int variant)
 	int nr[LEN(table)], n = 0;
 
 	for (size_t i = 0; i < LEN(table); i++) {
-		if (table[i].kind != NO && meant(&table[i], plan_of(variant)) &&
-			number(&table[i], arch) >= 0)
+		if (table[i].kind != NO && table[i].kind != NONE_HERE &&
+			meant(&table[i], plan_of(variant)) && number(&table[i], arch) >= 0)
 			nr[n++] = number(&table[i], arch);
 	}
 	qsort(nr, (size_t)n, sizeof(nr[0]), rising);

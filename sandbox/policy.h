@@ -11,6 +11,7 @@
  *	SEEDED(who, call, reason)              as it is; where chance has a seed, the init answers it
  *	NOSYS(who, call, reason)               "no such call": the C library then takes the older one
  *	NOSYS_WHEN(who, call, reason, tests)   the same, only when all tests hold
+ *	NOTSUP(who, call, reason)              "not on this file system"
  *
  * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root and has its own
  * process numbers.
@@ -159,12 +160,15 @@ ALLOW(FILES, fstatfs, "room left")
 ALLOW(FILES, access, "may I")
 ALLOW(FILES, faccessat, "may I")
 ALLOW(FILES, faccessat2, "may I")
-NOSYS(FILES, getxattr, "there are none; ls, cp and tar ask and take this for an answer")
-NOSYS(FILES, lgetxattr, "there are none")
-NOSYS(FILES, fgetxattr, "there are none")
-NOSYS(FILES, listxattr, "there are none")
-NOSYS(FILES, llistxattr, "there are none")
-NOSYS(FILES, flistxattr, "there are none")
+NOTSUP(FILES, getxattr, "there are none; ls, cp and tar ask and take this for an answer")
+NOTSUP(FILES, lgetxattr, "there are none")
+NOTSUP(FILES, fgetxattr, "there are none")
+NOTSUP(FILES, listxattr, "there are none")
+NOTSUP(FILES, llistxattr, "there are none")
+NOTSUP(FILES, flistxattr, "there are none")
+NOTSUP(FILES, setxattr, "none can be made; cp -p then sets the mode alone")
+NOTSUP(FILES, lsetxattr, "none can be made")
+NOTSUP(FILES, fsetxattr, "none can be made")
 ALLOW(FILES, readlink, "links")
 ALLOW(FILES, readlinkat, "links")
 ALLOW(FILES, getdents64, "list a directory")

@@ -523,6 +523,15 @@ def forks_do_not_fail_because_a_child_ended(w):
     equal((out, err), (b"a\n" * 200, b""), "200 pipelines")
 
 
+def usual_tools_do_not_complain(w):
+    """A regression: ls -l asks for attributes, and said of each file that it may not."""
+    rc, out, err, r = w.run(*FILES, "--root", "/", "--in", "data=" + w.write(b"hello\n"), "--", "/bin/sh", "-c",
+                            "cp -a /in/data copy && ls -la /in /tmp >list && tar cf - copy list | tar xf - && "
+                            "cp -p copy again && mv again moved && sed -i s/h/j/ moved && cat moved && rm -r *")
+    ended((rc, out, err, r), "exited", 0)
+    equal((out, err), (b"jello\n", b""), "what they say")
+
+
 def outputs_are_taken_with_care(w):
     out = w.path("taken")
     rc, text, err, r = w.run(*FILES, "--out", out, "--", w.use, "out")
@@ -716,7 +725,7 @@ TESTS = [
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     inputs_are_read_only, a_dynamic_program_with_a_root,
-    forks_do_not_fail_because_a_child_ended, outputs_are_taken_with_care,
+    forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
     a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,

@@ -46,6 +46,7 @@
 #define ALLOW SECCOMP_RET_ALLOW
 #define PERM (SECCOMP_RET_ERRNO | EPERM)
 #define NOSYS (SECCOMP_RET_ERRNO | ENOSYS)
+#define NOTSUP (SECCOMP_RET_ERRNO | EOPNOTSUPP)
 #define NOTIFY SECCOMP_RET_USER_NOTIF
 #define KILL SECCOMP_RET_KILL_PROCESS
 
@@ -223,9 +224,10 @@ static const struct plain {
 	P(getpgid) P(getpgrp) P(setsid) P(getresuid) P(getresgid) P(getgroups)
 #undef P
 	{ "tkill", ROOT, ALLOW },
-	{ "clone3", BOTH, NOSYS }, { "openat2", FILES, NOSYS }, { "getxattr", FILES, NOSYS },
-	{ "lgetxattr", FILES, NOSYS }, { "fgetxattr", FILES, NOSYS }, { "listxattr", FILES, NOSYS },
-	{ "llistxattr", FILES, NOSYS }, { "flistxattr", FILES, NOSYS },
+	{ "clone3", BOTH, NOSYS }, { "openat2", FILES, NOSYS }, { "getxattr", FILES, NOTSUP },
+	{ "lgetxattr", FILES, NOTSUP }, { "fgetxattr", FILES, NOTSUP }, { "listxattr", FILES, NOTSUP },
+	{ "llistxattr", FILES, NOTSUP }, { "flistxattr", FILES, NOTSUP },
+	{ "setxattr", FILES, NOTSUP }, { "lsetxattr", FILES, NOTSUP }, { "fsetxattr", FILES, NOTSUP },
 };
 
 /* Let through by their arguments only. */
