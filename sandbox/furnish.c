@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -229,7 +230,37 @@ static bool could_change(const struct plan *p)
 	       st.st_uid == (uid_t)raw0(SYS_geteuid);
 }
 
-/* The same file in a read-only mount of its own, which is let go as soon as it is open. */
+/* The same file by a read-only mount of its own, which is let go as soon as it is open. */
+static long open_guarded(int tree, const char *path)
+{
+	long fd = place(tree, path);
+
+	if (fd >= 0)
+		fd = open_file(path, O_RDONLY | O_NOCTTY, 0);
+	raw2(SYS_umount2, RAW(path), MNT_DETACH);
+	raw3(SYS_unlinkat, AT_FDCWD, RAW(path), 0);
+	return fd;
+}
+
+/* What it holds, in memory, never to be changed: for where its path does not lead to it. */
+static long copy_stdin(const struct plan_input *in)
+{
+	off_t at = 0;
+	long n = 1, fd = raw2(SYS_memfd_create, RAW("stdin"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return fd;
+	while (at < in->bytes && n > 0)
+		n = raw4(SYS_sendfile, fd, 0, RAW(&at), COPY_PIECE);
+	if (n >= 0)
+		n = raw3(SYS_fcntl, fd, F_ADD_SEALS,
+			F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+	if (n >= 0)
+		return fd;
+	shut((int)fd);
+	return n;
+}
+
 static int guard_stdin(struct plan *p)
 {
 	long fd, at = raw3(SYS_lseek, 0, 0, SEEK_CUR);
@@ -238,13 +269,9 @@ static int guard_stdin(struct plan *p)
 	if (!could_change(p))
 		return 0;
 	tree = clone_opened(&p->in);
-	fd = tree >= 0 ? place(tree, p->in.show) : copy_input(0, &p->in);
-	if (fd >= 0)
-		fd = open_file(p->in.show, O_RDONLY | O_NOCTTY, 0);
+	fd = tree >= 0 ? open_guarded(tree, p->in.show) : copy_stdin(&p->in);
 	if (plan_fails(p, STEP_STDIN, 0, fd))
 		return -1;
-	raw2(SYS_umount2, RAW(p->in.show), MNT_DETACH); /* EINVAL: a copy */
-	raw3(SYS_unlinkat, AT_FDCWD, RAW(p->in.show), 0);
 	raw3(SYS_lseek, fd, at, SEEK_SET);
 	raw3(SYS_dup3, fd, 0, 0);
 	shut((int)fd);

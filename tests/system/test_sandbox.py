@@ -502,6 +502,30 @@ def threads_in_compute(w):
     equal(out, b"7 threads, sum 700000\n", err)
 
 
+def standard_input_is_the_file_from_where_it_stands(w):
+    """In `files` it is opened again, or copied where no path leads to it."""
+    data = b"".join(b"line %d\n" % i for i in range(40000))
+    path, closed = w.write(data), w.path("closed")
+    os.mkdir(closed)
+    os.chown(closed, w.uid, -1)
+    hidden = os.path.join(closed, "data")
+    shutil.copy(path, hidden)
+    os.chown(hidden, w.uid, -1)
+    for what, name in ("a path", path), ("no path", hidden), ("no name", path):
+        fd = os.open(name, os.O_RDONLY)
+        if what == "no path":
+            os.chmod(closed, 0)
+        if what == "no name":
+            os.unlink(name)
+        os.lseek(fd, 70, os.SEEK_SET)
+        for skip in (70, 0):
+            os.lseek(fd, skip, os.SEEK_SET)
+            rc, out, err, r = w.run(*FILES, "--root", "/", "--stdin", "-", "--", "/bin/cat", stdin=fd)
+            ended((rc, out, err, r), "exited", 0, what)
+            assert out == data[skip:], "%s: %d bytes of %d" % (what, len(out), len(data) - skip)
+        os.close(fd)
+
+
 def inputs_are_read_only(w):
     rc, out, err, r = w.run(*FILES, "--in", "data=" + w.write(b"hello\n"), "--", w.use, "in")
     ended((rc, out, err, r), "exited", 0)
@@ -724,7 +748,7 @@ TESTS = [
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
-    inputs_are_read_only, a_dynamic_program_with_a_root,
+    standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
     a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
