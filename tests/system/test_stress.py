@@ -39,7 +39,7 @@ AT_ONCE = 12
 BATCH = 60
 WALL_S, CPU_S = SECONDS + 5, SECONDS + 2
 LIMITS = ["--memory", "64", "--disk", "24", "--max-output", "1", "--processes", "24", "--threads", "8",
-          "--cpu", str(CPU_S), "--wall", str(WALL_S)]
+          "--cpu", str(CPU_S), "--wall", str(WALL_S), "--priority", "normal"]  # idle ones wait for the rest of the machine
 # An ordinary user has rights here, to mount; the box gets none of them.
 NO_RIGHTS = [] if os.geteuid() == 0 else ["setpriv", "--ambient-caps=-all", "--inh-caps=-all"]
 REASONS = {"exited", "signaled", "cpu", "wall", "memory", "disk", "output", "processes"}
