@@ -10,6 +10,7 @@ import json
 import os
 import pwd
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -667,6 +668,16 @@ def started(w, marker, *options, before=()):
     return p
 
 
+def a_crash_starts_no_program_of_the_host(w):
+    """Where core_pattern is a pipe, the kernel heeds no limit but 1 (fs/coredump.c)."""
+    if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0:
+        raise Skip("core dumps are switched off here, and cannot be limited further")
+    rc, out, err, r = w.run(*FILES, "--root", "/", "--", "/usr/bin/python3", "-c",
+                            "import resource; print(resource.getrlimit(resource.RLIMIT_CORE))")
+    ended((rc, out, err, r), "exited", 0)
+    equal(out, b"(1, 1)\n", "the limit")
+
+
 def a_killed_launcher_leaves_nothing(w):
     for profile in "compute", "files":
         marker = "marker-%d-%s-%s" % (os.getpid(), profile, w.user)
@@ -751,7 +762,7 @@ TESTS = [
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
-    a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
+    a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
     compute_works_without_namespaces,
 ]
