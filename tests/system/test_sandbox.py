@@ -506,7 +506,7 @@ def threads_in_compute(w):
 def standard_input_is_the_file_from_where_it_stands(w):
     """In `files` it is opened again, or copied where no path leads to it."""
     data = b"".join(b"line %d\n" % i for i in range(40000))
-    path, closed = w.write(data), w.path("closed")
+    path, closed = w.write(data), w.path("closed-stdin")
     os.mkdir(closed)
     os.chown(closed, w.uid, -1)
     hidden = os.path.join(closed, "data")
@@ -525,6 +525,7 @@ def standard_input_is_the_file_from_where_it_stands(w):
             ended((rc, out, err, r), "exited", 0, what)
             assert out == data[skip:], "%s: %d bytes of %d" % (what, len(out), len(data) - skip)
         os.close(fd)
+        os.chmod(closed, 0o700)
 
 
 def inputs_are_read_only(w):
