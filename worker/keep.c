@@ -45,7 +45,7 @@ static bool is_empty(const struct keep *k)
 
 static void leave(struct keep *k, struct keep_lodger *l, int64_t now)
 {
-	l->state = LODGER_NONE;
+	*l = (struct keep_lodger){ .state = LODGER_NONE };
 	k->idle_ms = now;
 }
 
@@ -157,8 +157,9 @@ uint32_t keep_lost(struct keep *k)
 
 	if (!l)
 		return 0;
-	l->state = LODGER_NONE;
-	return l->id;
+	uint32_t id = l->id;
+	*l = (struct keep_lodger){ .state = LODGER_NONE };
+	return id;
 }
 
 void keep_renew(struct keep *k, int64_t now)

@@ -331,6 +331,10 @@ static void a_full_socket_is_tried_again(void **state)
 	keep_full(&h->k, a, h->now);
 	sleep_on(h);
 	assert_int_equal(next(h), KEEP_KILL);
+	keep_full(&h->k, a, h->now);
+	assert_int_equal(hear(h, BOX_SAY_ENDED, a), HEARD_ENDED);
+	assert_int_equal(next(h), KEEP_NOTHING); /* and nothing is due for who is gone */
+	assert_true(keep_wake(&h->k, h->now) > KEEP_RETRY_MS);
 	free(h);
 }
 
