@@ -78,6 +78,10 @@ static void task_free(struct keeper *k, struct task *t)
 		at = &(*at)->next;
 	*at = t->next;
 	k->n--;
+	if (t->finisher > 0) { /* nobody waits for it any more */
+		kill(t->finisher, SIGKILL);
+		waitpid(t->finisher, NULL, 0);
+	}
 	watch_drop(t->watch);
 	given_release(&t->given);
 	free(t->words);

@@ -39,7 +39,7 @@
 #define AGENT_HEARTBEAT_MS 30000 /* an ask that wants nothing says that we are here */
 #define AGENT_AHEAD_MS 500    /* of short tasks, as many are held as last this long */
 #define AGENT_BROKEN_MAX 160
-#define AGENT_WORDS_MAX 240
+#define AGENT_WORDS_MAX 320
 
 enum agent_mode {
 	AGENT_RUN,

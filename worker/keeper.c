@@ -23,8 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SAYS_AT_ONCE 64 /* of its answers, then others have their turn */
-#define SAID_MAX 200    /* of what it complained of: the end */
+#define SAYS_AT_ONCE 64   /* of its answers, then others have their turn */
+#define SAYS_BYTES 393216 /* the kernel counts 768 and more an answer; all lodgers' and then some */
+#define SAID_MAX 200      /* of what it complained of: the end */
 #define END_LOOK_MS 5
 #define END_WAIT_MS 500 /* when the worker ends: for its boxes and their cgroups */
 
@@ -301,6 +302,7 @@ static int make_process(struct keeper *k, int theirs, int errors, struct err *e)
 
 static int start(struct keeper *k, struct err *e)
 {
+	const int room = SAYS_BYTES;
 	auto_close int theirs = -1, errors = -1;
 	int ends[2], way[2];
 
@@ -308,6 +310,7 @@ static int start(struct keeper *k, struct err *e)
 		return err_sys(e, "making a socket for a keeper");
 	k->sock = ends[0];
 	theirs = ends[1];
+	setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
 	if (pipe2(way, O_CLOEXEC | O_NONBLOCK)) /* its complaints never make it wait */
 		return err_sys(e, "making a pipe for a keeper");
 	k->complaints = way[0];

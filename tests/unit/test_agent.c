@@ -597,6 +597,10 @@ static void a_broken_box_slows_the_worker_down(void **state)
 		if (act.kind == ACT_FETCH)
 			agent_fetched(&w->a, act.lease, 1, 1, w->now);
 		if (act.kind == ACT_RUN) {
+			agent_words(&w->a, words, w->now);
+			assert_string_equal(words, ran ? "running 1 task; the last one could not be started here: "
+							 "no ?? box" :
+							 "running 1 task");
 			agent_exited(&w->a, act.lease, &x, w->now);
 			ran++;
 		}
