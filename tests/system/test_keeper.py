@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The worker's keepers of boxes: how many there are, what they have, how they end, and what is left when they or
 the worker are killed."""
+import errno
+import hashlib
 import json
 import os
 import re
 import shutil
 import signal
 
-from grid import Grid, compile_static, lines_of, main, program, run, wait_for
+from grid import Grid, Skip, compile_static, lines_of, main, program, run, wait_for
 from test_faults import boxes_of, family, left_of, processes, sleeper
 
 COPY = r"""
@@ -319,6 +321,29 @@ def test_why_a_keeper_cannot_start_is_said_in_words():
         with open(g.path("w0.log")) as f:
             assert said in f.read()
         g.cli("cancel", job)
+
+
+def test_why_a_kept_box_could_not_be_set_up_reaches_the_log_and_the_result():
+    with Grid(workers=1) as g:
+        first = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "1")
+        g.wait_done(first)
+        with open(sleeper(g), "rb") as f:
+            name = hashlib.sha256(f.read()).hexdigest()
+        blob = [os.path.join(at, n) for at, _, names in os.walk(g.path("w0", "blobs")) for n in names if n == name]
+        assert len(blob) == 1, blob
+        os.chmod(blob[0], 0o755)
+        with open(blob[0], "r+b"):  # who writes to a program keeps it from being executed
+            try:
+                run([blob[0], "0", "0"])
+                raise Skip("this kernel executes what is being written")
+            except OSError as why:
+                assert why.errno == errno.ETXTBSY, why
+            job = g.submit("--range", "1", "--quorum", "1", "--max-results", "1", "--", sleeper(g), "{index}", "1")
+            g.wait_done(job)
+        assert g.job(job)["tasks"]["failed"] == 1
+        with open(g.path("w0.log")) as f:
+            assert re.search(r"the box could not be set up: .*sleeper.*Text file busy", f.read())
+        assert "Text file busy" in g.cli("status", job, "--task", "0")
 
 
 if __name__ == "__main__":
