@@ -109,7 +109,7 @@ void keep_full(struct keep *k, uint32_t id, int64_t now)
 		l->tell = true;
 }
 
-/* --- the keeper ---------------------------------------------------------------------------------------------- */
+/* --- the keeper -------------------------------------------------------------------------------------------- */
 
 enum keep_heard keep_hear(struct keep *k, const struct box_say *say, int64_t now)
 {
@@ -169,7 +169,7 @@ void keep_renew(struct keep *k, int64_t now)
 	k->idle_ms = now - KEEP_IDLE_MS;
 }
 
-/* --- what to do ------------------------------------------------------------------------------------------------- */
+/* --- what to do -------------------------------------------------------------------------------------------- */
 
 static bool is_late(const struct keep *k, int64_t now)
 {

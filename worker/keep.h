@@ -7,8 +7,9 @@
  *	                  \------------- END, gone ------------^
  *
  * It is started for a lodger and ended after a while without one; what it does not answer in time, or says and may
- * not, ends it. A lodger waits until the keeper serves and is in when the packet is sent. A keeper that is gone takes along who
- * was in; one that never was ready also who waited for it. The next one is started after a pause that grows.
+ * not, ends it. A lodger waits until the keeper serves and is in when the packet is sent. A keeper that is gone
+ * takes along who was in; one that never was ready also who waited for it. The next one is started after a
+ * pause that grows.
  */
 #ifndef WORKER_KEEP_H
 #define WORKER_KEEP_H

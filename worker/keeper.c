@@ -1,33 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * keeper.c: keep.h's acts, done: a process, its socket, its standard error.
+ * keeper.c: keep.h's acts, done over a wire (wire.h).
  *
  * Whatever happens is told to `keep`, and drive() does what follows at the end of the turn.
  */
 #include "worker/keeper.h"
-#include "worker/guard.h"
 #include "worker/keep.h"
-#include "worker/packet.h"
-#include "worker/spawn.h"
+#include "worker/wire.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SAYS_AT_ONCE 64   /* of its answers, then others have their turn */
-#define SAYS_BYTES 393216 /* the kernel counts 768 and more an answer; all lodgers' and then some */
-#define SAID_MAX 200      /* of what it complained of: the end */
-#define END_LOOK_MS 5
-#define END_WAIT_MS 500 /* when the worker ends: for its boxes and their cgroups */
+#define SAYS_AT_ONCE 64 /* of its answers, then others have their turn */
 
 struct lodger {
 	uint32_t id;       /* 0: a free entry */
@@ -39,16 +29,13 @@ struct lodger {
 
 struct keeper {
 	struct loop *loop;
-	int guard;
 	const char *sandbox;
 	enum box_profile profile;
 	struct keep keep;
 	struct lodger lodgers[KEEP_LODGERS_MAX];
 	struct packet packet;
-	pid_t pid; /* 0: no process */
-	int sock, complaints;
+	struct wire wire;
 	struct watch *on_sock, *on_complaints;
-	char said[SAID_MAX + 1];
 	struct turn_end *turn;
 	struct timer *wake;
 };
@@ -60,7 +47,7 @@ static const char *name_of(const struct keeper *k)
 	return names[k->profile];
 }
 
-/* --- lodgers ------------------------------------------------------------------------------------------------- */
+/* --- lodgers ----------------------------------------------------------------------------------------------- */
 
 static struct lodger *find(struct keeper *k, uint32_t id)
 {
@@ -126,42 +113,14 @@ void keeper_renew(struct keeper *k)
 	turn_end_ask(k->turn);
 }
 
-/* --- what it says ---------------------------------------------------------------------------------------------- */
-
-/* The end of what it complained of, on one line. */
-static void keep_said(struct keeper *k, const char *part, size_t n)
-{
-	size_t have = strlen(k->said);
-
-	while (n && part[n - 1] == '\n')
-		n--;
-	if (n > SAID_MAX) {
-		part += n - SAID_MAX;
-		n = SAID_MAX;
-	}
-	if (have + n > SAID_MAX) {
-		memmove(k->said, k->said + (have + n - SAID_MAX), SAID_MAX - n);
-		have = SAID_MAX - n;
-	}
-	for (size_t i = 0; i < n; i++)
-		k->said[have++] = part[i] && part[i] != '\n' ? part[i] : ' ';
-	k->said[have] = '\0';
-}
+/* --- what it says ------------------------------------------------------------------------------------------ */
 
 static void on_complaint(void *arg)
 {
 	struct keeper *k = arg;
-	char part[1024];
-	ssize_t n = read(k->complaints, part, sizeof(part));
 
-	if (n > 0) {
-		auto_free char *safe = text_safe(part, (size_t)n);
-
-		log_debug("keeper of profile %s: %s", name_of(k), safe);
-		keep_said(k, part, (size_t)n);
-	} else if (n == 0 || errno != EAGAIN) { /* its end is told otherwise */
+	if (wire_listen(&k->wire) == WIRED_NOT) /* its end is told otherwise */
 		watch_free(TAKE(k->on_complaints));
-	}
 }
 
 static void take(struct keeper *k, const void *bytes, size_t n)
@@ -191,19 +150,19 @@ static void take(struct keeper *k, const void *bytes, size_t n)
 static bool hear(struct keeper *k)
 {
 	char bytes[sizeof(struct box_say) + 1]; /* one that is too long is seen as that */
-	ssize_t n;
+	size_t n;
 
-	if (k->sock < 0)
-		return false;
-	n = recv(k->sock, bytes, sizeof(bytes), MSG_DONTWAIT);
-	if (n > 0) {
-		take(k, bytes, (size_t)n);
+	switch (wire_hear(&k->wire, bytes, sizeof(bytes), &n)) {
+	case WIRED:
+		take(k, bytes, n);
 		return true;
+	case WIRED_LATER:
+		return false;
+	case WIRED_NOT:
+		break;
 	}
-	if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
-		watch_free(TAKE(k->on_sock));
-		keep_break(&k->keep);
-	}
+	watch_free(TAKE(k->on_sock));
+	keep_break(&k->keep);
 	return false;
 }
 
@@ -216,22 +175,11 @@ static void on_say(void *arg)
 	turn_end_ask(k->turn);
 }
 
-/* --- its end ------------------------------------------------------------------------------------------------------ */
-
-static void shut(struct keeper *k)
-{
-	watch_free(TAKE(k->on_sock));
-	watch_free(TAKE(k->on_complaints));
-	if (k->sock >= 0)
-		close(k->sock);
-	if (k->complaints >= 0)
-		close(k->complaints);
-	k->sock = k->complaints = -1;
-}
+/* --- its end ----------------------------------------------------------------------------------------------- */
 
 static char *epitaph(const struct keeper *k, int status)
 {
-	auto_free char *said = text_safe(k->said, strlen(k->said));
+	auto_free char *said = text_safe(k->wire.said, strlen(k->wire.said));
 
 	if (WIFSIGNALED(status))
 		return xprintf("the keeper of profile %s was killed by signal %d", name_of(k),
@@ -252,103 +200,53 @@ static void lose(struct keeper *k, const char *why)
 	turn_end_ask(k->turn);
 }
 
-/* What it had said before counts. Who is left of its group copies outputs that nobody waits for. */
+static void unwatch(struct keeper *k)
+{
+	watch_free(TAKE(k->on_sock));
+	watch_free(TAKE(k->on_complaints));
+}
+
+/* What it had said before counts. */
 static void on_end(void *arg, pid_t pid, int status, const struct rusage *usage)
 {
 	struct keeper *k = arg;
 
-	(void)usage;
+	(void)pid, (void)usage;
 	while (hear(k))
 		;
-	if (k->on_complaints)
-		on_complaint(k);
-	kill(-pid, SIGKILL);
-	guard_drop(k->guard, pid);
-	k->pid = 0;
-	shut(k);
+	while (wire_listen(&k->wire) == WIRED)
+		;
+	unwatch(k);
+	wire_shut(&k->wire);
 	auto_free char *why = epitaph(k, status);
 	lose(k, why);
 }
 
-/* --- its beginning ------------------------------------------------------------------------------------------------- */
-
-static int make_process(struct keeper *k, int theirs, int errors, struct err *e)
-{
-	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	auto_free char *path = xstrdup(k->sandbox), *profile = xstrdup(name_of(k));
-	char serve[] = "--serve", flag[] = "--profile";
-	char *const argv[] = { path, serve, flag, profile, NULL }, *const none[] = { NULL };
-	struct spawn s = { .argv = argv,
-		.env = none,
-		.in = theirs,
-		.out = null,
-		.err = errors,
-		.guard = k->guard,
-		.death = SIGTERM }; /* it then ends its boxes and removes their cgroups */
-
-	if (null < 0)
-		return err_sys(e, "opening /dev/null");
-	k->pid = spawn(&s, e);
-	if (k->pid > 0 && !loop_on_child(k->loop, k->pid, on_end, k, e))
-		return 0;
-	if (k->pid > 0) {
-		kill(k->pid, SIGKILL);
-		waitpid(k->pid, NULL, 0);
-		guard_drop(k->guard, k->pid);
-	}
-	k->pid = 0;
-	return -1;
-}
-
 static int start(struct keeper *k, struct err *e)
 {
-	const int room = SAYS_BYTES;
-	auto_close int theirs = -1, errors = -1;
-	int ends[2], way[2];
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		return err_sys(e, "making a socket for a keeper");
-	k->sock = ends[0];
-	theirs = ends[1];
-	setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
-	if (pipe2(way, O_CLOEXEC | O_NONBLOCK)) /* its complaints never make it wait */
-		return err_sys(e, "making a pipe for a keeper");
-	k->complaints = way[0];
-	errors = way[1];
-	k->said[0] = '\0';
-	if (make_process(k, theirs, errors, e))
+	if (wire_open(&k->wire, k->sandbox, name_of(k), e))
 		return -1;
-	k->on_sock = watch_read(k->loop, k->sock, on_say, k);
-	k->on_complaints = watch_read(k->loop, k->complaints, on_complaint, k);
+	if (loop_on_child(k->loop, k->wire.pid, on_end, k, e)) {
+		wire_end(&k->wire);
+		return -1;
+	}
+	k->on_sock = watch_read(k->loop, k->wire.sock, on_say, k);
+	k->on_complaints = watch_read(k->loop, k->wire.complaints, on_complaint, k);
 	return 0;
 }
 
-/* --- acts ------------------------------------------------------------------------------------------------------------ */
+/* --- acts -------------------------------------------------------------------------------------------------- */
 
-static int post(struct keeper *k, const int *fds, size_t n)
+/* Where it is not sent now, it is sent later, be it to another process. */
+static bool post(struct keeper *k, uint32_t id, const int *fds, size_t n)
 {
-	union {
-		char room[CMSG_SPACE(LINE_FILES_MAX * sizeof(int))];
-		struct cmsghdr align;
-	} c = { .room = { 0 } };
-	struct iovec iov = { k->packet.bytes, k->packet.n };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
+	enum wired how = wire_post(&k->wire, &k->packet, fds, n);
 
-	if (n) {
-		c.align = (struct cmsghdr){ CMSG_LEN(n * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-		memcpy(CMSG_DATA(&c.align), fds, n * sizeof(int));
-		m.msg_control = c.room;
-		m.msg_controllen = CMSG_SPACE(n * sizeof(int));
-	}
-	return sendmsg(k->sock, &m, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -1 : 0;
-}
-
-/* A full socket, or one whose end we shall hear of: in both cases it is sent later. */
-static void not_posted(struct keeper *k, uint32_t id)
-{
-	if (errno != EAGAIN && errno != EINTR && errno != ENOBUFS && errno != ETOOMANYREFS)
+	if (how == WIRED_NOT)
 		keep_break(&k->keep);
-	keep_full(&k->keep, id, clock_mono_ms());
+	if (how != WIRED)
+		keep_full(&k->keep, id, clock_mono_ms());
+	return how == WIRED;
 }
 
 static void do_ask(struct keeper *k, uint32_t id)
@@ -365,9 +263,7 @@ static void do_ask(struct keeper *k, uint32_t id)
 		return;
 	}
 	packet_ask(&k->packet, BOX_ASK_RUN, id, l->line->argv + 1);
-	if (post(k, fds, n)) {
-		not_posted(k, id);
-	} else {
+	if (post(k, id, fds, n)) {
 		line_free(TAKE(l->line));
 		l->since_ms = clock_mono_ms();
 	}
@@ -378,8 +274,7 @@ static void do_ask(struct keeper *k, uint32_t id)
 static void do_kill(struct keeper *k, uint32_t id)
 {
 	packet_ask(&k->packet, BOX_ASK_KILL, id, NULL);
-	if (post(k, NULL, 0))
-		not_posted(k, id);
+	post(k, id, NULL, 0);
 }
 
 static void do_start(struct keeper *k, uint32_t id)
@@ -389,7 +284,6 @@ static void do_start(struct keeper *k, uint32_t id)
 	(void)id;
 	if (!start(k, &e))
 		return;
-	shut(k);
 	auto_free char *why =
 		xprintf("the keeper of profile %s cannot be started: %s", name_of(k), e.msg);
 	lose(k, why);
@@ -401,13 +295,13 @@ static void do_end(struct keeper *k, uint32_t id)
 	if (!k->keep.wanted)
 		log_warn("the keeper of profile %s does not answer as it should and is ended",
 			name_of(k));
-	kill(k->pid, SIGTERM);
+	kill(k->wire.pid, SIGTERM);
 }
 
 static void do_force(struct keeper *k, uint32_t id)
 {
 	(void)id;
-	kill(-k->pid, SIGKILL);
+	kill(-k->wire.pid, SIGKILL);
 }
 
 typedef void act_fn(struct keeper *k, uint32_t id);
@@ -435,48 +329,28 @@ static void drive(void *arg)
 		timer_in(k->wake, ms);
 }
 
-/* --- the whole --------------------------------------------------------------------------------------------------------- */
+/* --- the whole --------------------------------------------------------------------------------------------- */
 
 struct keeper *keeper_new(struct loop *l, int guard, const char *sandbox, enum box_profile profile)
 {
 	struct keeper *k = xcalloc(1, sizeof(*k));
 
 	k->loop = l;
-	k->guard = guard;
 	k->sandbox = sandbox;
 	k->profile = profile;
-	k->sock = k->complaints = -1;
+	wire_init(&k->wire, guard);
 	k->turn = turn_end_new(l, drive, k);
 	k->wake = timer_new(l, drive, k);
 	keep_init(&k->keep, random_seed());
 	return k;
 }
 
-static bool ended_soon(pid_t pid)
-{
-	const struct timespec look = { 0, END_LOOK_MS * 1000000L };
-
-	for (int i = 0; i < END_WAIT_MS / END_LOOK_MS; i++) {
-		if (waitpid(pid, NULL, WNOHANG) == pid)
-			return true;
-		nanosleep(&look, NULL);
-	}
-	return false;
-}
-
 void keeper_end(struct keeper *k)
 {
-	if (!k || !k->pid)
+	if (!k)
 		return;
-	kill(k->pid, SIGTERM);
-	kill(k->pid, SIGCONT);
-	bool ended = ended_soon(k->pid);
-	kill(-k->pid, SIGKILL);
-	if (!ended)
-		waitpid(k->pid, NULL, 0);
-	guard_drop(k->guard, k->pid);
-	k->pid = 0;
-	shut(k);
+	unwatch(k);
+	wire_end(&k->wire);
 	for (size_t i = 0; i < KEEP_LODGERS_MAX; i++) {
 		line_free(TAKE(k->lodgers[i].line));
 		k->lodgers[i] = (struct lodger){ 0 };

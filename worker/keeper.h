@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * keeper.h: `talkoot-sandbox --serve`: one process that makes all boxes of a profile, so that a task costs no start of a
- * program beside its own.
+ * keeper.h: `talkoot-sandbox --serve`: one process that makes all boxes of a profile, so that a task costs
+ * no start of a program beside its own.
  *
- * It is started for the first box and ends after a while without one. It runs at ordinary priority, its boxes at idle
- * priority: a launcher that waits for the processor would keep the others waiting. It has nothing of ours: no
- * descriptor but the socket, /dev/null and a pipe for its complaints, and no environment. When we are gone, so
- * is it, by its socket's end, by its parent-death signal and by the guard.
+ * It is started for the first box and ends after a while without one. It runs at ordinary priority, its boxes
+ * at idle priority: a launcher that waits for the processor would keep the others waiting.
  */
 #ifndef WORKER_KEEPER_H
 #define WORKER_KEEPER_H
@@ -22,8 +20,8 @@ typedef void keeper_fn(void *arg, const char *why);
 
 /* `guard` is struct guard's fd; `sandbox` is borrowed. Starts nothing yet. */
 struct keeper *keeper_new(struct loop *l, int guard, const char *sandbox, enum box_profile profile);
-/* Run this; takes `line`, whose words must fit a packet. Gives its number, or 0 when there are KEEP_LODGERS_MAX: then `line`
- * is still yours. fn is called from the loop. */
+/* Run this; takes `line`, whose words must fit a packet. Gives its number, or 0 when there are
+ * KEEP_LODGERS_MAX: then `line` is still yours. fn is called from the loop. */
 uint32_t keeper_ask(struct keeper *k, struct line *line, keeper_fn *fn, void *arg);
 /* Kill it; fn follows, within KEEP_KILL_MS + KEEP_END_MS. */
 void keeper_kill(struct keeper *k, uint32_t id);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * line.h: what a box is asked: talkoot-sandbox's command line, and beside it which of its words are files, so that the
- * same line can be given to a keeper with these files opened (sandbox/box.h).
+ * line.h: what a box is asked: talkoot-sandbox's command line, and beside it which of its words are files, so
+ * that the same line can be given to a keeper with these files opened (sandbox/box.h).
  */
 #ifndef WORKER_LINE_H
 #define WORKER_LINE_H
@@ -47,8 +47,8 @@ void line_input(struct line *l, const char *name, char *path);
 /* -- PATH; its arguments follow as words. */
 void line_program(struct line *l, char *path);
 
-/* Open all files, those to write anew, in the keeper's order, which always has the three streams: at most LINE_FILES_MAX,
- * *n of them, yours to close. -1: none is open. */
+/* Open all files, those to write anew, in the keeper's order, which always has the three streams: *n of them,
+ * at most LINE_FILES_MAX, yours to close. -1: none is open. */
 int line_open(const struct line *l, int fds[LINE_FILES_MAX], size_t *n, struct err *e);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * runner.h: one box: made by a keeper (keeper.h), or talkoot-sandbox (or what --sandbox names) run once for one task, at
- * idle priority.
+ * runner.h: one box: made by a keeper (keeper.h), or talkoot-sandbox (or what --sandbox names) run once for
+ * one task, at idle priority.
  *
  * One that is run is its own process group. It dies with the worker, also when that is killed: by its parent-death
  * signal, set before the program is executed, or by the guard (guard.h), which is told of it first.

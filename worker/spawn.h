@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * spawn.h: start a program that is bound to us: its own process group, known to the guard, with a parent-death signal,
- * and with nothing of ours open but its three streams.
+ * spawn.h: start a program that is bound to us: its own process group, known to the guard, with a parent-death
+ * signal, and with nothing of ours open but its three streams.
  */
 #ifndef WORKER_SPAWN_H
 #define WORKER_SPAWN_H
