@@ -173,9 +173,10 @@ def test_a_keeper_has_nothing_of_the_worker():
         assert files[0] == files[1] == "/dev/null", files
         for fd, what in files.items():
             assert re.match(r"(/dev/null|/proc|/sys/fs/cgroup/.*|(socket|pipe):\[\d+\]|anon_inode:.*|"
-                            r"/memfd:.*|net:\[\d+\]|user:\[\d+\]|/)$", what), (fd, what)
+                            r"/memfd:.*|net:\[\d+\]|user:\[\d+\]|/|"
+                            # of the last task's program it may keep hold, for the next is often the same
+                            + re.escape(g.path("w0", "tasks")) + r"/\w+/program/sleeper( \(deleted\))?)$", what), (fd, what)
         assert inodes_of(keeper) & theirs == {files[2]}, "but the pipe for its complaints"
-        assert g.dir not in json.dumps(files)
 
 
 def policy_of(pid):
