@@ -10,6 +10,7 @@
  */
 #include "sandbox/serve.h"
 
+#include "sandbox/ask.h"
 #include "sandbox/finish.h"
 
 #include <errno.h>
@@ -24,13 +25,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS_MAX 1024 /* of one command line */
-#define CONTROL 0      /* standard input */
+#define CONTROL 0 /* standard input */
 
 struct task {
 	uint32_t id;
 	char *words; /* what argv points into */
-	char *argv[WORDS_MAX + 2];
+	char *argv[ASK_WORDS_MAX + 2];
 	struct spec spec;
 	struct given given;
 	struct watch *watch;
@@ -78,44 +78,14 @@ static void task_free(struct keeper *k, struct task *t)
 		at = &(*at)->next;
 	*at = t->next;
 	k->n--;
+	if (t->finisher > 0) { /* nobody waits for it any more */
+		kill(t->finisher, SIGKILL);
+		waitpid(t->finisher, NULL, 0);
+	}
 	watch_drop(t->watch);
 	given_release(&t->given);
 	free(t->words);
 	free(t);
-}
-
-/* Words out of a packet's text; -1: they are too many, or the last has no end. */
-static int split(struct task *t, size_t n)
-{
-	static char name[] = "talkoot-sandbox";
-	int argc = 0;
-
-	t->argv[argc++] = name;
-	for (size_t at = 0; at < n;) {
-		const char *end = memchr(t->words + at, 0, n - at);
-
-		if (!end || argc > WORDS_MAX)
-			return -1;
-		t->argv[argc++] = t->words + at;
-		at = (size_t)(end - t->words) + 1;
-	}
-	t->argv[argc] = NULL;
-	return argc;
-}
-
-static int read_task(struct keeper *k, struct task *t, size_t n, struct why *w)
-{
-	int argc = split(t, n);
-
-	if (argc < 0)
-		return why_set(w, "the command line is not whole");
-	if (spec_read(&t->spec, argc, t->argv, w))
-		return -1;
-	if (t->spec.what != SPEC_RUN)
-		return why_set(w, "%s: not here", t->argv[1]);
-	if (t->spec.profile != k->place.profile)
-		return why_set(w, "--profile: this keeper serves another");
-	return 0;
 }
 
 static int open_task(struct keeper *k, struct task *t, int *fds, size_t n, struct why *w)
@@ -139,6 +109,20 @@ static int start_task(struct keeper *k, struct task *t, struct why *w)
 	return 0;
 }
 
+/* The exit code of what cannot be started, or -1: it runs. A wrong command line is told in the report too, if
+ * that is named before what is wrong. */
+static int begin(struct keeper *k, struct task *t, size_t n, int *fds, size_t n_fds, struct why *w)
+{
+	struct given_from from = { fds, n_fds, 0, false, false };
+	struct why no_report;
+
+	if (ask_read(&t->spec, t->argv, t->words, n, k->place.profile, w)) {
+		(void)given_open_report(&t->given, &t->spec, &from, &no_report);
+		return BOX_EXIT_USAGE;
+	}
+	return open_task(k, t, fds, n_fds, w) || start_task(k, t, w) ? BOX_EXIT_SETUP : -1;
+}
+
 static void on_run(
 	struct keeper *k, uint32_t id, const char *words, size_t n, int *fds, size_t n_fds)
 {
@@ -156,17 +140,13 @@ static void on_run(
 	t->watch = NULL;
 	t->finisher = 0;
 	t->told = false;
-	t->spec.report = NULL;
 	given_init(&t->given);
 	t->next = k->tasks;
 	k->tasks = t;
 	k->n++;
-	code = BOX_EXIT_USAGE;
-	if (read_task(k, t, n, &w) == 0) {
-		code = BOX_EXIT_SETUP;
-		if (open_task(k, t, fds, n_fds, &w) == 0 && start_task(k, t, &w) == 0)
-			return;
-	}
+	code = begin(k, t, n, fds, n_fds, &w);
+	if (code < 0)
+		return;
 	finish_nothing(&w, &t->spec, &t->given);
 	tell(k, t, code);
 	task_free(k, t);
@@ -183,17 +163,17 @@ static struct task *find(struct keeper *k, uint32_t id)
 	return t;
 }
 
-static void obey(struct keeper *k, const struct box_ask *a, const char *words, size_t n, int *fds,
-	size_t n_fds)
+static void obey(struct keeper *k, const struct ask *a, int *fds, size_t n_fds)
 {
-	struct task *t = find(k, a->id);
+	uint32_t id = a->head.id;
+	struct task *t = find(k, id);
 
-	switch ((enum box_ask_kind)a->kind) {
+	switch ((enum box_ask_kind)a->head.kind) {
 	case BOX_ASK_RUN:
 		if (t || k->n >= BOX_AT_ONCE)
-			say(k, BOX_SAY_ENDED, a->id, BOX_EXIT_USAGE);
+			say(k, BOX_SAY_ENDED, id, BOX_EXIT_USAGE);
 		else
-			on_run(k, a->id, words, n, fds, n_fds);
+			on_run(k, id, a->words, a->n, fds, n_fds);
 		break;
 	case BOX_ASK_KILL:
 		if (t)
@@ -202,7 +182,7 @@ static void obey(struct keeper *k, const struct box_ask *a, const char *words, s
 	case BOX_ASK_HOLD:
 	case BOX_ASK_GO_ON:
 		if (t)
-			watch_hold(t->watch, a->kind == BOX_ASK_HOLD);
+			watch_hold(t->watch, a->head.kind == BOX_ASK_HOLD);
 		break;
 	}
 }
@@ -222,7 +202,7 @@ static void hear(struct keeper *k)
 		.msg_controllen = sizeof(c.room) };
 	int fds[BOX_ASK_FDS];
 	const struct cmsghdr *h;
-	struct box_ask a;
+	struct ask a;
 	size_t n_fds = 0;
 	ssize_t n = recvmsg(k->control, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
@@ -233,9 +213,9 @@ static void hear(struct keeper *k)
 		n_fds = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 		memcpy(fds, CMSG_DATA(h), n_fds * sizeof(int));
 	}
-	if (n >= (ssize_t)sizeof(a) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		memcpy(&a, packet, sizeof(a));
-		obey(k, &a, packet + sizeof(a), (size_t)n - sizeof(a), fds, n_fds);
+	if (n > 0 && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) &&
+		ask_open(&a, packet, (size_t)n) == 0) {
+		obey(k, &a, fds, n_fds);
 	} else { /* gone, or does not know the language */
 		close(k->control);
 		k->control = -1;

@@ -271,10 +271,22 @@ void agent_failed(struct agent *a, const char *lease, const char *why, bool full
 	if (!agent_happen(a, agent_find(a, lease), E_FAILED, now))
 		return;
 	agent_give_back(a, lease, why);
-	if (full)
+	if (full) {
 		a->full_ms = now + AGENT_FULL_MS;
-	else
-		trouble(a, now);
+		return;
+	}
+	a->broken[0] = '\0';
+	trouble(a, now);
+}
+
+/* Plain ASCII, whatever a program named in it is called: it goes into JSON. */
+static void note_broken(struct agent *a, const char *why)
+{
+	size_t n = 0;
+
+	for (; why[n] && n < sizeof(a->broken) - 1; n++)
+		a->broken[n] = why[n] >= ' ' && why[n] <= '~' ? why[n] : '?';
+	a->broken[n] = '\0';
 }
 
 void agent_exited(struct agent *a, const char *lease, const struct agent_exit *x, int64_t now)
@@ -285,6 +297,7 @@ void agent_exited(struct agent *a, const char *lease, const struct agent_exit *x
 		return;
 	t->policy = x->policy;
 	t->bytes = x->bytes;
+	note_broken(a, x->broken ? x->broken : "");
 	if (x->broken) {
 		trouble(a, now);
 		return;

@@ -38,7 +38,8 @@
 #define AGENT_RESEAL_MS 5000  /* a result that could not be written is tried again after this */
 #define AGENT_HEARTBEAT_MS 30000 /* an ask that wants nothing says that we are here */
 #define AGENT_AHEAD_MS 500    /* of short tasks, as many are held as last this long */
-#define AGENT_WORDS_MAX 200
+#define AGENT_BROKEN_MAX 160
+#define AGENT_WORDS_MAX 320
 
 enum agent_mode {
 	AGENT_RUN,
@@ -132,6 +133,7 @@ struct agent {
 
 	int trouble;         /* fetches and boxes that failed in a row */
 	int64_t rest_ms;     /* take no work before this, because of trouble */
+	char broken[AGENT_BROKEN_MAX]; /* what the last box that could not be set up said; "": it could */
 	int64_t full_ms;     /* the same, because of a full disk */
 	int64_t pace_ms;     /* how long a task takes here, smoothed; 0: not known */
 	int64_t idle_ms;     /* without work since */
@@ -170,12 +172,12 @@ void agent_unheard(struct agent *a, bool anew, int64_t retry_ms, int64_t now);
 void agent_fetched(struct agent *a, const char *lease, int threads, int64_t memory_mib, int64_t now);
 /* It cannot be run here; `full`: because the disk is full. */
 void agent_failed(struct agent *a, const char *lease, const char *why, bool full, int64_t now);
-/* The box ended and its result is in hand. `broken`: the box could not be set up. */
+/* The box ended and its result is in hand. */
 struct agent_exit {
 	struct digest policy;
 	size_t bytes;
 	int64_t wall_ms;
-	bool broken;
+	const char *broken; /* why the box could not be set up; NULL: it could */
 };
 void agent_exited(struct agent *a, const char *lease, const struct agent_exit *x, int64_t now);
 /* ACT_SEAL could not be done (the disk): its results wait in memory and are offered again. */

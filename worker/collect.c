@@ -68,6 +68,7 @@ bool product_read_report(struct product *p, const char *text, size_t n)
 	json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
 	const char *reason = json_string_value(json_object_get(j, "reason"));
 	const char *policy = json_string_value(json_object_get(j, "policy"));
+	const char *why = json_string_value(json_object_get(j, "why"));
 	struct result *r = &p->result;
 	int64_t code, sig;
 	bool good = whole(j, "exit", 255, &code) && whole(j, "signal", 64, &sig) && known_reason(reason);
@@ -80,6 +81,7 @@ bool product_read_report(struct product *p, const char *text, size_t n)
 		r->wall_ms = milliseconds(j, "wall_s");
 		if (!whole(j, "max_rss_kib", INT32_MAX, &r->rss_kib))
 			r->rss_kib = 0;
+		snprintf(p->why, sizeof(p->why), "%s", why ? why : "");
 		if (policy)
 			digest_from_text(&p->policy, policy);
 	}
@@ -259,6 +261,10 @@ static void add_stderr(struct product *p, const char *dir)
 
 	if (!bytes && p->broken)
 		bytes = tail(dir, "errors", RESULT_STDERR_MAX, &n);
+	if (!bytes && p->broken) { /* a keeper's box has no standard error of its own */
+		bytes = xstrdup(p->why);
+		n = strlen(p->why);
+	}
 	if (!bytes)
 		return;
 	p->result.has_stderr = true;
@@ -272,7 +278,8 @@ static void note_setup(struct product *p, const char *dir)
 	size_t n;
 	auto_free char *said = tail(dir, "errors", sizeof(p->why) - 1, &n);
 
-	snprintf(p->why, sizeof(p->why), "%s", said ? said : "it left no report");
+	if (said || !p->why[0])
+		snprintf(p->why, sizeof(p->why), "%s", said ? said : "it left no report");
 	for (size_t k = strlen(p->why); k && p->why[k - 1] == '\n';)
 		p->why[--k] = '\0';
 	p->broken = true;
@@ -310,7 +317,7 @@ int collect(struct product *p, const char *dir, const struct job *job, struct bl
 {
 	struct bag b = { .p = p, .job = job, .store = store, .left = job->output_mib * MIB };
 
-	if (!read_report(p, dir)) {
+	if (overran || !read_report(p, dir)) { /* what was killed by us says nothing of the program */
 		p->result.exit = overran ? 124 : SETUP_EXIT;
 		p->result.signal = 0;
 		set_reason(p, overran ? "wall" : "setup");

@@ -29,7 +29,7 @@ struct product {
 	size_t n_stored;
 	size_t bytes;  /* what it adds to a message */
 	bool broken;   /* the box could not be set up */
-	char why[256]; /* then: what it said */
+	char why[256]; /* then: what the box said, on its standard error or in its report */
 };
 
 /* Read DIR. Large outputs go into `store`. A box that left no sound report is reason `setup`; `overran`: it had to be

@@ -3,6 +3,7 @@
  * errand.c: one task on its way through this machine.
  */
 #include "worker/errand.h"
+#include "worker/packet.h"
 #include "worker/runner.h"
 #include "common/buf.h"
 #include "common/clock.h"
@@ -14,7 +15,6 @@
 #include <unistd.h>
 
 #define OVERRUN_MS 30000 /* a box that is still there so long after its wall time is killed */
-#define ARGS_MAX (64 + 2 * JOB_FILES_MAX + JOB_ARGS_MAX)
 
 struct errand {
 	struct errands *all;
@@ -161,41 +161,16 @@ void errand_begin(struct errands *all, const char *lease, const struct digest *j
 
 /* --- the box ------------------------------------------------------------------------------------------------ */
 
-/* The box's command line; its texts are freed together. */
-struct line {
-	char *argv[ARGS_MAX];
-	size_t n;
-};
-
-static void put(struct line *l, char *text) /* takes text */
-{
-	if (l->n < ARGS_MAX - 1)
-		l->argv[l->n++] = text;
-	else
-		free(text);
-}
-
-static void option(struct line *l, const char *name, char *value)
-{
-	put(l, xstrdup(name));
-	put(l, value);
-}
-
-static char *number(int64_t n)
-{
-	return xprintf("%lld", (long long)n);
-}
-
 static void put_limits(struct line *l, const struct job *job)
 {
-	option(l, "--cpu", number(job->cpu_s));
-	option(l, "--wall", number(job->wall_s));
-	option(l, "--memory", number(job->memory_mib));
-	option(l, "--disk", number(job->disk_mib));
-	option(l, "--max-output", number(job->output_mib));
-	option(l, "--processes", number(job->processes));
-	option(l, "--threads", number(job->threads));
-	option(l, "--deterministic", xstrdup(job->deterministic ? "on" : "off"));
+	line_number(l, "--cpu", job->cpu_s);
+	line_number(l, "--wall", job->wall_s);
+	line_number(l, "--memory", job->memory_mib);
+	line_number(l, "--disk", job->disk_mib);
+	line_number(l, "--max-output", job->output_mib);
+	line_number(l, "--processes", job->processes);
+	line_number(l, "--threads", job->threads);
+	line_option(l, "--deterministic", xstrdup(job->deterministic ? "on" : "off"));
 }
 
 /* Every copy of a task draws the same, wherever it runs. */
@@ -207,44 +182,45 @@ static void put_seed(struct line *l, const struct errand *t, const struct job *j
 	if (!t->all->own_sandbox || !job->deterministic)
 		return;
 	digest_hex(hex, &seed);
-	option(l, "--seed", xstrdup(hex));
+	line_option(l, "--seed", xstrdup(hex));
 }
 
 static void put_files(struct line *l, const struct errand *t, const struct job *job)
 {
 	if (job->profile != PROFILE_FILES)
 		return;
-	for (size_t i = 0; i < job->n_files; i++) {
-		auto_free char *path = blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest);
-
-		option(l, "--in", xprintf("%s=%s", job->files[i].name, path));
-	}
-	option(l, "--out", xprintf("%s/out", t->dir));
+	for (size_t i = 0; i < job->n_files; i++)
+		line_input(l, job->files[i].name,
+			blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
+	line_file(l, LINE_OUT, "--out", xprintf("%s/out", t->dir));
 }
 
 static void put_streams(struct line *l, const struct errand *t)
 {
 	if (t->task.has_stdin_blob)
-		option(l, "--stdin", blob_path(cache_blobs(t->all->cache), &t->task.stdin_blob.digest));
+		line_file(l, LINE_STDIN, "--stdin",
+			blob_path(cache_blobs(t->all->cache), &t->task.stdin_blob.digest));
 	else if (t->task.stdin_text)
-		option(l, "--stdin", xprintf("%s/stdin", t->dir));
-	option(l, "--stdout", xprintf("%s/stdout", t->dir));
-	option(l, "--stderr", xprintf("%s/stderr", t->dir));
-	option(l, "--report", xprintf("%s/report", t->dir));
+		line_file(l, LINE_STDIN, "--stdin", xprintf("%s/stdin", t->dir));
+	line_file(l, LINE_STDOUT, "--stdout", xprintf("%s/stdout", t->dir));
+	line_file(l, LINE_STDERR, "--stderr", xprintf("%s/stderr", t->dir));
 }
 
-static void compose(struct line *l, const struct errand *t, const struct job *job)
+/* The report comes first, so that a keeper can tell there what is wrong with the rest. */
+static struct line *compose(const struct errand *t, const struct job *job)
 {
-	put(l, xstrdup(t->all->sandbox));
-	option(l, "--profile", xstrdup(job->profile == PROFILE_FILES ? "files" : "compute"));
+	struct line *l = line_new(t->all->sandbox);
+
+	line_file(l, LINE_REPORT, "--report", xprintf("%s/report", t->dir));
+	line_option(l, "--profile", xstrdup(job->profile == PROFILE_FILES ? "files" : "compute"));
 	put_files(l, t, job);
 	put_streams(l, t);
 	put_limits(l, job);
 	put_seed(l, t, job);
-	put(l, xstrdup("--"));
-	put(l, xprintf("%s/program/%s", t->dir, job_program(job, platform_here())->name));
+	line_program(l, xprintf("%s/program/%s", t->dir, job_program(job, platform_here())->name));
 	for (char **a = t->task.argv + 1; *a; a++)
-		put(l, xstrdup(*a));
+		line_word(l, xstrdup(*a));
+	return l;
 }
 
 /* Programs look at argv[0], which is the base name of the path: so the blob gets its name, by a hard link,
@@ -281,10 +257,16 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 	return 0;
 }
 
+/* A box that waits for its keeper has all its time before it. */
 static void on_overrun(void *arg)
 {
 	struct errand *t = arg;
+	int64_t most = page_job(t->page)->wall_s * 1000 + OVERRUN_MS, ran = box_ran_ms(t->box);
 
+	if (ran < most) {
+		timer_in(t->overrun, most - ran);
+		return;
+	}
 	log_warn("task %lld: its box did not end in time and is killed", (long long)t->index);
 	t->overran = true;
 	box_kill(t->box);
@@ -308,7 +290,7 @@ static void finish(struct errand *t)
 	x.policy = t->product.policy;
 	x.bytes = t->product.bytes;
 	x.wall_ms = clock_mono_ms() - t->began_ms;
-	x.broken = t->product.broken;
+	x.broken = t->product.broken ? t->product.why : NULL;
 	t->all->exited(t->all->arg, t->lease, &x);
 }
 
@@ -322,32 +304,48 @@ static void gone(struct errand *t)
 	all->stopped(all->arg, lease);
 }
 
-static void on_end(void *arg, bool killed)
+/* What the box's own program would have said. */
+static void note_why(const struct errand *t, const char *why)
+{
+	auto_free char *path = xprintf("%s/errors", t->dir);
+	auto_file FILE *f = fopen(path, "we");
+
+	if (f)
+		fprintf(f, "talkoot-sandbox: %s\n", why);
+}
+
+static void on_end(void *arg, const char *why)
 {
 	struct errand *t = arg;
 
-	(void)killed;
 	t->box = NULL;
+	if (why)
+		note_why(t, why);
 	if (t->stopping)
 		gone(t);
 	else
 		finish(t);
 }
 
+/* In its profile's keeper if there is one and the line fits a packet, else by itself. */
+static int start_box(struct errand *t, const struct job *job, struct err *e)
+{
+	struct keeper *k = t->all->keepers[job->profile == PROFILE_FILES ? BOX_FILES : BOX_COMPUTE];
+	auto_free char *errors = xprintf("%s/errors", t->dir);
+	struct line *l = compose(t, job);
+
+	if (k && packet_fits(l->argv + 1) && !box_lodge(&t->box, k, l, on_end, t))
+		return 0;
+	int bad = box_start(&t->box, t->all->loop, t->all->guard, l->argv, errors, on_end, t, e);
+	line_free(l);
+	return bad;
+}
+
 static int start(struct errand *t, struct err *e)
 {
 	const struct job *job = page_job(t->page);
-	struct line l = { .n = 0 };
-	int bad;
 
-	if (make_folder(t, job, e))
-		return -1;
-	auto_free char *errors = xprintf("%s/errors", t->dir);
-	compose(&l, t, job);
-	bad = box_start(&t->box, t->all->loop, t->all->guard, l.argv, errors, on_end, t, e);
-	for (size_t i = 0; i < l.n; i++)
-		free(l.argv[i]);
-	if (bad)
+	if (make_folder(t, job, e) || start_box(t, job, e))
 		return -1;
 	t->began_ms = clock_mono_ms();
 	t->overrun = timer_new(t->all->loop, on_overrun, t);
@@ -412,16 +410,37 @@ void errands_each_running(const struct errands *all,
 			fn(arg, page_job(t->page), t->index, clock_mono_ms() - t->began_ms);
 }
 
+/* What --sandbox names is run once a task: only our own knows how to be a keeper. */
+static void open_keepers(struct errands *all)
+{
+	static const enum box_profile kept[] = { BOX_COMPUTE, BOX_FILES };
+
+	for (size_t i = 0; all->own_sandbox && i < ARRAY_LEN(kept); i++)
+		all->keepers[kept[i]] = keeper_new(all->loop, all->guard, all->sandbox, kept[i]);
+}
+
 int errands_open(struct errands *all, struct err *e)
 {
 	all->list = NULL;
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
+	open_keepers(all);
 	return make_dirs(all->dir, 0700, e);
+}
+
+void errands_renew(struct errands *all)
+{
+	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
+		if (all->keepers[i])
+			keeper_renew(all->keepers[i]);
 }
 
 void errands_close(struct errands *all)
 {
+	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
+		keeper_end(all->keepers[i]);
 	while (all->list)
 		errand_free(all->list);
+	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
+		keeper_free(TAKE(all->keepers[i]));
 }

@@ -11,6 +11,7 @@
 #include "worker/agent.h"
 #include "worker/book.h"
 #include "worker/collect.h"
+#include "worker/keeper.h"
 
 struct errand;
 
@@ -25,6 +26,7 @@ struct errands {
 	int guard;             /* guard.h's fd */
 	bool files;            /* the profile `files` works here */
 	int64_t disk_mib;
+	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */
 	void (*fetched)(void *arg, const char *lease, int threads, int64_t memory_mib);
 	void (*failed)(void *arg, const char *lease, const char *why, bool full);
@@ -34,9 +36,11 @@ struct errands {
 	struct errand *list;
 };
 
-/* Removes what an earlier process left in `dir`. The other fields are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`. The other fields but `keepers` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 void errands_close(struct errands *all); /* kills what runs, and waits */
+/* This machine may have changed: what was made for boxes is made anew. */
+void errands_renew(struct errands *all);
 
 void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index);
 void errand_run(struct errands *all, const char *lease);

@@ -13,9 +13,12 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#define GROUPS_MAX 1024 /* as many as --slots may be */
+#define GROUPS_MAX 1024 /* as many as --slots may be, and few keepers beside */
+#define GRACE_MS 2000   /* to end by oneself */
+#define LOOK_MS 10
 
 static void note(pid_t *groups, int32_t record)
 {
@@ -35,6 +38,28 @@ static void keep_only(int fd)
 	syscall(SYS_close_range, (unsigned)fd + 1, ~0U, 0U);
 }
 
+/* How many of them there are. */
+static int tell_all(const pid_t *groups, int signal)
+{
+	int n = 0;
+
+	for (int i = 0; i < GROUPS_MAX; i++)
+		n += groups[i] > 1 && !kill(-groups[i], signal);
+	return n;
+}
+
+/* Who is asked first can still remove what only it knows of: mounts go by themselves, cgroups do not. */
+static void end_all(const pid_t *groups)
+{
+	const struct timespec look = { 0, LOOK_MS * 1000000L };
+
+	tell_all(groups, SIGTERM);
+	tell_all(groups, SIGCONT);
+	for (int i = 0; i < GRACE_MS / LOOK_MS && tell_all(groups, 0); i++)
+		nanosleep(&look, NULL);
+	tell_all(groups, SIGKILL);
+}
+
 _Noreturn static void watch(int fd)
 {
 	static pid_t groups[GROUPS_MAX];
@@ -52,9 +77,7 @@ _Noreturn static void watch(int fd)
 			note(groups, record);
 		else if (n < 0 && errno != EINTR)
 			break;
-	for (int i = 0; i < GROUPS_MAX; i++)
-		if (groups[i] > 1)
-			kill(-groups[i], SIGKILL);
+	end_all(groups);
 	_exit(0);
 }
 

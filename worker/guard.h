@@ -4,7 +4,7 @@
  *
  * A parent-death signal reaches the box's first process only, is lost when that changes its user, and does not pass
  * through a wrapper script. The guard is told of every box's process group; when the worker is gone, however it went,
- * the guard kills what is left of them and ends too.
+ * the guard bids what is left of them end, kills it after a moment, and ends too.
  */
 #ifndef WORKER_GUARD_H
 #define WORKER_GUARD_H

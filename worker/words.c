@@ -26,6 +26,12 @@ static void say_silence(const struct agent *a, char out[AGENT_WORDS_MAX], int64_
 		(long long)((now - a->silent_ms) / 1000), (long long)next, a->unsent);
 }
 
+static void say_trouble(const struct agent *a, char out[AGENT_WORDS_MAX])
+{
+	snprintf(out, AGENT_WORDS_MAX, "waiting: the last tasks could not be started here: %s",
+		a->broken[0] ? a->broken : "the log says why");
+}
+
 /* Why nothing runs, the most telling reason first. */
 static void say_why(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t now)
 {
@@ -41,9 +47,10 @@ static void say_why(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t no
 	else if (a->silent_ms) {
 		say_silence(a, out, now);
 		return;
-	} else if (now < a->rest_ms)
-		why = "waiting: the last tasks could not be started here; the log says why";
-	else if (fetching)
+	} else if (now < a->rest_ms) {
+		say_trouble(a, out);
+		return;
+	} else if (fetching)
 		why = "fetching inputs";
 	else if (!a->told_mode)
 		why = "asking the coordinator for work";
@@ -62,6 +69,7 @@ void agent_words(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t now)
 		say_why(a, out, now);
 		return;
 	}
-	snprintf(out, AGENT_WORDS_MAX, "running %zu task%s%s%s", running, running == 1 ? "" : "s",
-		but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "");
+	snprintf(out, AGENT_WORDS_MAX, "running %zu task%s%s%s%s%s", running, running == 1 ? "" : "s",
+		but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "",
+		a->broken[0] ? "; the last one could not be started here: " : "", a->broken);
 }

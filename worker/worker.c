@@ -283,7 +283,7 @@ static char *on_word(void *arg, const char *word, struct err *e)
 		}
 		log_info("the owner says: %s", word);
 		if (modes[i].mode == AGENT_RUN)
-			know_box(w); /* it may have been mended meanwhile */
+			know_box(w), errands_renew(&w->errands); /* it may have been mended meanwhile */
 		set_mode(w, modes[i].mode);
 		return xstrdup(modes[i].answer);
 	}

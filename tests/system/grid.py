@@ -167,9 +167,9 @@ class Grid:
             db.close()
 
     # --- workers
-    def add_worker(self, slots=1, join=None, args=(), name=None):
+    def add_worker(self, slots=1, join=None, args=(), name=None, exe=None):
         name = name or "w%d" % len(self.workers)
-        argv = [program("talkoot-worker"), "--data", self.path(name), "--join", join or self.link,
+        argv = [exe or program("talkoot-worker"), "--data", self.path(name), "--join", join or self.link,
                 "--listen", "127.0.0.1:0", "--slots", str(slots), "--disk", "1024"]
         w = Proc(argv + list(args), self.path(name + ".log"), self.env)
         w.name = name

@@ -101,29 +101,59 @@ def test_workers_killed_at_20_random_moments():
         check_nothing_lost(g, job, 200)
 
 
+def process(pid):
+    """(parent, state, start, command line, path of what it executes) or None."""
+    try:
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            line = f.read()
+        with open("/proc/%d/stat" % pid) as f:
+            stat = f.read().rsplit(")", 1)[1].split()
+    except OSError:
+        return None
+    try:
+        exe = os.readlink("/proc/%d/exe" % pid)
+    except OSError:
+        exe = ""
+    return int(stat[1]), stat[0], int(stat[19]), line, exe
+
+
+def processes():
+    """pid -> the same, of all that live."""
+    found = {int(pid): process(int(pid)) for pid in os.listdir("/proc") if pid.isdigit()}
+    return {pid: p for pid, p in found.items() if p and p[1] not in "ZX"}
+
+
 def boxes_of(g):
-    """Processes whose command line names this test's folder and the box."""
-    found = []
-    for pid in os.listdir("/proc"):
-        if pid.isdigit():
-            try:
-                with open("/proc/%s/cmdline" % pid, "rb") as f:
-                    line = f.read()
-                with open("/proc/%s/stat" % pid) as f:
-                    state = f.read().rsplit(")", 1)[1].split()[0]
-            except OSError:
-                continue
-            if g.dir.encode() in line and b"talkoot-sandbox" in line.split(b"\0")[0] and state != "Z":
-                found.append(int(pid))
-    return found
+    """Tasks' programs that run from this test's folder, and boxes whose command line names it."""
+    return [pid for pid, (_, _, _, line, exe) in processes().items()
+            if re.match(re.escape(g.dir) + r"/w\d+/(tasks|blobs)/", exe) or
+            (g.dir.encode() in line and b"talkoot-sandbox" in line.split(b"\0")[0])]
+
+
+def family(pid):
+    """(pid, start) of all its descendants: keepers, their boxes, the guard."""
+    all_ = processes()
+    found, new = [], [pid]
+    while new:
+        new = [p for p in all_ if all_[p][0] in new]
+        found += new
+    return [(p, all_[p][2]) for p in found]
+
+
+def left_of(those):
+    now = processes()
+    return [pid for pid, start in those if pid in now and now[pid][2] == start]
 
 
 def test_a_killed_worker_leaves_no_box():
     with Grid(workers=1, slots=2) as g:
         job = g.submit("--range", "4", "--", sleeper(g), "{index}", "0", "600")
         wait_for("two boxes", lambda: len(boxes_of(g)) >= 2)
+        those = family(g.workers[0].pid)
+        assert set(boxes_of(g)) <= {pid for pid, _ in those}, "the boxes are the worker's"
         g.workers[0].kill()
         wait_for("no box to be left", lambda: not boxes_of(g))
+        wait_for("nothing else either", lambda: not left_of(those))
         g.cli("cancel", job)
 
 

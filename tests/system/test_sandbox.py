@@ -416,6 +416,12 @@ def a_keeper_refuses_what_it_does_not_understand(w):
         k.n += 1
         k.ask(0, k.n, words, fds)
         equal(k.ended(k.n), code, words)
+    with open(w.path(), "w+b") as report:
+        k.n += 1
+        k.ask(0, k.n, ["--report", "r", "--wobble", "--", "x"], [report.fileno()])
+        equal(k.ended(k.n), 2, "a wrong word")
+        report.seek(0)
+        assert "wobble" in json.load(report)["why"], "the report says why"
     k.ask(9, 1)
     k.ask(1, 77)
     n, out, report = k.run("leave", "5")

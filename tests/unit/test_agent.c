@@ -580,9 +580,10 @@ static void a_task_too_big_for_the_worker_goes_back(void **state)
 static void a_broken_box_slows_the_worker_down(void **state)
 {
 	struct world *w = make(1, 0, 50);
-	struct agent_exit x = { .broken = true };
+	struct agent_exit x = { .broken = "no \xc3\xa9 box" };
 	struct agent_lease l[6];
 	struct agent_answer r = { .leases = l, .n_leases = 6 };
+	char words[AGENT_WORDS_MAX];
 	struct act act;
 	int ran = 0;
 
@@ -596,12 +597,18 @@ static void a_broken_box_slows_the_worker_down(void **state)
 		if (act.kind == ACT_FETCH)
 			agent_fetched(&w->a, act.lease, 1, 1, w->now);
 		if (act.kind == ACT_RUN) {
+			agent_words(&w->a, words, w->now);
+			assert_string_equal(words, ran ? "running 1 task; the last one could not be started here: "
+							 "no ?? box" :
+							 "running 1 task");
 			agent_exited(&w->a, act.lease, &x, w->now);
 			ran++;
 		}
 	}
 	assert_int_equal(ran, 6);
 	assert_true(w->a.rest_ms > w->now);
+	agent_words(&w->a, words, w->now);
+	assert_string_equal(words, "waiting: the last tasks could not be started here: no ?? box");
 	free(w);
 }
 
