@@ -82,7 +82,7 @@ size_t limit_plan(
 		{ RLIMIT_DATA, data, data },
 		{ RLIMIT_AS, ADDRESSES + data, ADDRESSES + data },
 		{ RLIMIT_FSIZE, disk, disk },
-		{ RLIMIT_NOFILE, 256, 256 },
+		{ RLIMIT_NOFILE, LIMIT_OPEN_FILES, LIMIT_OPEN_FILES },
 		/* last, for it is left out where it would count the user's other processes */
 		{ RLIMIT_NPROC, tasks, tasks },
 	};

@@ -68,7 +68,7 @@ int place_open(struct place *p, enum box_profile profile, struct why *w)
 	memset(p, 0, sizeof(*p));
 	p->profile = profile;
 	p->layers = BOX_NAMESPACES;
-	p->cgroups.parent = p->signals = -1;
+	p->cgroups.parent = p->cgroups.pens.parent = p->signals = -1;
 	p->null = away(open("/dev/null", O_RDWR | O_CLOEXEC));
 	p->proc = away(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (p->null < 0 || p->proc < 0)
@@ -77,7 +77,7 @@ int place_open(struct place *p, enum box_profile profile, struct why *w)
 	if (p->signals < 0 || limit_can_look(p->proc, w) || limit_settle(w))
 		return -1;
 	offer_to_be_ended(p->proc);
-	limit_cgroups_open(&p->cgroups);
+	limit_cgroups_open(&p->cgroups, profile != BOX_COMPUTE);
 	return 0;
 }
 

@@ -114,7 +114,9 @@ static const struct {
 	{ "/out", LANDLOCK_OWN, true },
 	{ "/tmp", LANDLOCK_OWN, true },
 	{ "/dev/null", LANDLOCK_DEVICE, true },
-	{ "/dev/zero", LANDLOCK_DEVICE, true },
+	{ "/dev/zero", LANDLOCK_READ,
+		true }, /* a shared mapping of one opened for writing is memory that
+	                                          * no limit counts */
 	{ "/dev/urandom", LANDLOCK_DEVICE, true },
 };
 

@@ -12,9 +12,11 @@
  */
 #include "sandbox/watch.h"
 
+#include "sandbox/meter.h"
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
 #include "sandbox/space.h"
+#include "sandbox/talk.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +48,7 @@ struct watch {
 	const struct given *given;
 	struct plan *plan;
 	struct limit_cgroup cgroup;
+	struct meter meter;
 	struct ending end;
 	pid_t init;     /* 0: reaped */
 	int sock, work; /* -1: none */
@@ -136,29 +139,6 @@ static int64_t cgroup_bytes(const struct spec *s, const struct given *g)
 	return bytes + s->limits.disk_mib * 1048576;
 }
 
-static int send_fds(int sock, const int *fds, size_t n, struct why *w)
-{
-	char word = PLAN_GO;
-	struct iovec iov = { &word, 1 };
-	union {
-		char room[CMSG_SPACE(PLAN_INPUTS_AT_ONCE * sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = c.room,
-		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	struct cmsghdr *h;
-
-	memset(&c, 0, CMSG_SPACE(n * sizeof(int)));
-	h = CMSG_FIRSTHDR(&m);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : why_sys(w, "telling the init");
-}
-
 /* Keeper, init and program take turns until the program runs: on one processor that is faster than
  * waking another each time. The init gives the program its freedom back once it is executed. */
 static void stay_near(struct watch *k)
@@ -181,14 +161,14 @@ static int send_task(struct watch *k, const int out[2], const int err[2], struct
 	const int first[PLAN_N_FDS] = { g->in, out[1], err[1], g->program, procs };
 
 	stay_near(k);
-	if (send_fds(k->sock, first, PLAN_N_FDS, w))
+	if (talk_send_fds(k->sock, first, PLAN_N_FDS, w))
 		return -1;
 	for (size_t at = 0; k->spec->profile != BOX_COMPUTE && at < g->n_inputs;) {
 		size_t n = g->n_inputs - at;
 
 		if (n > PLAN_INPUTS_AT_ONCE)
 			n = PLAN_INPUTS_AT_ONCE;
-		if (send_fds(k->sock, g->inputs + at, n, w))
+		if (talk_send_fds(k->sock, g->inputs + at, n, w))
 			return -1;
 		at += n;
 	}
@@ -273,22 +253,28 @@ void watch_stop(struct watch *k, int signal, bool hurry)
 	stop(k);
 }
 
+static struct meter_of seen_by(struct watch *k)
+{
+	return (struct meter_of){ k->place->proc, k->init, k->place->profile != BOX_COMPUTE,
+		k->spec ? &k->spec->limits : NULL, &k->cgroup };
+}
+
 /* --- holding --------------------------------------------------------------------------------------- */
 
 void watch_hold(struct watch *k, bool hold)
 {
+	const struct meter_of of = seen_by(k);
+
 	if (hold == (k->held_at != 0) || !k->spec || k->sock < 0)
 		return;
 	if (hold) {
 		k->held_at = now_us();
-		if (!limit_cgroup_freeze(&k->cgroup, true))
-			(void)limit_hold(k->place->proc, k->init);
+		meter_hold(&k->meter, &of);
 		return;
 	}
 	k->held_us += now_us() - k->held_at;
 	k->held_at = 0;
-	if (!limit_cgroup_freeze(&k->cgroup, false))
-		limit_release(k->place->proc, k->init);
+	meter_release(&k->meter, &of);
 }
 
 /* --- what can happen --------------------------------------------------------------------------------- */
@@ -314,36 +300,10 @@ static void on_told(struct watch *k)
 		e->rss_kib = t->rss_kib;
 }
 
-static int hear(int sock, char *word, int *fd)
-{
-	struct iovec iov = { word, 1 };
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c = { { 0 } };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = c.room,
-		.msg_controllen = sizeof(c.room) };
-	const struct cmsghdr *h;
-	ssize_t got;
-
-	*fd = -1;
-	/* ECONNRESET comes once, when the other side ended without having read our last word; what
-	 * it had sent before comes after that. */
-	do {
-		got = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-	h = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(h), sizeof(*fd));
-	return (int)got;
-}
-
 static void on_word(struct watch *k)
 {
 	char word = 0;
-	int fd, got = hear(k->sock, &word, &fd);
+	int fd, got = talk_hear(k->sock, &word, &fd);
 
 	if (got < 0 && errno == EAGAIN)
 		return;
@@ -372,39 +332,57 @@ static void on_stream(struct watch *k, struct pour *p, short revents)
 	}
 }
 
-static void look(struct watch *k)
+/* Which limit it is beyond, or BOX_REASON_EXITED. */
+static enum box_reason beyond(struct watch *k, const struct limit_use *u)
 {
 	const struct box_limits *l = &k->spec->limits;
+	enum box_reason reason = limit_judge(u, l);
+
+	if (reason != BOX_REASON_EXITED)
+		return reason;
+	if (limit_cgroup_starved(&k->cgroup))
+		return BOX_REASON_MEMORY;
+	if (space_full(k->work, l->disk_mib))
+		return BOX_REASON_DISK;
+	return wall_us(k) > l->wall_s * 1000000 ? BOX_REASON_WALL : BOX_REASON_EXITED;
+}
+
+static void look(struct watch *k, int64_t now)
+{
+	const struct meter_of of = seen_by(k);
 	struct ending *e = &k->end;
-	enum box_reason beyond;
+	enum box_reason reason;
 	struct limit_use u;
 
-	limit_look(&u, k->place->proc, k->init, l->memory_mib * 1024);
+	meter_look(&k->meter, &u, &of, now);
 	if (u.cpu_us > e->cpu_us)
 		e->cpu_us = u.cpu_us;
 	if (u.memory_kib > e->rss_kib)
 		e->rss_kib = u.memory_kib;
-	beyond = limit_judge(&u, l);
-	if (beyond == BOX_REASON_EXITED && limit_cgroup_starved(&k->cgroup))
-		beyond = BOX_REASON_MEMORY;
-	if (beyond == BOX_REASON_EXITED && space_full(k->work, l->disk_mib))
-		beyond = BOX_REASON_DISK;
-	if (beyond == BOX_REASON_EXITED && wall_us(k) > l->wall_s * 1000000)
-		beyond = BOX_REASON_WALL;
-	if (beyond != BOX_REASON_EXITED)
-		stop_for(k, beyond);
-	else if (k->held_at && !limit_cgroup_freeze(&k->cgroup, true))
-		(void)limit_hold(k->place->proc, k->init); /* one may have woken another */
+	reason = beyond(k, &u);
+	if (reason != BOX_REASON_EXITED)
+		stop_for(k, reason);
+	else if (k->held_at)
+		meter_hold(&k->meter, &of); /* one may have woken another */
+}
+
+static void look_when_due(struct watch *k, int64_t now)
+{
+	int64_t usual = now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US, after;
+
+	if (now < k->next_look)
+		return;
+	look(k, now);
+	after = now_us();
+	k->next_look = after + meter_pause_us(&k->meter, after - now, usual);
 }
 
 static void on_time(struct watch *k)
 {
 	int64_t now = now_us();
 
-	if (k->sock >= 0 && now >= k->next_look) {
-		look(k);
-		k->next_look = now_us() + (now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US);
-	}
+	if (k->sock >= 0)
+		look_when_due(k, now);
 	if (k->sock >= 0 && k->kill_at && now >= k->kill_at) {
 		if (k->init > 0)
 			kill(k->init, SIGKILL);
@@ -505,6 +483,7 @@ void watch_drop(struct watch *k)
 	pour_stop(&k->err);
 	shut(&k->sock);
 	shut(&k->work);
+	meter_drop(&k->meter);
 	limit_cgroup_drop(&k->cgroup);
 	plan_free(k->plan);
 	free(k);
