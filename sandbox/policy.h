@@ -61,8 +61,8 @@ WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 
 /* threads and signals of one's own */
-WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor",
-	MASK(0, CLONE_THREADLY | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY))
+WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor nor a table of its own",
+	MASK(0, CLONE_THREADLY | CLONE_FILES | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY | CLONE_FILES))
 WHEN(FILES, clone, "a thread: with its process's descriptors, so that they can be counted",
 	MASK(0, CLONE_THREADLY | CLONE_FILES | CLONE_NEVER, CLONE_THREADLY | CLONE_FILES))
 WHEN(FILES, clone, "a process: no namespace, not traced, and no signal but SIGCHLD tells its end",

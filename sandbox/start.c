@@ -114,10 +114,9 @@ static const struct {
 	{ "/out", LANDLOCK_OWN, true },
 	{ "/tmp", LANDLOCK_OWN, true },
 	{ "/dev/null", LANDLOCK_DEVICE, true },
-	{ "/dev/zero", LANDLOCK_READ,
-		true }, /* a shared mapping of one opened for writing is memory that
-	                                          * no limit counts */
-	{ "/dev/urandom", LANDLOCK_DEVICE, true },
+	/* not to be written: a shared mapping of it would be memory that nobody counts */
+	{ "/dev/zero", LANDLOCK_READ, true },
+	{ "/dev/urandom", LANDLOCK_READ, true },
 };
 
 /* The program itself is the one thing that `compute` may reach: to be executed. */

@@ -270,6 +270,17 @@ def it_runs_idle_unless_asked(w):
         equal(set(found), {os.SCHED_OTHER, policy}, "init and program, %s" % priority)
 
 
+def another_has_used_up(w, seconds, before=()):
+    """Wait until a box that is not held has come to a wall limit of `seconds`."""
+    r = limited(w.run("--wall", str(seconds), "--", w.use, "sleep", "50", before=before), "wall")
+    assert r["wall_s"] >= seconds, r
+
+
+def no_cgroup():
+    """In front of a launcher: then it stops a box by signals."""
+    return ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup; exec "$@"', "sh"]
+
+
 def stopped_time_is_no_wall_time(w):
     """Ctrl-Z stops the box with the launcher, `fg` lets both go on."""
     for profile in "compute", "files":
@@ -280,11 +291,8 @@ def stopped_time_is_no_wall_time(w):
         p.send_signal(signal.SIGTSTP)
         until("the launcher to stop", lambda: os.waitid(os.P_PID, p.pid, os.WSTOPPED | os.WNOHANG) is not None)
         os.set_blocking(p.stdout.fileno(), False)
-        end = time.monotonic() + 3  # longer than its wall limit: that is what is tested
-        heard = b""
-        while time.monotonic() < end:
-            heard += p.stdout.read() or b""
-            time.sleep(0.05)
+        another_has_used_up(w, 3)
+        heard = p.stdout.read() or b""
         assert len(heard) < 40 * 5, heard
         os.set_blocking(p.stdout.fileno(), True)
         p.send_signal(signal.SIGCONT)
@@ -298,11 +306,11 @@ def stopped_time_is_no_wall_time(w):
 class Keeper:
     """`talkoot-sandbox --serve`, asked as box.h says."""
 
-    def __init__(self, w, profile):
+    def __init__(self, w, profile, before=()):
         self.w, self.profile, self.n = w, profile, 0
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(TIMEOUT)
-        self.p = w.start(w.box, "--serve", "--profile", profile, stdin=theirs)
+        self.p = w.start(*before, w.box, "--serve", "--profile", profile, stdin=theirs)
         theirs.close()
         equal(self.say()[0], 0, "ready")
 
@@ -393,7 +401,7 @@ def a_keeper_stops_and_holds_boxes(w):
     until("a tick", lambda: os.fstat(out.fileno()).st_size > 0)
     k.ask(2, n)
     size = until_still(out)
-    time.sleep(3)  # longer than its wall limit: that is what is tested
+    another_has_used_up(w, 3)
     equal(os.fstat(out.fileno()).st_size, size, "held")
     k.ask(3, n)
     equal(k.ended(n), 0, "it goes on to its end")
@@ -402,6 +410,39 @@ def a_keeper_stops_and_holds_boxes(w):
     k.ask(1, n)
     equal(k.ended(n), 137, "killed")
     equal(k.end(), (0, b""), "its end")
+
+
+def processes_that_wake_each_other_are_held(w):
+    """Frozen where a cgroup does that, stopped by signals where there is none. Held, a box can be ended."""
+    for before in ([], no_cgroup()) if os.geteuid() == 0 and not w.user else ([],):
+        k = Keeper(w, "files", before)
+        n, out, report = k.run("wakers", "100000", options=("--wall", "100"))
+        until("ticks", lambda: os.fstat(out.fileno()).st_size > 100)
+        k.ask(2, n)
+        size = until_still(out)
+        another_has_used_up(w, 1)
+        equal(os.fstat(out.fileno()).st_size, size, "held")
+        k.ask(3, n)
+        until("more ticks", lambda: os.fstat(out.fileno()).st_size > size + 100)
+        k.ask(2, n)
+        until_still(out)
+        k.ask(1, n)
+        equal(k.ended(n), 137, "killed while it was held")
+        equal(k.end(), (0, b""), "its end")
+
+
+def a_held_box_dies_with_its_keeper(w):
+    for before in ([], no_cgroup()) if os.geteuid() == 0 and not w.user else ([],):
+        k = Keeper(w, "files", before)
+        marker = "marker-%d-held-%s-%d" % (os.getpid(), w.user, len(before))
+        n, out, report = k.run("wakers", "100000", marker)
+        until("ticks", lambda: os.fstat(out.fileno()).st_size > 100)
+        k.ask(2, n)
+        until_still(out)
+        equal(len(alive(marker)), 2, "both are there")
+        k.p.kill()
+        k.end()
+        until("nothing is left", lambda: not alive(marker))
 
 
 def until_still(f):
@@ -674,6 +715,7 @@ TESTS = [
     chance_comes_from_the_seed, mathematics_does_not_depend_on_the_processor, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
     a_keeper_makes_one_box_after_another, a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
+    processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     inputs_are_read_only, a_dynamic_program_with_a_root,

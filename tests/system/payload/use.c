@@ -94,6 +94,24 @@ static int ticks(long n)
 	return 0;
 }
 
+/* Two who tick and wake each other whenever they can. */
+static int wakers(long n)
+{
+	pid_t me = getpid(), other = fork();
+
+	if (other == 0)
+		other = me;
+	for (long i = 0; i < n; i++) {
+		struct timespec ms = { 0, 1000000 };
+
+		kill(other, SIGCONT);
+		nanosleep(&ms, NULL);
+		if (i % 10 == 0)
+			write(1, "tick\n", 5);
+	}
+	return 0;
+}
+
 static int sleeping(long n)
 {
 	sleep((unsigned)n);
@@ -339,6 +357,7 @@ static const struct {
 	{ "sleep", sleeping },
 	{ "chance", chance },
 	{ "ticks", ticks },
+	{ "wakers", wakers },
 	{ "burn", burn },
 	{ "flood", flood },
 	{ "disk", disk },
