@@ -12,6 +12,7 @@
  */
 #include "sandbox/watch.h"
 
+#include "sandbox/errand.h"
 #include "sandbox/meter.h"
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
@@ -20,12 +21,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,9 +34,6 @@
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
 #define STUCK_US                                                                                   \
 	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
-
-/* Beyond the program's own memory: what the kernel keeps for its processes. */
-#define CGROUP_ROOM_MIB 8
 
 enum { AT_SOCK, AT_OUT, AT_ERR };
 
@@ -126,53 +121,12 @@ struct watch *watch_new(struct place *place, struct why *w)
 	return NULL;
 }
 
-/* Files in a tmpfs are memory too, and so are inputs that had to be copied. */
-static int64_t cgroup_bytes(const struct spec *s, const struct given *g)
+static int send_task(struct watch *k, int out, int err, struct why *w)
 {
-	int64_t bytes = (s->limits.memory_mib + CGROUP_ROOM_MIB) * 1048576;
-	struct stat st;
+	const struct errand e = { k->init, k->sock, out, err,
+		k->plan->has_procs ? k->cgroup.procs : k->place->null };
 
-	if (s->profile == BOX_COMPUTE)
-		return bytes;
-	for (size_t i = 0; g->was_root && i < g->n_inputs; i++)
-		bytes += fstat(g->inputs[i], &st) == 0 ? st.st_size : 0;
-	return bytes + s->limits.disk_mib * 1048576;
-}
-
-/* Keeper, init and program take turns until the program runs: on one processor that is faster than
- * waking another each time. The init gives the program its freedom back once it is executed. */
-static void stay_near(struct watch *k)
-{
-	cpu_set_t here;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0 || cpu >= CPU_SETSIZE ||
-		sched_getaffinity(0, sizeof(k->plan->cpus), &k->plan->cpus))
-		return;
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	k->plan->near = sched_setaffinity(k->init, sizeof(here), &here) == 0;
-}
-
-static int send_task(struct watch *k, const int out[2], const int err[2], struct why *w)
-{
-	const struct given *g = k->given;
-	int procs = k->cgroup.procs >= 0 ? k->cgroup.procs : k->place->null;
-	const int first[PLAN_N_FDS] = { g->in, out[1], err[1], g->program, procs };
-
-	stay_near(k);
-	if (talk_send_fds(k->sock, first, PLAN_N_FDS, w))
-		return -1;
-	for (size_t at = 0; k->spec->profile != BOX_COMPUTE && at < g->n_inputs;) {
-		size_t n = g->n_inputs - at;
-
-		if (n > PLAN_INPUTS_AT_ONCE)
-			n = PLAN_INPUTS_AT_ONCE;
-		if (talk_send_fds(k->sock, g->inputs + at, n, w))
-			return -1;
-		at += n;
-	}
-	return 0;
+	return errand_send(&e, k->plan, k->given, w);
 }
 
 static int give(struct watch *k, struct why *w)
@@ -181,7 +135,7 @@ static int give(struct watch *k, struct why *w)
 
 	if (plan_fill(k->plan, k->spec, k->given, w))
 		return -1;
-	limit_cgroup_set(&k->cgroup, cgroup_bytes(k->spec, k->given));
+	limit_cgroup_set(&k->cgroup, errand_bytes(k->spec, k->given));
 	k->plan->has_procs = k->cgroup.procs >= 0;
 	if (pipe2(out, O_CLOEXEC))
 		return why_sys(w, "making pipes");
@@ -193,7 +147,7 @@ static int give(struct watch *k, struct why *w)
 	pour_init(&k->err, err[0], k->given->err);
 	k->start = now_us();
 	k->next_look = k->start + LOOK_US;
-	rc = send_task(k, out, err, w);
+	rc = send_task(k, out[1], err[1], w);
 	close(out[1]);
 	close(err[1]);
 	return rc;
