@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -248,10 +249,20 @@ static void hear(struct keeper *k)
 
 /* --- what ends ---------------------------------------------------------------------------------------- */
 
+/* In a child, which dies with the keeper. */
+static _Noreturn void finish_apart(struct task *t, pid_t keeper)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != keeper)
+		_exit(BOX_EXIT_SETUP);
+	_exit(finish_box(t->watch, &t->spec, &t->given));
+}
+
 static void finish(struct keeper *k, struct task *t)
 {
+	pid_t keeper = getpid();
+
 	if (t->given.outputs >= 0 && (t->finisher = fork()) == 0)
-		_exit(finish_box(t->watch, &t->spec, &t->given));
+		finish_apart(t, keeper);
 	if (t->finisher <= 0) {
 		t->finisher = 0;
 		tell(k, t, finish_box(t->watch, &t->spec, &t->given));

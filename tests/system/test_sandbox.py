@@ -276,9 +276,14 @@ def another_has_used_up(w, seconds, before=()):
     assert r["wall_s"] >= seconds, r
 
 
+def without(*names):
+    """In front of a launcher: none of these below /sys/fs/cgroup."""
+    hide = "".join("test ! -d %s || mount -t tmpfs none %s; " % (p, p) for p in ("/sys/fs/cgroup/" + n for n in names))
+    return ["unshare", "-m", "sh", "-c", hide + 'exec "$@"', "sh"]
+
+
 def no_cgroup():
-    """In front of a launcher: then it stops a box by signals."""
-    return ["unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/fs/cgroup; exec "$@"', "sh"]
+    return without("")
 
 
 def stopped_time_is_no_wall_time(w):
@@ -571,6 +576,27 @@ def cpu(w):
     assert 0.9 <= r["cpu_s"] < 3, r
 
 
+def ways_to_count(w):
+    """Without one kind of cgroup after the other; only who is root can take them away."""
+    if os.geteuid() != 0 or w.user:
+        return [[]]
+    return [[], without("unified"), without("unified", "cpuacct", "cpu,cpuacct"), without("memory"), no_cgroup()]
+
+
+def who_is_forgotten_is_counted(w):
+    for before in ways_to_count(w):
+        r = limited(w.run(*FILES, "--cpu", "1", "--", w.use, "forget", before=before), "cpu")
+        assert 0.9 <= r["cpu_s"] < 3, (before, r)
+
+
+def nobody_is_charged_more_than_they_used(w):
+    for before in ways_to_count(w):
+        code, out, _, r = w.run(*FILES, "--cpu", "60", "--processes", "200", "--", w.use, "families", "60", before=before)
+        equal((code, r["reason"]), (0, "exited"), before)
+        # its own end is not in what it says
+        assert 0.9 * int(out) / 1e6 <= r["cpu_s"] <= int(out) / 1e6 + 0.1, (before, out, r)
+
+
 def memory(w):
     limited(w.run("--memory", "64", "--", w.use, "memory", "800"), "memory")
     limited(w.run(*FILES, "--memory", "64", "--", w.use, "memory", "800"), "memory")
@@ -720,7 +746,8 @@ TESTS = [
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, outputs_are_taken_with_care,
-    roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
+    roots_own_program_and_input_are_opened_first, wall, cpu, who_is_forgotten_is_counted,
+    nobody_is_charged_more_than_they_used, memory, output, disk, processes,
     a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
     compute_works_without_namespaces,
