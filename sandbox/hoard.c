@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hoard.c: see hoard.h. How many descriptors a process has is quick to ask; only where even all of them
- * being sockets would matter are their names read, and only where the address space has room for many
+ * being sockets would matter are they looked at, and only where the address space has room for many
  * mappings are those counted.
  */
 #include "sandbox/hoard.h"
@@ -34,7 +34,7 @@ static int64_t beyond(int64_t n, int64_t each_kib, const struct box_limits *l)
 int64_t hoard_charge_kib(const struct hoard *h, const struct box_limits *l)
 {
 	return beyond(h->sockets, HOARD_SOCKET_KIB, l) + beyond(h->pipes, HOARD_PIPE_KIB, l) +
-	       h->mappings * HOARD_MAPPING_BYTES / 1024;
+	       (h->mappings * HOARD_MAPPING_BYTES + h->watches * HOARD_WATCH_BYTES) / 1024;
 }
 
 /* All threads of a process have the same descriptors and mappings (the filter sees to the former), but one
@@ -76,15 +76,15 @@ static bool see(struct seen *s, uint64_t inode)
 	return true;
 }
 
-/* Links read "socket:[INODE]" and "pipe:[INODE]". */
-static void count_one(struct hoard *h, struct seen *s, const char *link)
+/* A named pipe's descriptor looks like a file's in all but this. */
+static void count_one(struct hoard *h, struct seen *s, const struct stat *st)
 {
-	static const char socket[] = "socket:[", pipe[] = "pipe:[";
+	uint64_t id = (uint64_t)st->st_ino << 20 ^ st->st_dev << 1;
 
-	if (strncmp(link, socket, strlen(socket)) == 0)
-		h->sockets += see(s, strtoull(link + strlen(socket), NULL, 10) << 1);
-	else if (strncmp(link, pipe, strlen(pipe)) == 0)
-		h->pipes += see(s, strtoull(link + strlen(pipe), NULL, 10) << 1 | 1);
+	if (S_ISSOCK(st->st_mode))
+		h->sockets += see(s, id | 1);
+	else if (S_ISFIFO(st->st_mode))
+		h->pipes += see(s, id | 1);
 }
 
 static DIR *open_fds(int proc, pid_t pid)
@@ -101,20 +101,25 @@ static DIR *open_fds(int proc, pid_t pid)
 	return d;
 }
 
+/* What is no file of any type may be an epoll set, which may watch all others. */
 static void count_fds_of(struct hoard *h, struct seen *s, int proc, pid_t pid)
 {
 	DIR *d = open_fds(proc, pid);
+	int64_t all = 0, nameless = 0;
 	struct dirent *e;
-	char link[64];
+	struct stat st;
 
 	while (d && (e = readdir(d))) {
-		ssize_t n = readlinkat(dirfd(d), e->d_name, link, sizeof(link) - 1);
-
-		link[n > 0 ? n : 0] = 0;
-		count_one(h, s, link);
+		if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0))
+			continue;
+		all++;
+		nameless += (st.st_mode & S_IFMT) == 0;
+		count_one(h, s, &st);
 	}
 	if (d)
 		closedir(d);
+	if (all * nameless > HOARD_WATCHES_FREE)
+		h->watches += all * nameless - HOARD_WATCHES_FREE;
 }
 
 /* Since Linux 6.2 the folder's size says it; before, it is 0, and we have to look. */
@@ -187,7 +192,7 @@ void hoard_count(
 {
 	const struct proc_tree *t = proc_tree(proc, init);
 
-	*h = (struct hoard){ 0, 0, 0 };
+	*h = (struct hoard){ 0 };
 	count_fds(h, proc, t, l);
 	count_mappings(h, proc, t, mapped_kib, l);
 }

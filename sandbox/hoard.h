@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * hoard.h: memory that the kernel keeps for a box and that no column of /proc/PID/status shows: what lies
- * in sockets and pipes, and the records of mappings. A memory cgroup counts it; this stands in for one.
+ * in sockets and pipes, the records of mappings and of what is waited for. A memory cgroup counts it, too, but has room for files besides.
  */
 #ifndef SANDBOX_HOARD_H
 #define SANDBOX_HOARD_H
@@ -13,6 +13,7 @@
 struct hoard {
 	int64_t sockets, pipes; /* different ones */
 	int64_t mappings;       /* beyond HOARD_MAPPINGS_FREE in each process */
+	int64_t watches; /* that sets of events could hold, beyond HOARD_WATCHES_FREE in each */
 };
 
 /* Neither tells from outside what lies in it, so each counts as full; but so many are free for each task
@@ -24,6 +25,8 @@ struct hoard {
 #define HOARD_FREE_PART 8        /* of its memory: the 8th part, sockets and pipes each */
 #define HOARD_MAPPING_BYTES 256  /* struct vm_area_struct and its part of a tree */
 #define HOARD_MAPPINGS_FREE 1024 /* in each process: 256 KiB */
+#define HOARD_WATCH_BYTES 200    /* struct epitem and its hook */
+#define HOARD_WATCHES_FREE 1024  /* four sets that watch all 256 descriptors */
 
 /* What `h` counts as, in KiB. Pure. */
 int64_t hoard_charge_kib(const struct hoard *h, const struct box_limits *l);

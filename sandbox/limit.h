@@ -68,8 +68,6 @@ void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all);
 void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes);
 /* Whether the kernel has killed in it for want of memory. */
 bool limit_cgroup_starved(const struct limit_cgroup *c);
-/* Whether there is one that holds the memory. */
-bool limit_cgroup_bounds(const struct limit_cgroup *c);
 /* pen_make, with a guard for it. */
 bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t init);
 /* CPU time used in it; -1: it does not count. */

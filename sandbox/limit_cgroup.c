@@ -226,11 +226,6 @@ void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes)
 		c->bytes = bytes;
 }
 
-bool limit_cgroup_bounds(const struct limit_cgroup *c)
-{
-	return c->events >= 0;
-}
-
 bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t init)
 {
 	if (all->pens.parent < 0)

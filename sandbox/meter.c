@@ -58,13 +58,15 @@ static int64_t counted_us(const struct meter *m, const struct meter_of *of)
 
 /* --- memory of the kernel's --- */
 
+/* Also where a cgroup holds the memory, for that has room for the files in /out and /tmp, which may be
+ * unused. */
 static int64_t hoarded_kib(
 	struct meter *m, const struct limit_use *u, const struct meter_of *of, int64_t now_us)
 {
 	struct hoard h;
 	int64_t took;
 
-	if (limit_cgroup_bounds(of->cgroup) || !of->forks)
+	if (!of->forks)
 		return 0;
 	if (now_us < m->next_hoard_us)
 		return m->hoard_kib;
@@ -96,6 +98,10 @@ int64_t meter_pause_us(const struct meter *m, int64_t took_us, int64_t usual_us)
 {
 	int64_t soon = METER_PART * took_us;
 
+	if (usual_us < METER_LARGE_PART * took_us)
+		usual_us = METER_LARGE_PART * took_us;
+	if (usual_us > METER_LATEST_US)
+		usual_us = METER_LATEST_US;
 	if (m->pen.all || m->counter.n > 0 || !crowd_forgets(&m->crowd))
 		return usual_us;
 	if (soon < METER_SOON_US)

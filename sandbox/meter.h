@@ -4,7 +4,7 @@
  *
  *	CPU time  the largest of: the sum over its processes and those that ended (crowd.h), a
  *	          cgroup's (limit.h, pen.h), and where there is none the kernel's counter (counter.h)
- *	memory    the sum over its processes, and without a memory cgroup what hoard.h finds
+ *	memory    the sum over its processes and what hoard.h finds
  *
  * None of them counts what was not used, so the largest is the truest.
  */
@@ -18,8 +18,10 @@
 #define METER_SOON_US 2000 /* to the next look at a box whose processes are forgotten uncounted */
 #define METER_HOARD_US 250000 /* between two looks for what the kernel keeps */
 #define METER_HOARD_MAX_US 800000
-/* Of its own time that looking may take: a tenth. */
+/* Of the time that looking may take: a tenth; a look at a box of very many processes, a third. */
 #define METER_PART 10
+#define METER_LARGE_PART 2
+#define METER_LATEST_US 400000 /* a limit has to be seen within a second */
 
 struct meter {
 	struct crowd crowd;

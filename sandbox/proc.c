@@ -60,13 +60,11 @@ static void add_once(struct proc_tree *t, pid_t pid)
 	t->pids[t->n++] = pid;
 }
 
-static void add_children(struct proc_tree *t, int tasks, const char *path)
+/* Numbers with a blank after each. The kernel gives at most a page at a time, never a part of a number. */
+static void add_numbers(struct proc_tree *t, const char *at)
 {
-	char text[16384];
-	char *at = text, *end;
+	char *end;
 
-	if (!read_file(tasks, path, text, sizeof(text)))
-		return;
 	for (;;) {
 		long pid = strtol(at, &end, 10);
 
@@ -75,6 +73,20 @@ static void add_children(struct proc_tree *t, int tasks, const char *path)
 		add_once(t, (pid_t)pid);
 		at = end;
 	}
+}
+
+static void add_children(struct proc_tree *t, int tasks, const char *path)
+{
+	int fd = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+	char text[16384];
+	ssize_t n;
+
+	while (fd >= 0 && (n = read(fd, text, sizeof(text) - 1)) > 0) {
+		text[n] = 0;
+		add_numbers(t, text);
+	}
+	if (fd >= 0)
+		close(fd);
 }
 
 /* The children of all threads of `pid`: a child belongs to the thread that made it. */

@@ -100,6 +100,30 @@ static void mem_copied(long children)
 	broke("%ld copies of 24 MiB", children);
 }
 
+/* Behind so many that a list of them is long. */
+static void mem_in_crowd(long n)
+{
+	for (long i = 0; i < n; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			hold(4 * HOLD_MS);
+			_exit(0);
+		}
+		if (pid < 0) {
+			tried(false, "child %ld", i);
+			return;
+		}
+	}
+	if (fork() == 0) {
+		touch(200);
+		hold(2 * HOLD_MS);
+		_exit(0);
+	}
+	hold(2 * HOLD_MS);
+	broke("200 MiB behind %ld children", n);
+}
+
 static void mem_grown(long mib)
 {
 	size_t size = 1 * (size_t)MIB;
@@ -235,9 +259,63 @@ static void in_children(void (*one)(long), long children, long n, const char *wh
 	tried(total >= 100 * 1024, "%ld MiB in %s", total / 1024, what);
 }
 
+/* Named pipes, each open once: no descriptor says "pipe". */
+static void fill_fifos(long n)
+{
+	static char block[4096];
+	char name[64];
+	long kib = 0;
+
+	for (long i = 0; i < n; i++) {
+		int fd;
+
+		snprintf(name, sizeof(name), "/tmp/fifo-%d-%ld", getpid(), i);
+		mkfifo(name, 0600);
+		fd = open(name, O_RDWR | O_NONBLOCK);
+		while (fd >= 0 && write(fd, block, sizeof(block)) > 0)
+			kib += 4;
+	}
+	if (write(TELL, &kib, sizeof(kib)) < 0)
+		_exit(1);
+	hold(2 * HOLD_MS);
+	_exit(0);
+}
+
+/* Sets of events that watch everything else. */
+static void fill_sets(long n)
+{
+	int fds[240];
+	long bytes = 0;
+
+	for (long i = 0; i < n && i < 240; i++) {
+		fds[i] = i % 2 ? epoll_create1(0) : eventfd(0, 0);
+		for (long k = 0; i % 2 == 0 && k < i; k++) {
+			struct epoll_event e = { .events = EPOLLIN };
+
+			if (k % 2 && epoll_ctl(fds[k], EPOLL_CTL_ADD, fds[i], &e) == 0)
+				bytes += 200;
+		}
+	}
+	bytes /= 1024;
+	if (write(TELL, &bytes, sizeof(bytes)) < 0)
+		_exit(1);
+	hold(2 * HOLD_MS);
+	_exit(0);
+}
+
 static void closed_senders(long children)
 {
 	in_children(queue_of_closed, children, 100, "sockets whose senders are closed");
+}
+
+static void named_pipes(long children)
+{
+	in_children(fill_fifos, children, 180, "named pipes");
+}
+
+static void sets_of_events(long children)
+{
+	in_children(fill_sets, children, 190, "sets of events");
 }
 
 static void pinned_pages(long children)
@@ -581,12 +659,17 @@ const struct behaviour sideways[] = {
 	{ "mem_threads", mem_threads, 20, BOTH, WEAK, 0, "memory",
 		"--memory 48 --threads 24 --wall 60" },
 	{ "mem_copied", mem_copied, 6, FILES, WEAK, 0, "memory", SMALL },
+	{ "mem_in_crowd", mem_in_crowd, 900, FILES, WEAK, 0, "memory",
+		"--memory 150 --processes 1000 --wall 60" },
 	{ "mem_grown", mem_grown, 160, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_waves", mem_waves, 160, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_lazily_freed", mem_lazily_freed, 160, BOTH, WEAK, 0, "memory", SMALL },
 	{ "mem_private_file", mem_private_file, 160, FILES, WEAK, NO_OUT, "memory", SMALL },
 	{ "mem_closed_senders", closed_senders, 8, FILES, WEAK, 0, "memory exited", TINY },
 	{ "mem_pinned_pages", pinned_pages, 9, FILES, NO_BITE, NO_OUT, "memory exited disk", TINY },
+	{ "mem_named_pipes", named_pipes, 11, FILES, NO_BITE, NO_OUT, "memory exited", TINY },
+	{ "mem_sets_of_events", sets_of_events, 40, FILES, NO_BITE, 0, "memory",
+		"--memory 32 --processes 50 --wall 60" },
 	{ "cpu_in_ends", cpu_in_ends, 900, FILES, WEAK, 0, "cpu", CPU },
 	{ "cpu_sharing_memory", cpu_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, FILES, WEAK, 0, "cpu",
 		CPU },
