@@ -70,9 +70,10 @@ static int64_t hoarded_kib(
 		return 0;
 	if (now_us < m->next_hoard_us)
 		return m->hoard_kib;
+	took = now();
 	hoard_count(&h, of->proc, of->init, u->mapped_kib, of->limits);
 	m->hoard_kib = hoard_charge_kib(&h, of->limits);
-	took = METER_PART * (now() - now_us);
+	took = METER_PART * (now() - took);
 	if (took < METER_HOARD_US)
 		took = METER_HOARD_US;
 	m->next_hoard_us = now_us + (took < METER_HOARD_MAX_US ? took : METER_HOARD_MAX_US);

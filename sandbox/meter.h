@@ -17,7 +17,7 @@
 
 #define METER_SOON_US 2000 /* to the next look at a box whose processes are forgotten uncounted */
 #define METER_HOARD_US 250000 /* between two looks for what the kernel keeps */
-#define METER_HOARD_MAX_US 800000
+#define METER_HOARD_MAX_US 500000
 /* Of the time that looking may take: a tenth; a look at a box of very many processes, a third. */
 #define METER_PART 10
 #define METER_LARGE_PART 2
