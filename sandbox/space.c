@@ -185,6 +185,6 @@ bool space_full(int work, int64_t disk_mib)
 
 	if (work < 0 || fstatfs(work, &f))
 		return false;
-	return (int64_t)(f.f_blocks - f.f_bfree) * f.f_bsize > disk_mib * 1048576 ||
+	return (int64_t)(f.f_blocks - f.f_bfree) * (int64_t)f.f_bsize > disk_mib * 1048576 ||
 	       f.f_files - f.f_ffree > SPACE_INODES;
 }
