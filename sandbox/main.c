@@ -87,12 +87,13 @@ static int run(const struct spec *s, struct given *g, struct place *p, struct wh
 
 	if (place_open(p, s->profile, w) || given_open(g, s, NULL, w) || given_become_nobody(g, w))
 		return -1;
-	k = watch_new(p, w);
+	k = watch_new(p, NULL, w);
 	if (!k)
 		return -1;
 	(void)watch_give(k, s, g); /* the ending says it */
 	while (!watch_is_over(k))
 		turn(k, p->signals);
+	watch_leave(k);
 	code = finish_box(k, s, g);
 	watch_drop(k);
 	return code;

@@ -55,7 +55,7 @@ static pid_t start(struct plan *p, unsigned layers, spawn_fn *fn)
 	long pid;
 
 	write_maps(p);
-	pid = spawn(clone_flags(layers), plan_stack(p, false), PLAN_STACK_BYTES, fn, p);
+	pid = spawn(clone_flags(layers), plan_stack(p, false), PLAN_STACK_BYTES, fn, p, NULL);
 	if (pid >= 0)
 		return (pid_t)pid;
 	errno = (int)-pid;
@@ -72,6 +72,7 @@ pid_t space_start(struct plan *p, struct why *w)
 
 	for (size_t i = 0; i < n && pid < 0; i++) {
 		p->born = born[i] & p->layers;
+		p->ahead = p->ahead && i == 0;
 		pid = start(p, p->born, reap_run);
 	}
 	return pid < 0 ? why_sys(w, "layer userns or pidns is required and missing") : pid;
@@ -92,7 +93,7 @@ static _Noreturn void try_root(void *arg)
 	struct plan *p = arg;
 
 	raw1(SYS_exit_group,
-		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
+		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL));
 	__builtin_unreachable();
 }
 

@@ -55,10 +55,11 @@ int space_unshare(struct plan *p);
 int space_name(struct plan *p);
 /* Leave the old root for an empty one. */
 int space_empty(struct plan *p);
-/* Begin one with /in, /out, /tmp and three devices, before it is known what is to run in it. */
+/* Go to one with /in, /out, /tmp and three devices, before it is known what is to run in it; p->work is then
+ * a directory that holds `out` and `tmp`. p->host, the old root, still stands behind it. */
 int space_prepare(struct plan *p);
-/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root, and leave the old
- * one for it. Gives a directory that holds `out` and `tmp`, or -1. */
+/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root; the old root is let
+ * go and the new one made read-only. */
 int space_furnish(struct plan *p, const int *inputs);
 
 #endif

@@ -489,11 +489,11 @@ static void make_bundle(void)
 {
 	static const char config[] =
 		"{\"ociVersion\":\"1.0.0\",\"process\":{\"terminal\":false,\"user\":{\"uid\":0,"
-	        "\"gid\":0},"
+		"\"gid\":0},"
 		"\"args\":[\"/noop\"],\"cwd\":\"/"
-	        "\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
+		"\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
 		"\"readonly\":true},\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{\"type\":"
-	        "\"ipc\"},"
+		"\"ipc\"},"
 		"{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"}]}}";
 	char cmd[512];
 	FILE *f;
