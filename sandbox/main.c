@@ -90,6 +90,10 @@ static int run(const struct spec *s, struct given *g, struct place *p, struct wh
 	k = watch_new(p, NULL, w);
 	if (!k)
 		return -1;
+	if (place_watch(p, w)) {
+		watch_drop(k);
+		return -1;
+	}
 	(void)watch_give(k, s, g); /* the ending says it */
 	while (!watch_is_over(k))
 		turn(k, p->signals);

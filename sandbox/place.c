@@ -74,9 +74,16 @@ int place_open(struct place *p, enum box_profile profile, struct why *w)
 	if (p->null < 0 || p->proc < 0)
 		return why_sys(w, "opening %s", p->null < 0 ? "/dev/null" : "/proc");
 	p->signals = take_signals(w);
-	if (p->signals < 0 || limit_can_look(p->proc, w) || limit_settle(w))
+	if (p->signals < 0 || limit_settle(w))
 		return -1;
 	offer_to_be_ended(p->proc);
+	return 0;
+}
+
+int place_watch(struct place *p, struct why *w)
+{
+	if (limit_can_look(p->proc, w))
+		return -1;
 	limit_cgroups_open(&p->cgroups);
 	return 0;
 }

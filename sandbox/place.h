@@ -20,6 +20,8 @@ struct place {
 
 /* Open what it needs, bind the calling process to what boxes inherit. Before any right is given up. */
 int place_open(struct place *p, enum box_profile profile, struct why *w);
+/* Then what watching a box needs; this may be done while the first box is building itself. */
+int place_watch(struct place *p, struct why *w);
 
 /* Make it a place for many boxes, so that each costs less. `compute` stays without what is refused;
  * for `files` -1 says which layer is missing. */

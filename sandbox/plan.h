@@ -28,8 +28,6 @@
 #include "sandbox/guess.h"
 #include "sandbox/limit.h"
 
-#include <sched.h>
-
 enum { PLAN_GO = 'g', PLAN_END = 'x', PLAN_READY = 'r', PLAN_ENDED = 'e' }; /* a byte each */
 
 /* The kernel writes the 0, at the exec or the end, whichever parts its memory from the init's. */
@@ -142,8 +140,6 @@ struct plan {
 	struct filter filter;
 	char **argv;
 	struct env env;
-	bool near;      /* the init is bound to one processor for the start */
-	cpu_set_t cpus; /* where the program may run */
 	int listener;   /* the program's: where its getrandom calls arrive, or -1 */
 	int urandom;    /* the init's: the other end of /dev/urandom, or -1 */
 	int host, work; /* the init's: the old root, and the folder that holds out and tmp, or -1 */

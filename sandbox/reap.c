@@ -329,8 +329,6 @@ static int let_go(struct plan *p, long program)
 	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
 	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
 	wait_past(p, STAGE_BOUND);
-	if (p->near)
-		raw3(SYS_sched_setaffinity, program, sizeof(p->cpus), RAW(&p->cpus));
 	raw3(SYS_close_range, 0, PLAN_N_FDS - 1, 0);
 	return p->told.fault.step == STEP_NONE ? 0 : -1;
 }

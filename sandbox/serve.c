@@ -408,7 +408,8 @@ static int prepare(struct keeper *k, enum box_profile profile, struct why *w)
 	struct given g;
 
 	k->control = fcntl(CONTROL, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
-	if (k->control < 0 || dup2(k->control, CONTROL) < 0 || place_open(&k->place, profile, w))
+	if (k->control < 0 || dup2(k->control, CONTROL) < 0 || place_open(&k->place, profile, w) ||
+		place_watch(&k->place, w))
 		return k->control < 0 ? why_sys(w, "standard input") : -1;
 	k->fds = calloc(AT_TASKS + (BOX_AT_ONCE + 1) * WATCH_FDS, sizeof(*k->fds));
 	if (!k->fds || dup2(k->place.null, CONTROL) < 0)

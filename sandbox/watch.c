@@ -18,7 +18,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,8 +142,6 @@ struct watch *watch_new(struct place *place, const struct guess *guess, struct w
 	k->sock = k->work = k->told = k->out.from = k->err.from = k->out_end = k->err_end = -1;
 	k->cgroup.dir = k->cgroup.procs = k->cgroup.events = -1;
 	if (make_init(k, guess, w) == 0) {
-		if (!k->plan->ahead) /* the init builds meanwhile */
-			limit_cgroup_make(&k->cgroup, &place->cgroups);
 		if (make_streams(k, w) == 0)
 			return k;
 	} else {
@@ -195,28 +192,12 @@ static int send_fds(int sock, const int *fds, size_t n, struct why *w)
 	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : why_sys(w, "telling the init");
 }
 
-/* Keeper, init and program take turns until the program runs: on one processor that is faster than
- * waking another each time. The init gives the program its freedom back once it is executed. */
-static void stay_near(struct watch *k)
-{
-	cpu_set_t here;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0 || cpu >= CPU_SETSIZE ||
-		sched_getaffinity(0, sizeof(k->plan->cpus), &k->plan->cpus))
-		return;
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	k->plan->near = sched_setaffinity(k->init, sizeof(here), &here) == 0;
-}
-
 static int send_task(struct watch *k, struct why *w)
 {
 	const struct given *g = k->given;
 	int procs = k->cgroup.procs >= 0 ? k->cgroup.procs : k->place->null;
 	const int first[PLAN_N_FDS] = { g->in, k->out_end, k->err_end, g->program, procs };
 
-	stay_near(k);
 	if (send_fds(k->sock, first, PLAN_N_FDS, w))
 		return -1;
 	for (size_t at = 0; k->spec->profile != BOX_COMPUTE && at < g->n_inputs;) {
@@ -235,6 +216,8 @@ static int give(struct watch *k, struct why *w)
 {
 	if (plan_fill(k->plan, k->spec, k->given, w))
 		return -1;
+	if (k->cgroup.dir < 0)
+		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
 	limit_cgroup_set(&k->cgroup, cgroup_bytes(k->spec, k->given));
 	k->plan->has_procs = k->cgroup.procs >= 0;
 	pour_init(&k->out, k->out.from, k->given->out);
