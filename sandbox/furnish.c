@@ -262,66 +262,65 @@ static void place_device(const struct plan *p, const char *name)
 		(void)place(tree, to);
 }
 
-/* In a seeded box, the usual kind, /dev/urandom is a pipe that the init fills; it holds both ends of
- * it, so that it never ends. */
-static long make_urandom(struct plan *p)
+static long make_skeleton(struct plan *p)
 {
-	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("dev/urandom"), S_IFIFO | 0444, 0);
-
-	if (fd >= 0)
-		fd = open_away("dev/urandom", O_RDWR | O_NONBLOCK);
-	if (fd < 0)
-		return fd;
-	p->urandom = (int)fd;
-	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
-		4096); /* what is not asked for need not be made */
-	return p->urandom;
-}
-
-static void drop_urandom(struct plan *p)
-{
-	shut(p->urandom);
-	p->urandom = -1;
-	raw3(SYS_unlinkat, AT_FDCWD, RAW("dev/urandom"), 0);
-	place_device(p, "urandom");
-}
-
-/* As it is guessed, or as most tasks have it. */
-static long make_devices(struct plan *p)
-{
-	place_device(p, "null");
-	place_device(p, "zero");
-	if (p->seeded || !p->ahead)
-		return make_urandom(p);
-	place_device(p, "urandom");
-	return 0;
-}
-
-/* /out and /tmp are two folders of one tmpfs, so that one size limits both. */
-static const long work_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-
-/* Mounted for a moment at a place of its own, to be opened as a whole. */
-static long make_work(struct plan *p)
-{
-	static const char *const folders[] = { "in", "dev", "out", "tmp", SPACE_WORK };
-	static const char *const made[] = { SPACE_WORK "/out", SPACE_WORK "/tmp" };
+	static const char *const folders[] = { "in", "dev", "out", "tmp" };
+	static const char *const devices[] = { "null", "zero", "urandom" };
 	long rc = 0;
 
 	for (size_t i = 0; i < LEN(folders) && rc >= 0; i++)
 		rc = make_folder(folders[i]);
+	for (size_t i = 0; i < LEN(devices) && rc >= 0; i++)
+		place_device(p, devices[i]);
+	return rc;
+}
+
+/* --- what is each box's own, mounted on the skeleton -------------------------------------------------- */
+
+/* In a seeded box, the usual kind, /dev/urandom is a pipe that the init fills; it holds both ends of
+ * it, so that it never ends. */
+static long make_urandom(struct plan *p)
+{
+	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("tmp/urandom"), S_IFIFO | 0444, 0);
+
+	if (fd >= 0)
+		fd = open_away("tmp/urandom", O_RDWR | O_NONBLOCK);
+	if (fd < 0)
+		return fd;
+	p->urandom = (int)fd;
+	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
+		4096);              /* what is not asked for need not be made */
+	(void)touch("dev/urandom"); /* where the machine has none */
+	return mount_at("tmp/urandom", "dev/urandom", NULL, MS_BIND, NULL);
+}
+
+static long drop_urandom(struct plan *p)
+{
+	shut(p->urandom);
+	p->urandom = -1;
+	return raw2(SYS_umount2, RAW("dev/urandom"), MNT_DETACH);
+}
+
+/* /out and /tmp are two folders of one tmpfs, so that one size limits both. It stands whole at /tmp, opened
+ * there, until its own folder `tmp` covers it. */
+static const long work_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+
+static long make_work(struct plan *p)
+{
+	long rc = mount_at("work", "tmp", "tmpfs", work_flags, p->work_usual);
+
 	if (rc >= 0)
-		rc = mount_at("work", SPACE_WORK, "tmpfs", work_flags, p->work_usual);
-	for (size_t i = 0; i < LEN(made) && rc >= 0; i++) {
-		rc = make_folder(made[i]);
-		if (rc >= 0)
-			rc = mount_at(made[i], made[i] + sizeof(SPACE_WORK), NULL, MS_BIND, NULL);
-	}
-	if (rc >= 0)
-		rc = open_away(SPACE_WORK, O_RDONLY | O_DIRECTORY);
+		rc = open_away("tmp", O_RDONLY | O_DIRECTORY);
 	p->work = (int)rc;
 	if (rc >= 0)
-		rc = raw2(SYS_umount2, RAW(SPACE_WORK), MNT_DETACH);
-	return rc < 0 ? rc : raw3(SYS_unlinkat, AT_FDCWD, RAW(SPACE_WORK), AT_REMOVEDIR);
+		rc = make_folder("tmp/out");
+	if (rc >= 0)
+		rc = make_folder("tmp/tmp");
+	if (rc >= 0 && (p->seeded || !p->ahead))
+		rc = make_urandom(p);
+	if (rc >= 0)
+		rc = mount_at("tmp/out", "out", NULL, MS_BIND, NULL);
+	return rc < 0 ? rc : mount_at("tmp/tmp", "tmp", NULL, MS_BIND, NULL);
 }
 
 static int size_work(struct plan *p)
@@ -376,18 +375,27 @@ int space_empty(struct plan *p)
 	return new_root(p) || enter(p) || leave_host(p) ? -1 : 0;
 }
 
+int space_bare(struct plan *p)
+{
+	if (new_root(p) || plan_fails(p, STEP_DEVICES, 0, make_skeleton(p)))
+		return -1;
+	return enter(p) || leave_host(p) ? -1 : 0;
+}
+
 int space_prepare(struct plan *p)
 {
-	if (new_root(p) || plan_fails(p, STEP_WORK, 0, make_work(p)) ||
-		plan_fails(p, STEP_DEVICES, 0, make_devices(p)) || enter(p))
+	if (!p->inherits_root &&
+		(new_root(p) || plan_fails(p, STEP_DEVICES, 0, make_skeleton(p)) || enter(p)))
 		return -1;
-	return p->alone ? leave_host(p) : 0;
+	if (plan_fails(p, STEP_WORK, 0, make_work(p)))
+		return -1;
+	return p->alone && p->host >= 0 ? leave_host(p) : 0;
 }
 
 int space_furnish(struct plan *p, const int *inputs)
 {
-	if (!p->seeded && p->urandom >= 0)
-		drop_urandom(p);
+	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
+		return -1;
 	if (place_inputs(p, inputs) || place_roots(p) || size_work(p))
 		return -1;
 	return p->host >= 0 ? leave_host(p) : 0;

@@ -90,14 +90,18 @@ int place_watch(struct place *p, struct why *w)
 
 int place_settle(struct place *p, struct why *w)
 {
+	bool was_root = geteuid() == 0;
 	int rc = space_settle(p->proc, p->profile, w);
 
 	p->settled = rc == 0;
+	if (rc == 0 && p->profile != BOX_COMPUTE)
+		p->door = door_open(p->proc, was_root);
 	return rc == 0 || (rc > 0 && p->profile == BOX_COMPUTE) ? 0 : -1;
 }
 
 void place_close(struct place *p)
 {
+	door_close(p->door);
 	limit_cgroups_close(&p->cgroups);
 	if (p->signals >= 0)
 		close(p->signals);

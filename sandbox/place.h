@@ -5,6 +5,7 @@
 #ifndef SANDBOX_PLACE_H
 #define SANDBOX_PLACE_H
 
+#include "sandbox/door.h"
 #include "sandbox/limit.h"
 
 /* Descriptors of ours are at least this: lower numbers are what an init hands to its program. */
@@ -15,6 +16,7 @@ struct place {
 	int proc, signals, null; /* /proc; SIGTERM and its like, and SIGCHLD; /dev/null */
 	unsigned layers;         /* the namespaces that boxes are born in */
 	bool settled;            /* boxes inherit network, ipc, name, and in `compute` the root */
+	struct door *door;       /* `files`: an empty root to be born in, or NULL */
 	struct limit_cgroups cgroups;
 };
 

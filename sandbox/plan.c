@@ -133,8 +133,7 @@ static int fill_inputs(struct plan *p, const struct spec *s, const struct given 
 }
 
 /* Names at the top that are ours, or would show the machine. */
-static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp",
-	SPACE_WORK };
+static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp" };
 
 static bool is_ours(const char *name)
 {

@@ -107,6 +107,7 @@ static void expect(struct watch *k, const struct guess *guess)
 
 static int make_init(struct watch *k, const struct guess *guess, struct why *w)
 {
+	struct door *door = NULL;
 	int ends[2], theirs;
 
 	k->plan = plan_new();
@@ -125,7 +126,11 @@ static int make_init(struct watch *k, const struct guess *guess, struct why *w)
 	k->plan->proc = k->place->proc;
 	k->plan->layers = k->place->layers;
 	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
-	k->init = space_start(k->plan, w);
+	if (k->place->profile != BOX_COMPUTE) {
+		door = k->plan->alone && door_is_open(k->place->door) ? k->place->door : NULL;
+		k->plan->inherits_root = door != NULL;
+	}
+	k->init = space_start(k->plan, door, w);
 	close(theirs); /* the plan keeps the number: it is the init's now */
 	return k->init < 0 ? -1 : 0;
 }
