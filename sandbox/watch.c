@@ -488,6 +488,12 @@ void watch_leave(struct watch *k)
 	shut(&k->told);
 }
 
+void watch_return(struct watch *k)
+{
+	if (k->end.known) /* all else of it is dead */
+		limit_cgroup_drop(&k->cgroup);
+}
+
 struct ending *watch_ending(struct watch *k)
 {
 	struct ending *e = &k->end;

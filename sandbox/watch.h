@@ -46,6 +46,8 @@ pid_t watch_init(const struct watch *k);
 void watch_reaped(struct watch *k);
 /* Once it is over: its init, all that is left of it, may end too. */
 void watch_leave(struct watch *k);
+/* After watch_ending: another box may have its cgroup, where nothing can be left in it. */
+void watch_return(struct watch *k);
 
 /* What happened, once it is over; without outputs until watch_collect. It lives as long as `k`. */
 struct ending *watch_ending(struct watch *k);
