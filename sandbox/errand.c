@@ -6,7 +6,6 @@
 
 #include "sandbox/talk.h"
 
-#include <sched.h>
 #include <sys/stat.h>
 
 /* Beyond the program's own memory: what the kernel keeps for its processes. */
@@ -25,25 +24,10 @@ int64_t errand_bytes(const struct spec *s, const struct given *g)
 	return bytes + s->limits.disk_mib * 1048576;
 }
 
-/* Keeper, init and program take turns until the program runs: on one processor that is faster than
- * waking another each time. The init gives the program its freedom back once it is executed. */
-static void stay_near(struct plan *p, pid_t pid)
-{
-	cpu_set_t here;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(0, sizeof(p->cpus), &p->cpus))
-		return;
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	p->near = sched_setaffinity(pid, sizeof(here), &here) == 0;
-}
-
-int errand_send(const struct errand *e, struct plan *p, const struct given *g, struct why *w)
+int errand_send(const struct errand *e, const struct plan *p, const struct given *g, struct why *w)
 {
 	const int first[PLAN_N_FDS] = { g->in, e->out, e->err, g->program, e->procs };
 
-	stay_near(p, e->pid);
 	if (talk_send_fds(e->sock, first, PLAN_N_FDS, w))
 		return -1;
 	for (size_t at = 0; at < p->n_inputs;) {

@@ -13,12 +13,11 @@
 /* What a memory cgroup has to hold for the limits to be what they say. */
 int64_t errand_bytes(const struct spec *s, const struct given *g);
 
-/* Send the init `pid` on its way through `sock`: PLAN_GO, its streams, `procs` (a cgroup's, or anything that
- * is open) and the inputs. `p` is filled and is told where the program may run. 0, or -1 and `w`. */
+/* Send the init on its way through `sock`: PLAN_GO, its streams, `procs` (a cgroup's, or anything that
+ * is open) and the inputs. `p` is filled. 0, or -1 and `w`. */
 struct errand {
-	pid_t pid;
 	int sock, out, err, procs;
 };
-int errand_send(const struct errand *e, struct plan *p, const struct given *g, struct why *w);
+int errand_send(const struct errand *e, const struct plan *p, const struct given *g, struct why *w);
 
 #endif

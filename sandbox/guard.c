@@ -108,7 +108,7 @@ void guard_start(struct guard *g)
 	if (g->stack == MAP_FAILED || pipe2(g->life, O_CLOEXEC))
 		return;
 	g->keeper = getpid();
-	pid = spawn(CLONE_VM, g->stack, STACK_BYTES, stand, g);
+	pid = spawn(CLONE_VM, g->stack, STACK_BYTES, stand, g, NULL);
 	g->pid = pid > 0 ? (pid_t)pid : 0;
 	close(g->life[0]);
 	if (g->pid == 0)

@@ -45,7 +45,7 @@ static int bound(struct limit_rlimit *l)
 {
 	struct rlimit now;
 
-	if (getrlimit((__rlimit_resource_t)l->which, &now))
+	if (getrlimit(l->which, &now))
 		return -1;
 	if (l->hard > now.rlim_max)
 		l->hard = now.rlim_max;
@@ -63,7 +63,7 @@ int limit_settle(struct why *w)
 		if (bound(&l) == 0) {
 			set.rlim_cur = l.soft;
 			set.rlim_max = l.hard;
-			if (setrlimit((__rlimit_resource_t)l.which, &set) == 0)
+			if (setrlimit(l.which, &set) == 0)
 				continue;
 		}
 		return why_sys(w, "rlimits: number %d", l.which);

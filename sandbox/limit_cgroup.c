@@ -22,7 +22,7 @@ static int find_usual(char *path, size_t room)
 {
 	static const struct {
 		const char *path;
-		long type;
+		unsigned long type;
 		int version;
 	} usual[] = {
 		{ "/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, 2 },
@@ -32,7 +32,7 @@ static int find_usual(char *path, size_t room)
 	struct statfs f;
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
-		if (statfs(usual[i].path, &f) || f.f_type != usual[i].type)
+		if (statfs(usual[i].path, &f) || (unsigned long)f.f_type != usual[i].type)
 			continue;
 		snprintf(path, room, "%s", usual[i].path);
 		snprintf(text, sizeof(text), "%s/cgroup.controllers", usual[i].path);

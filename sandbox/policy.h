@@ -112,7 +112,7 @@ ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
 WHEN(BOTH, execveat,
 	"the launcher's own start of it: the program it holds open as 3, after which `compute` "
-        "opens none",
+	"opens none",
 	IS(0, 3), IS(4, AT_EMPTY_PATH))
 
 /* time, chance, and what it may know about where it is */

@@ -42,11 +42,14 @@ struct watch {
 	const struct spec *spec; /* NULL: it stands by */
 	const struct given *given;
 	struct plan *plan;
+	struct guess guess; /* what it is made for; its descriptor is another's */
 	struct limit_cgroup cgroup;
 	struct meter meter;
 	struct ending end;
-	pid_t init;     /* 0: reaped */
-	int sock, work; /* -1: none */
+	pid_t init;           /* 0: reaped */
+	int sock, work;       /* -1: none */
+	int told;             /* the socket, once the init has told its end; -1 */
+	int out_end, err_end; /* the program's ends of its streams; -1: given */
 	struct pour out, err;
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
@@ -78,13 +81,40 @@ static int64_t wall_us(const struct watch *k)
 
 /* --- starting ------------------------------------------------------------------------------------- */
 
-static int make_init(struct watch *k, struct why *w)
+static int make_streams(struct watch *k, struct why *w)
 {
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return why_sys(w, "making pipes");
+	k->out.from = ends[0];
+	k->out_end = ends[1];
+	if (pipe2(ends, O_CLOEXEC))
+		return why_sys(w, "making pipes");
+	k->err.from = ends[0];
+	k->err_end = ends[1];
+	return 0;
+}
+
+static void expect(struct watch *k, const struct guess *guess)
+{
+	k->guess = *guess;
+	plan_expect(k->plan, guess);
+	limit_cgroup_make(&k->cgroup, &k->place->cgroups);
+	k->plan->procs = k->cgroup.procs;
+}
+
+static int make_init(struct watch *k, const struct guess *guess, struct why *w)
+{
+	struct door *door = NULL;
 	int ends[2], theirs;
 
 	k->plan = plan_new();
 	if (!k->plan)
 		return why_sys(w, "making a box");
+	k->plan->profile = k->place->profile;
+	if (guess && guess->made)
+		expect(k, guess);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return why_sys(w, "making a socket");
 	k->sock = ends[0];
@@ -93,15 +123,18 @@ static int make_init(struct watch *k, struct why *w)
 	if (theirs < 0)
 		return why_sys(w, "making a socket");
 	k->plan->proc = k->place->proc;
-	k->plan->profile = k->place->profile;
 	k->plan->layers = k->place->layers;
 	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
-	k->init = space_start(k->plan, w);
+	if (k->place->profile != BOX_COMPUTE) {
+		door = k->plan->alone && door_is_open(k->place->door) ? k->place->door : NULL;
+		k->plan->inherits_root = door != NULL;
+	}
+	k->init = space_start(k->plan, door, w);
 	close(theirs); /* the plan keeps the number: it is the init's now */
 	return k->init < 0 ? -1 : 0;
 }
 
-struct watch *watch_new(struct place *place, struct why *w)
+struct watch *watch_new(struct place *place, const struct guess *guess, struct why *w)
 {
 	struct watch *k = calloc(1, sizeof(*k));
 
@@ -110,20 +143,26 @@ struct watch *watch_new(struct place *place, struct why *w)
 		return NULL;
 	}
 	k->place = place;
-	k->sock = k->work = k->out.from = k->err.from = -1;
+	k->sock = k->work = k->told = k->out.from = k->err.from = k->out_end = k->err_end = -1;
 	k->cgroup.dir = k->cgroup.procs = k->cgroup.events = -1;
-	if (make_init(k, w) == 0) {
-		limit_cgroup_make(&k->cgroup, &place->cgroups); /* the init builds meanwhile */
-		return k;
+	if (make_init(k, guess, w) == 0) {
+		if (make_streams(k, w) == 0)
+			return k;
+	} else {
+		k->init = 0;
 	}
-	k->init = 0;
 	watch_drop(k);
 	return NULL;
 }
 
-static int send_task(struct watch *k, int out, int err, struct why *w)
+bool watch_fits(const struct watch *k, const struct guess *task)
 {
-	const struct errand e = { k->init, k->sock, out, err,
+	return k->sock >= 0 && (!k->plan->ahead || guess_fits(&k->guess, task));
+}
+
+static int send_task(struct watch *k, struct why *w)
+{
+	const struct errand e = { k->sock, k->out_end, k->err_end,
 		k->plan->has_procs ? k->cgroup.procs : k->place->null };
 
 	return errand_send(&e, k->plan, k->given, w);
@@ -131,26 +170,17 @@ static int send_task(struct watch *k, int out, int err, struct why *w)
 
 static int give(struct watch *k, struct why *w)
 {
-	int out[2], err[2], rc;
-
 	if (plan_fill(k->plan, k->spec, k->given, w))
 		return -1;
+	if (k->cgroup.dir < 0)
+		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
 	limit_cgroup_set(&k->cgroup, errand_bytes(k->spec, k->given));
 	k->plan->has_procs = k->cgroup.procs >= 0;
-	if (pipe2(out, O_CLOEXEC))
-		return why_sys(w, "making pipes");
-	pour_init(&k->out, out[0], k->given->out);
-	if (pipe2(err, O_CLOEXEC)) {
-		close(out[1]);
-		return why_sys(w, "making pipes");
-	}
-	pour_init(&k->err, err[0], k->given->err);
+	pour_init(&k->out, k->out.from, k->given->out);
+	pour_init(&k->err, k->err.from, k->given->err);
 	k->start = now_us();
 	k->next_look = k->start + LOOK_US;
-	rc = send_task(k, out[1], err[1], w);
-	close(out[1]);
-	close(err[1]);
-	return rc;
+	return send_task(k, w);
 }
 
 /* --- ending ---------------------------------------------------------------------------------------- */
@@ -185,12 +215,16 @@ static void fail(struct watch *k, const struct why *w)
 int watch_give(struct watch *k, const struct spec *s, const struct given *g)
 {
 	struct why w;
+	int rc;
 
 	k->spec = s;
 	k->given = g;
 	k->output_left = s->limits.max_output_mib * 1048576;
 	k->end.limit = BOX_REASON_EXITED;
-	if (give(k, &w) == 0)
+	rc = give(k, &w);
+	shut(&k->out_end);
+	shut(&k->err_end);
+	if (rc == 0)
 		return 0;
 	if (k->plan->told.fault.step != STEP_NONE) /* it broke while it stood by */
 		plan_why(k->plan, &w);
@@ -269,7 +303,9 @@ static void on_word(struct watch *k)
 		close(fd);
 	if (k->spec && (word == PLAN_ENDED || k->plan->told.fault.step != STEP_NONE))
 		on_told(k);
-	shut(&k->sock);
+	shut(&k->told);
+	k->told = k->sock;
+	k->sock = -1;
 }
 
 static void on_stream(struct watch *k, struct pour *p, short revents)
@@ -396,6 +432,20 @@ void watch_reaped(struct watch *k)
 	k->init = 0;
 }
 
+void watch_leave(struct watch *k)
+{
+	shut(&k->told);
+}
+
+bool watch_return(struct watch *k)
+{
+	if (!k->end.known)
+		return false;
+	meter_drop(&k->meter); /* all else of it is dead */
+	limit_cgroup_drop(&k->cgroup);
+	return true;
+}
+
 struct ending *watch_ending(struct watch *k)
 {
 	struct ending *e = &k->end;
@@ -436,8 +486,11 @@ void watch_drop(struct watch *k)
 	pour_stop(&k->out);
 	pour_stop(&k->err);
 	shut(&k->sock);
+	shut(&k->told);
 	shut(&k->work);
 	meter_drop(&k->meter);
+	shut(&k->out_end);
+	shut(&k->err_end);
 	limit_cgroup_drop(&k->cgroup);
 	plan_free(k->plan);
 	free(k);
