@@ -10,6 +10,7 @@
 #include "sandbox/pen.h"
 #include "sandbox/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -85,6 +86,7 @@ struct limit_use {
 	int64_t mapped_kib; /* address space of all together */
 	int64_t tasks;
 	int64_t processes;
+	bool forgets; /* one that has children ignores their ends */
 };
 
 /* Whether this system lets us look: without that no limit on all processes together would hold.

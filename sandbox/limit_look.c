@@ -26,6 +26,16 @@ int limit_can_look(int proc, struct why *w)
 
 /* --- memory ------------------------------------------------------------------------------------------- */
 
+#define SIGCHLD_BIT (UINT64_C(1) << (SIGCHLD - 1))
+
+static bool ignores_ends(const char *status)
+{
+	static const char name[] = "\nSigIgn:";
+	const char *at = strstr(status, name);
+
+	return at && strtoull(at + strlen(name), NULL, 16) & SIGCHLD_BIT;
+}
+
 static int64_t memory_of(struct limit_use *u, int proc, pid_t pid)
 {
 	char text[4096];
@@ -33,6 +43,7 @@ static int64_t memory_of(struct limit_use *u, int proc, pid_t pid)
 	if (!proc_read_living(proc, pid, "status", "\nRssAnon:", text, sizeof(text)))
 		return 0;
 	u->mapped_kib += proc_number(text, "\nVmSize:");
+	u->forgets = u->forgets || ignores_ends(text);
 	return proc_number(text, "\nRssAnon:") + proc_number(text, "\nVmSwap:") +
 	       proc_number(text, "\nVmPTE:");
 }
@@ -148,6 +159,7 @@ void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib, s
 	look_at_times(u, proc, t, crowd);
 	for (size_t i = 1; i < t->n; i++)
 		u->memory_kib += memory_of(u, proc, t->pids[i]);
+	u->forgets = u->forgets && t->n > 2;
 	if (u->memory_kib <= enough_kib || t->n <= 2)
 		return;
 	u->memory_kib = u->mapped_kib = 0;

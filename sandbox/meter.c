@@ -11,11 +11,12 @@
 
 #define HOLD_ROUNDS 8 /* of stopping at once: a program that wakes another is stopped in the next */
 
-static int64_t now(void)
+/* Processor time: on a busy machine looking takes long, but costs no more. */
+static int64_t own_us(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
@@ -70,10 +71,10 @@ static int64_t hoarded_kib(
 		return 0;
 	if (now_us < m->next_hoard_us)
 		return m->hoard_kib;
-	took = now();
+	took = own_us();
 	hoard_count(&h, of->proc, of->init, u->mapped_kib, of->limits);
 	m->hoard_kib = hoard_charge_kib(&h, of->limits);
-	took = METER_PART * (now() - took);
+	took = METER_PART * (own_us() - took);
 	if (took < METER_HOARD_US)
 		took = METER_HOARD_US;
 	m->next_hoard_us = now_us + (took < METER_HOARD_MAX_US ? took : METER_HOARD_MAX_US);
@@ -84,7 +85,7 @@ static int64_t hoarded_kib(
 
 void meter_look(struct meter *m, struct limit_use *u, const struct meter_of *of, int64_t now_us)
 {
-	int64_t us;
+	int64_t us, began = own_us();
 
 	limit_look(u, of->proc, of->init, of->limits->memory_mib * 1024, &m->crowd);
 	if (!m->looked)
@@ -92,18 +93,20 @@ void meter_look(struct meter *m, struct limit_use *u, const struct meter_of *of,
 	us = counted_us(m, of);
 	if (us > u->cpu_us)
 		u->cpu_us = us;
+	m->forgets = u->forgets || crowd_forgets(&m->crowd);
+	m->took_us = own_us() - began;
 	u->memory_kib += hoarded_kib(m, u, of, now_us);
 }
 
-int64_t meter_pause_us(const struct meter *m, int64_t took_us, int64_t usual_us)
+int64_t meter_pause_us(const struct meter *m, int64_t usual_us)
 {
-	int64_t soon = METER_PART * took_us;
+	int64_t soon = METER_PART * m->took_us;
 
-	if (usual_us < METER_LARGE_PART * took_us)
-		usual_us = METER_LARGE_PART * took_us;
+	if (usual_us < METER_LARGE_PART * m->took_us)
+		usual_us = METER_LARGE_PART * m->took_us;
 	if (usual_us > METER_LATEST_US)
 		usual_us = METER_LATEST_US;
-	if (m->pen.all || m->counter.n > 0 || !crowd_forgets(&m->crowd))
+	if (m->pen.all || m->counter.n > 0 || !m->forgets)
 		return usual_us;
 	if (soon < METER_SOON_US)
 		soon = METER_SOON_US;

@@ -27,7 +27,8 @@ struct meter {
 	struct crowd crowd;
 	struct counter counter;
 	struct pen pen;
-	bool looked;
+	bool looked, forgets;
+	int64_t took_us; /* the last look, of processor time */
 	int64_t base_us; /* used before pen or counter began */
 	int64_t hoard_kib, next_hoard_us;
 };
@@ -43,8 +44,8 @@ struct meter_of {
 
 /* All zero is a new one. `now_us` is a steady clock's. */
 void meter_look(struct meter *m, struct limit_use *u, const struct meter_of *of, int64_t now_us);
-/* When to look again at the latest, for a look that took `took_us`. `usual_us`: when nothing hurries. */
-int64_t meter_pause_us(const struct meter *m, int64_t took_us, int64_t usual_us);
+/* When to look again at the latest; `usual_us`: when nothing hurries. */
+int64_t meter_pause_us(const struct meter *m, int64_t usual_us);
 
 /* Stop all of its processes, or let them go on. `of` as in the looks. */
 void meter_hold(const struct meter *m, const struct meter_of *of);

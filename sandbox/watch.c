@@ -358,13 +358,12 @@ static void look(struct watch *k, int64_t now)
 
 static void look_when_due(struct watch *k, int64_t now)
 {
-	int64_t usual = now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US, after;
+	int64_t usual = now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US;
 
 	if (now < k->next_look)
 		return;
 	look(k, now);
-	after = now_us();
-	k->next_look = after + meter_pause_us(&k->meter, after - now, usual);
+	k->next_look = now_us() + meter_pause_us(&k->meter, usual);
 }
 
 static void on_time(struct watch *k)

@@ -259,7 +259,7 @@ static void streams_do_not_depend_on_how_they_are_drawn(void **state)
 static void use_is_judged_against_every_limit(void **state)
 {
 	const struct box_limits l = { 10, 20, 64, 2, 1, 8, 1, true };
-	struct limit_use u = { 10000000, 64 * 1024, 0, 8, 8 };
+	struct limit_use u = { 10000000, 64 * 1024, 0, 8, 8, false };
 
 	(void)state;
 	assert_int_equal(limit_judge(&u, &l), BOX_REASON_EXITED);
