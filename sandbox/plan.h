@@ -148,6 +148,7 @@ struct plan {
 	uint32_t go;    /* 1: all is there, execute */
 	uint32_t stage; /* of the program: one of the following */
 
+	long parent; /* the init's pid, as the program sees it */
 	struct told told;
 	uint32_t drawn[256]; /* words given to each thread (seed.h) */
 };

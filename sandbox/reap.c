@@ -71,8 +71,10 @@ static void say(const struct plan *p, char word, int fd)
 	raw3(SYS_sendmsg, p->sock, RAW(&m), MSG_NOSIGNAL);
 }
 
-static _Noreturn void give_up(const struct plan *p)
+static _Noreturn void give_up(const struct plan *p, long program)
 {
+	if (program > 0) /* without a pid namespace it would stay */
+		raw2(SYS_kill, program, SIGKILL);
 	say(p, PLAN_ENDED, -1);
 	leave(BOX_EXIT_SETUP);
 }
@@ -254,6 +256,7 @@ static long start(struct plan *p, int *ended)
 		return -1;
 	raw1(SYS_close, fd);
 	p->stage = STAGE_BINDING;
+	p->parent = raw0(SYS_getpid);
 	pid = spawn(CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID, plan_stack(p, true),
 		PLAN_STACK_BYTES, start_program, p, &p->stage);
 	return plan_fails(p, STEP_CHILD, 0, pid) ? -1 : pid;
@@ -429,17 +432,17 @@ _Noreturn void reap_run(void *plan)
 
 	h.n_inputs = 0;
 	if (keep_few(p) || attach(p) || space_unshare(p) || prepare(p))
-		give_up(p);
+		give_up(p, program);
 	if (p->ahead && (program = start_ahead(p, &ended)) < 0)
-		give_up(p);
+		give_up(p, program);
 	if (p->work >= 0)
 		say(p, PLAN_READY, p->work);
 	if (hear_task(p, &h) || furnish(p, &h) || drop_capabilities(p))
-		give_up(p);
+		give_up(p, program);
 	if (!p->ahead && (program = start(p, &ended)) < 0)
-		give_up(p);
+		give_up(p, program);
 	if (let_go(p, program))
-		give_up(p);
+		give_up(p, program);
 	wait_for(p, program, ended);
 	reap_rest(p);
 	tell_use(p);

@@ -35,13 +35,15 @@ static long unblock_signals(void)
 	return raw4(SYS_rt_sigprocmask, SIG_SETMASK, RAW(&none), 0, KERNEL_SIGSET);
 }
 
-/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. The init
- * waits in this very moment: it can only be gone when it was killed. */
+/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. */
 static long die_with_init(const struct plan *p)
 {
+	long rc;
+
 	if (p->told.layers & BOX_BIT(PIDNS))
 		return 0;
-	return raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	rc = raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	return rc < 0 || raw0(SYS_getppid) == p->parent ? rc : -ESRCH; /* it came too late */
 }
 
 static int pin(struct plan *p)

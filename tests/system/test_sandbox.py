@@ -382,6 +382,38 @@ def a_keeper_takes_inputs_and_gives_outputs(w):
     equal(k.end(), (0, b""), "its end")
 
 
+def a_box_that_stood_by_for_the_like_of_the_last_task_is_as_any_other(w):
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+
+        def says(*argv, options=(), named=(), code=0):
+            n, out, report = k.run(*argv, options=options, named=named)
+            equal(k.ended(n), code, "%s %s" % (profile, argv))
+            report.seek(0)
+            r = json.load(report)
+            equal([l for l in r["layers"] if l != "cgroup"], NAMESPACES + ALWAYS, "layers")
+            out.seek(0)
+            return out.read()
+
+        seeded, free = ("--seed", "5" * 64), ("--deterministic", "off")
+        zero = says("chance", "32")
+        equal(says("chance", "32"), zero, "the usual seed")
+        five = says("chance", "32", options=seeded)
+        equal(says("chance", "32", options=seeded), five, "another seed")
+        assert five != zero
+        assert says("chance", "32", options=free) != says("chance", "32", options=free), "no seed"
+        equal(says("chance", "32"), zero, "the usual seed again")
+        for _ in range(2):
+            says("burn", "1", options=("--cpu", "1"), code=124)
+            assert b"host box uid 1000 pid 2\n" in says("environment")
+        if profile == "files":
+            for text in b"one\n", b"two\n", b"three\n":
+                fd = os.open(w.write(text), os.O_RDONLY)
+                equal(says("in", options=("--in", "data=x"), named=[fd]), text, "each its own input")
+                says("disk", "9", options=("--disk", "2"), code=124)
+        equal(k.end(), (0, b""), "its end")
+
+
 def a_keeper_refuses_what_it_does_not_understand(w):
     k = Keeper(w, "compute")
     null = os.open("/dev/null", os.O_RDWR)
@@ -739,7 +771,8 @@ TESTS = [
     what_cannot_run_is_125, check_says_what_works, a_hostile_program_reaches_nothing,
     inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
     chance_comes_from_the_seed, mathematics_does_not_depend_on_the_processor, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
-    a_keeper_makes_one_box_after_another, a_keeper_takes_inputs_and_gives_outputs,
+    a_keeper_makes_one_box_after_another, a_box_that_stood_by_for_the_like_of_the_last_task_is_as_any_other,
+    a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
     all_boxes_end_with_their_keeper_or_its_asker,
