@@ -88,7 +88,7 @@ void meter_look(struct meter *m, struct limit_use *u, const struct meter_of *of,
 	int64_t us, began = own_us();
 
 	limit_look(u, of->proc, of->init, of->limits->memory_mib * 1024, &m->crowd);
-	if (!m->looked)
+	if (!m->looked && u->processes > 0) /* on a busy machine it may not have started yet */
 		begin(m, of, u->cpu_us);
 	us = counted_us(m, of);
 	if (us > u->cpu_us)

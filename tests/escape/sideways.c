@@ -107,7 +107,7 @@ static void mem_in_crowd(long n)
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			hold(4 * HOLD_MS);
+			hold(8 * HOLD_MS);
 			_exit(0);
 		}
 		if (pid < 0) {
@@ -117,10 +117,10 @@ static void mem_in_crowd(long n)
 	}
 	if (fork() == 0) {
 		touch(200);
-		hold(2 * HOLD_MS);
+		hold(6 * HOLD_MS);
 		_exit(0);
 	}
-	hold(2 * HOLD_MS);
+	hold(6 * HOLD_MS);
 	broke("200 MiB behind %ld children", n);
 }
 
