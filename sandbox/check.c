@@ -98,7 +98,7 @@ static void try_cgroup(struct why *w)
 	struct limit_cgroups all;
 	struct limit_cgroup c;
 
-	limit_cgroups_open(&all);
+	limit_cgroups_open(&all, true);
 	limit_cgroup_make(&c, &all);
 	limit_cgroup_set(&c, 67108864);
 	if (c.dir < 0)

@@ -2,8 +2,8 @@
  *
  * furnish.c: the init's half of space.h: the root, built from inside. Raw system calls only (raw.h).
  *
- * The new root is a tmpfs mounted over /proc; what the box may see is
- * moved into it, then it becomes the root and everything else is unmounted. What does not depend on
+ * The new root is a tmpfs; it becomes the root with the host's still mounted behind it, what the box may
+ * see is moved from there into it, then the host's is unmounted. What does not depend on
  * the task is made before it is known. A descriptor opened outside cannot be mounted in here (its
  * mount belongs to another namespace), so the path is walked again and the result compared
  * with what was opened; what nobody may reach by path is copied.
@@ -48,6 +48,18 @@ static long open_file(const char *path, int how, int mode)
 static long look_at(int fd, struct stat *st)
 {
 	return raw4(SYS_newfstatat, fd, RAW(""), RAW(st), AT_EMPTY_PATH);
+}
+
+/* As open_file, with a number that the program's descriptors do not need. */
+static long open_away(const char *path, int how)
+{
+	long fd = open_file(path, how, 0), away;
+
+	if (fd < 0)
+		return fd;
+	away = raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	raw1(SYS_close, fd);
+	return away;
 }
 
 static void shut(int fd)
@@ -130,14 +142,18 @@ int space_unshare(struct plan *p)
 
 /* --- taking from the old root ------------------------------------------------------------------------ */
 
-/* A private clone of what is at `path`, with `attributes` set on it and all below; or -errno. */
-static int clone_tree(const char *path, uint64_t attributes)
+/* A private clone of what is at `path` of the host, with `attributes` set on it and all below; or -errno.
+ * Never anything of /proc: it would show the host's processes. */
+static int clone_tree(const struct plan *p, const char *path, uint64_t attributes)
 {
 	struct mount_attr a = { .attr_set = attributes };
-	long fd = raw3(SYS_open_tree, AT_FDCWD, RAW(path),
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
-	long rc;
+	bool secret = strcmp(path, "/proc") == 0 || strncmp(path, "/proc/", 6) == 0;
+	long fd, rc;
 
+	if (secret)
+		return -2; /* ENOENT */
+	fd = raw3(SYS_open_tree, p->host, RAW(path[1] ? path + 1 : "."),
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
 	if (fd < 0)
 		return (int)fd;
 	rc = raw5(SYS_mount_setattr, fd, RAW(""), AT_EMPTY_PATH | AT_RECURSIVE, RAW(&a), sizeof(a));
@@ -148,11 +164,11 @@ static int clone_tree(const char *path, uint64_t attributes)
 }
 
 /* A clone of the very file that was opened, if we can read it by path; else -1. */
-static int clone_opened(const struct plan_input *in)
+static int clone_opened(const struct plan *p, const struct plan_input *in)
 {
 	const uint64_t attributes =
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	int tree = in->path ? clone_tree(in->path, attributes) : -1;
+	int tree = in->path ? clone_tree(p, in->path, attributes) : -1;
 	struct stat st;
 
 	if (tree < 0)
@@ -208,7 +224,7 @@ static int place_inputs(struct plan *p, const int *inputs)
 {
 	for (size_t i = 0; i < p->n_inputs; i++) {
 		const struct plan_input *in = &p->inputs[i];
-		int tree = clone_opened(in);
+		int tree = clone_opened(p, in);
 		long rc = tree >= 0 ? place(tree, in->show) : copy_input(inputs[i], in);
 
 		if (plan_fails(p, STEP_INPUT, (int)i, rc))
@@ -268,7 +284,7 @@ static int guard_stdin(struct plan *p)
 
 	if (!could_change(p))
 		return 0;
-	tree = clone_opened(&p->in);
+	tree = clone_opened(p, &p->in);
 	fd = tree >= 0 ? open_guarded(tree, p->in.show) : copy_stdin(&p->in);
 	if (plan_fails(p, STEP_STDIN, 0, fd))
 		return -1;
@@ -285,7 +301,7 @@ static int place_roots(struct plan *p)
 	for (size_t i = 0; i < p->n_roots; i++) {
 		const struct plan_root *r = &p->roots[i];
 		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name))
-		                  : clone_tree(r->path, attributes);
+		                  : clone_tree(p, r->path, attributes);
 
 		if (rc >= 0 && !r->link)
 			rc = place((int)rc, r->name);
@@ -296,106 +312,121 @@ static int place_roots(struct plan *p)
 }
 
 /* A missing device is no loss of safety. */
-static void place_device(const char *name)
+static void place_device(const struct plan *p, const char *name)
 {
 	char from[32], to[32];
 	int tree;
 
 	if (!join(from, sizeof(from), "/dev", name) || !join(to, sizeof(to), "dev", name))
 		return;
-	tree = clone_tree(from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	tree = clone_tree(p, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
 	if (tree >= 0)
 		(void)place(tree, to);
 }
+
+static long make_skeleton(struct plan *p)
+{
+	static const char *const folders[] = { "in", "dev", "out", "tmp" };
+	static const char *const devices[] = { "null", "zero", "urandom" };
+	long rc = 0;
+
+	for (size_t i = 0; i < LEN(folders) && rc >= 0; i++)
+		rc = make_folder(folders[i]);
+	for (size_t i = 0; i < LEN(devices) && rc >= 0; i++)
+		place_device(p, devices[i]);
+	return rc;
+}
+
+/* --- what is each box's own, mounted on the skeleton -------------------------------------------------- */
 
 /* In a seeded box, the usual kind, /dev/urandom is a pipe that the init fills; it holds both ends of
  * it, so that it never ends. */
 static long make_urandom(struct plan *p)
 {
-	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("dev/urandom"), S_IFIFO | 0444, 0);
+	long fd = raw4(SYS_mknodat, AT_FDCWD, RAW("tmp/urandom"), S_IFIFO | 0444, 0);
 
 	if (fd >= 0)
-		fd = open_file("dev/urandom", O_RDWR | O_NONBLOCK, 0);
+		fd = open_away("tmp/urandom", O_RDWR | O_NONBLOCK);
 	if (fd < 0)
 		return fd;
-	p->urandom = (int)raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
-	shut((int)fd);
+	p->urandom = (int)fd;
 	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
-		4096); /* what is not asked for need not be made */
-	return p->urandom;
+		4096);              /* what is not asked for need not be made */
+	(void)touch("dev/urandom"); /* where the machine has none */
+	return mount_at("tmp/urandom", "dev/urandom", NULL, MS_BIND, NULL);
 }
 
-static void drop_urandom(struct plan *p)
+static long drop_urandom(struct plan *p)
 {
 	shut(p->urandom);
 	p->urandom = -1;
-	raw3(SYS_unlinkat, AT_FDCWD, RAW("dev/urandom"), 0);
-	place_device("urandom");
+	return raw2(SYS_umount2, RAW("dev/urandom"), MNT_DETACH);
 }
 
-/* /out and /tmp are two folders of one tmpfs, so that one size limits both. */
+/* /out and /tmp are two folders of one tmpfs, so that one size limits both. It stands whole at /tmp, opened
+ * there, until its own folder `tmp` covers it. */
 static const long work_flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
 
-static long make_work(const char *options)
+static long make_work(struct plan *p)
 {
-	static const char *const folders[] = { "in", "dev", "out", "tmp", SPACE_WORK };
-	long rc = 0;
+	long rc = mount_at("work", "tmp", "tmpfs", work_flags, p->work_usual);
 
-	for (size_t i = 0; i < LEN(folders) && rc >= 0; i++)
-		rc = make_folder(folders[i]);
 	if (rc >= 0)
-		rc = mount_at("work", SPACE_WORK, "tmpfs", work_flags, options);
+		rc = open_away("tmp", O_RDONLY | O_DIRECTORY);
+	p->work = (int)rc;
 	if (rc >= 0)
-		rc = make_folder(SPACE_WORK "/out");
+		rc = make_folder("tmp/out");
 	if (rc >= 0)
-		rc = make_folder(SPACE_WORK "/tmp");
+		rc = make_folder("tmp/tmp");
+	if (rc >= 0 && (p->seeded || !p->ahead))
+		rc = make_urandom(p);
 	if (rc >= 0)
-		rc = mount_at(SPACE_WORK "/out", "out", NULL, MS_BIND, NULL);
-	return rc < 0 ? rc : mount_at(SPACE_WORK "/tmp", "tmp", NULL, MS_BIND, NULL);
+		rc = mount_at("tmp/out", "out", NULL, MS_BIND, NULL);
+	return rc < 0 ? rc : mount_at("tmp/tmp", "tmp", NULL, MS_BIND, NULL);
 }
 
-/* Give it its size, open it, and let its own place go. */
-static int settle_work(struct plan *p)
+static int size_work(struct plan *p)
 {
-	long rc = 0, fd = -1;
+	long rc = 0;
 
 	if (strcmp(p->work_options, p->work_usual) != 0)
-		rc = mount_at(NULL, SPACE_WORK, NULL, MS_REMOUNT | work_flags, p->work_options);
-	if (rc >= 0)
-		rc = fd = open_file(SPACE_WORK, O_RDONLY | O_DIRECTORY, 0);
-	if (rc >= 0)
-		rc = raw2(SYS_umount2, RAW(SPACE_WORK), MNT_DETACH);
-	if (rc >= 0)
-		rc = raw3(SYS_unlinkat, AT_FDCWD, RAW(SPACE_WORK), AT_REMOVEDIR);
-	return plan_fails(p, STEP_WORK, 0, rc) ? -1 : (int)fd;
+		rc = mount_at(NULL, "out", NULL, MS_REMOUNT | work_flags, p->work_options);
+	return plan_fails(p, STEP_WORK, 0, rc);
 }
 
 /* --- the way there ----------------------------------------------------------------------------------- */
 
-/* Mount the tmpfs that becomes the root, and go there. Over /proc, which every system has and where no
- * input lies that it could hide. */
+/* Mount the tmpfs that becomes the root, and go there. Over /proc, which every system has. */
 static int new_root(struct plan *p)
 {
 	long rc = mount_at(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 
 	if (plan_fails(p, STEP_PRIVATE, 0, rc))
 		return -1;
-	rc = mount_at("box", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
+	rc = open_away("/", O_PATH | O_DIRECTORY);
+	p->host = (int)rc;
+	if (rc >= 0)
+		rc = mount_at("box", "/proc", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
 	if (rc >= 0)
 		rc = raw1(SYS_chdir, RAW("/proc"));
 	return plan_fails(p, STEP_TMPFS, 0, rc);
 }
 
-/* pivot_root(".", ".") puts the old root over the new one (pivot_root(2)); then it is let go. */
+/* pivot_root(".", ".") puts the old root over the new one (pivot_root(2)), where no path begins. */
 static int enter(struct plan *p)
 {
+	return plan_fails(p, STEP_PIVOT, 0, raw2(SYS_pivot_root, RAW("."), RAW(".")));
+}
+
+static int leave_host(struct plan *p)
+{
 	const long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-	long rc = raw2(SYS_pivot_root, RAW("."), RAW("."));
+	long rc = raw2(SYS_umount2, RAW("."), MNT_DETACH);
 
 	if (rc >= 0)
-		rc = raw2(SYS_umount2, RAW("."), MNT_DETACH);
-	if (rc >= 0)
 		rc = raw1(SYS_chdir, RAW("/"));
+	shut(p->host);
+	p->host = -1;
 	if (plan_fails(p, STEP_PIVOT, 0, rc))
 		return -1;
 	return plan_fails(p, STEP_READ_ONLY, 0, mount_at(NULL, "/", NULL, flags, NULL));
@@ -403,26 +434,31 @@ static int enter(struct plan *p)
 
 int space_empty(struct plan *p)
 {
-	return new_root(p) || enter(p) ? -1 : 0;
+	return new_root(p) || enter(p) || leave_host(p) ? -1 : 0;
+}
+
+int space_bare(struct plan *p)
+{
+	if (new_root(p) || plan_fails(p, STEP_DEVICES, 0, make_skeleton(p)))
+		return -1;
+	return enter(p) || leave_host(p) ? -1 : 0;
 }
 
 int space_prepare(struct plan *p)
 {
-	if (new_root(p) || plan_fails(p, STEP_WORK, 0, make_work(p->work_usual)))
+	if (!p->inherits_root &&
+		(new_root(p) || plan_fails(p, STEP_DEVICES, 0, make_skeleton(p)) || enter(p)))
 		return -1;
-	place_device("null");
-	place_device("zero");
-	return plan_fails(p, STEP_DEVICES, 0, make_urandom(p));
+	if (plan_fails(p, STEP_WORK, 0, make_work(p)))
+		return -1;
+	return p->alone && p->host >= 0 ? leave_host(p) : 0;
 }
 
 int space_furnish(struct plan *p, const int *inputs)
 {
-	int work;
-
-	if (!p->seeded)
-		drop_urandom(p);
-	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p))
+	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
 		return -1;
-	work = settle_work(p);
-	return work < 0 || enter(p) ? -1 : work;
+	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || size_work(p))
+		return -1;
+	return p->host >= 0 ? leave_host(p) : 0;
 }

@@ -46,7 +46,7 @@ static int bound(struct limit_rlimit *l)
 {
 	struct rlimit now;
 
-	if (getrlimit((__rlimit_resource_t)l->which, &now))
+	if (getrlimit(l->which, &now))
 		return -1;
 	if (l->hard > now.rlim_max)
 		l->hard = now.rlim_max;
@@ -64,7 +64,7 @@ int limit_settle(struct why *w)
 		if (bound(&l) == 0) {
 			set.rlim_cur = l.soft;
 			set.rlim_max = l.hard;
-			if (setrlimit((__rlimit_resource_t)l.which, &set) == 0)
+			if (setrlimit(l.which, &set) == 0)
 				continue;
 		}
 		return why_sys(w, "rlimits: number %d", l.which);
@@ -83,7 +83,7 @@ size_t limit_plan(
 		{ RLIMIT_DATA, data, data },
 		{ RLIMIT_AS, ADDRESSES + data, ADDRESSES + data },
 		{ RLIMIT_FSIZE, disk, disk },
-		{ RLIMIT_NOFILE, 256, 256 },
+		{ RLIMIT_NOFILE, LIMIT_OPEN_FILES, LIMIT_OPEN_FILES },
 		/* last, for it is left out where it would count the user's other processes */
 		{ RLIMIT_NPROC, tasks, tasks },
 	};

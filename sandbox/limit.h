@@ -6,12 +6,17 @@
 #define SANDBOX_LIMIT_H
 
 #include "sandbox/box.h"
+#include "sandbox/guard.h"
+#include "sandbox/pen.h"
 #include "sandbox/why.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
+
+#define LIMIT_OPEN_FILES 256 /* of a process */
 
 /* Tasks (processes and threads) that may exist at once. */
 int64_t limit_tasks(const struct box_limits *l);
@@ -39,7 +44,8 @@ struct limit_cgroup {
 	int dir, procs, events; /* -1: none; writing "0" to procs joins */
 	int64_t bytes;          /* its limit now, 0: not set */
 	long kills;             /* counted before this box */
-	char name[48];
+	int64_t used_us;        /* the same of CPU time */
+	char name[CGROUP_NAME_MAX];
 };
 
 /* Where cgroups may be made: found once. Used ones are kept for the next box. */
@@ -49,8 +55,12 @@ struct limit_cgroups {
 	unsigned made;
 	struct limit_cgroup idle[LIMIT_CGROUPS_IDLE];
 	int n_idle;
+	struct pens pens;
+	struct guard guard;
 };
-void limit_cgroups_open(struct limit_cgroups *all);
+/* `all` must stay where it is until it is closed. */
+void limit_cgroups_open(
+	struct limit_cgroups *all, bool forks); /* `forks`: for boxes with processes */
 void limit_cgroups_close(struct limit_cgroups *all);
 
 /* One below the caller's own (v1) or beside it (v2), with no limit that counts yet. No failure is an
@@ -59,6 +69,10 @@ void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all);
 void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes);
 /* Whether the kernel has killed in it for want of memory. */
 bool limit_cgroup_starved(const struct limit_cgroup *c);
+/* pen_make, with a guard for it. */
+bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t init);
+/* CPU time used in it; -1: it does not count. */
+int64_t limit_cgroup_us(const struct limit_cgroup *c);
 /* Stop all in it, or let it go on; false: this kernel or version cannot. */
 bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze);
 /* All that were in it are dead. */
@@ -69,8 +83,10 @@ void limit_cgroup_drop(struct limit_cgroup *c);
 struct limit_use {
 	int64_t cpu_us;     /* of all, ended children included */
 	int64_t memory_kib; /* anonymous, swapped and page tables; what is shared counts once */
+	int64_t mapped_kib; /* address space of all together */
 	int64_t tasks;
 	int64_t processes;
+	bool forgets; /* one that has children ignores their ends */
 };
 
 /* Whether this system lets us look: without that no limit on all processes together would hold.
@@ -78,8 +94,10 @@ struct limit_use {
 int limit_can_look(int proc, struct why *w);
 
 /* What `init` and everything below it uses now; init itself is not counted. Beyond `enough_kib`
- * memory is asked for again in the dearer way that counts shared pages once. */
-void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib);
+ * memory is asked for again in the dearer way that counts shared pages once. `crowd` remembers between the
+ * looks at one box. */
+struct crowd;
+void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib, struct crowd *crowd);
 
 /* Stop everything below `init`, or let it go on. Gives how many were not yet stopped: a program that
  * starts processes meanwhile needs another round. */

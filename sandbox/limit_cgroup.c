@@ -8,57 +8,21 @@
  */
 #include "sandbox/limit.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <mntent.h>
-#include <signal.h>
-#include <stdio.h>
 #include <linux/magic.h>
+#include <mntent.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/vfs.h>
-#include <time.h>
 #include <unistd.h>
-
-#define PREFIX "talkoot-" /* and the keeper's pid, and a number */
-#define REMOVE_TRIES 200  /* of 1 ms */
-
-/* One file's text, at most room - 1 bytes. */
-static int read_at(int dir, const char *name, char *text, size_t room)
-{
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -1;
-	n = read(fd, text, room - 1);
-	close(fd);
-	if (n < 0)
-		return -1;
-	text[n] = 0;
-	return 0;
-}
-
-static int write_at(int dir, const char *name, const char *text)
-{
-	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
-	int ok;
-
-	if (fd < 0)
-		return -1;
-	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-	close(fd);
-	return ok ? 0 : -1;
-}
 
 /* Where nearly every system has it; the table of mounts is long and slow to read. */
 static int find_usual(char *path, size_t room)
 {
 	static const struct {
 		const char *path;
-		long type;
+		unsigned long type;
 		int version;
 	} usual[] = {
 		{ "/sys/fs/cgroup", CGROUP2_SUPER_MAGIC, 2 },
@@ -68,12 +32,13 @@ static int find_usual(char *path, size_t room)
 	struct statfs f;
 
 	for (size_t i = 0; i < sizeof(usual) / sizeof(usual[0]); i++) {
-		if (statfs(usual[i].path, &f) || f.f_type != usual[i].type)
+		if (statfs(usual[i].path, &f) || (unsigned long)f.f_type != usual[i].type)
 			continue;
 		snprintf(path, room, "%s", usual[i].path);
 		snprintf(text, sizeof(text), "%s/cgroup.controllers", usual[i].path);
-		if (usual[i].version == 1 || (read_at(AT_FDCWD, text, text, sizeof(text)) == 0 &&
-						     strstr(text, "memory")))
+		if (usual[i].version == 1 ||
+			(cgroup_read(AT_FDCWD, text, text, sizeof(text)) == 0 &&
+				strstr(text, "memory")))
 			return usual[i].version;
 	}
 	return 0;
@@ -92,7 +57,7 @@ static int find_mount(char *path, size_t room)
 			version = 1;
 		snprintf(probe, sizeof(probe), "%s/cgroup.controllers", m.mnt_dir);
 		if (strcmp(m.mnt_type, "cgroup2") == 0 &&
-			read_at(AT_FDCWD, probe, probe, sizeof(probe)) == 0 &&
+			cgroup_read(AT_FDCWD, probe, probe, sizeof(probe)) == 0 &&
 			strstr(probe, "memory"))
 			version = 2;
 		if (version)
@@ -103,47 +68,20 @@ static int find_mount(char *path, size_t room)
 	return version;
 }
 
-/* Our own path in that hierarchy: the line "N:…memory…:/path" (v1) or "0::/path" (v2). */
-static int find_own(int version, char *path, size_t room)
-{
-	FILE *f = fopen("/proc/self/cgroup", "re");
-	char line[512];
-	int found = -1;
-
-	while (f && found && fgets(line, sizeof(line), f)) {
-		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
-
-		if (!at)
-			continue;
-		*at++ = 0;
-		at[strcspn(at, "\n")] = 0;
-		if (version == 2 ? names[1] == 0 : strstr(names + 1, "memory") != NULL) {
-			snprintf(path, room, "%s", at);
-			found = 0;
-		}
-	}
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* The directory in which a cgroup for us may be made. */
 static int open_parent(int version, const char *mount)
 {
-	char path[1100], own[512], text[256];
+	char own[512], text[256];
 	char *slash;
 	int fd;
 
-	if (find_own(version, own, sizeof(own)))
+	if (cgroup_own(version == 1 ? "memory" : NULL, own, sizeof(own)))
 		return -1;
 	if (version == 2 && (slash = strrchr(own, '/')))
 		*slash = 0;
-	snprintf(path, sizeof(path), "%s%s", mount, own);
-	if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS)) /* most ordinary users: no more is asked */
-		return -1;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = cgroup_open(mount, own);
 	if (fd >= 0 && version == 2 &&
-		(read_at(fd, "cgroup.subtree_control", text, sizeof(text)) ||
+		(cgroup_read(fd, "cgroup.subtree_control", text, sizeof(text)) ||
 			!strstr(text, "memory"))) {
 		close(fd);
 		return -1;
@@ -177,32 +115,15 @@ static int set_up(struct limit_cgroup *c, int64_t bytes)
 			const struct setting *s = &settings[i];
 
 			if (s->version == c->all->version &&
-				write_at(c->dir, s->name, s->text ? s->text : text) && s->needed)
+				cgroup_write(c->dir, s->name, s->text ? s->text : text) &&
+				s->needed)
 				failed = -1;
 		}
 	}
 	return failed;
 }
 
-/* A launcher that was killed could not remove its own. rmdir takes only empty ones. */
-static void sweep(int parent)
-{
-	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-	int pid;
-
-	while (d && (e = readdir(d))) {
-		if (sscanf(e->d_name, PREFIX "%d", &pid) == 1 && kill(pid, 0) && errno == ESRCH)
-			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
-	}
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
-}
-
-void limit_cgroups_open(struct limit_cgroups *all)
+void limit_cgroups_open(struct limit_cgroups *all, bool forks)
 {
 	char mount[512];
 
@@ -211,7 +132,12 @@ void limit_cgroups_open(struct limit_cgroups *all)
 	all->version = find_mount(mount, sizeof(mount));
 	all->parent = all->version ? open_parent(all->version, mount) : -1;
 	if (all->parent >= 0)
-		sweep(all->parent);
+		cgroup_sweep(all->parent);
+	all->pens.parent = -1;
+	if (forks && (all->version != 2 || all->parent < 0))
+		pens_open(&all->pens);
+	all->guard = (struct guard){ .parents = { all->parent, all->pens.parent },
+		.made = { &all->made, &all->pens.made } };
 }
 
 static void shut(int *fd)
@@ -221,26 +147,21 @@ static void shut(int *fd)
 	*fd = -1;
 }
 
-/* The last task's exit may still be under way. */
 static void destroy(struct limit_cgroup *c)
 {
-	const struct timespec ms = { 0, 1000000 };
-
 	shut(&c->procs);
 	shut(&c->events);
 	shut(&c->dir);
-	for (int i = 0; i < REMOVE_TRIES; i++) {
-		if (unlinkat(c->all->parent, c->name, AT_REMOVEDIR) == 0 || errno != EBUSY)
-			return;
-		nanosleep(&ms, NULL);
-	}
+	cgroup_remove(c->all->parent, c->name);
 }
 
 void limit_cgroups_close(struct limit_cgroups *all)
 {
 	while (all->n_idle > 0)
 		destroy(&all->idle[--all->n_idle]);
+	guard_stop(&all->guard);
 	shut(&all->parent);
+	pens_close(&all->pens);
 }
 
 /* How often the kernel has killed in it so far. */
@@ -257,6 +178,21 @@ static long count_kills(const struct limit_cgroup *c)
 	return at ? strtol(at + strlen("oom_kill "), NULL, 10) : 0;
 }
 
+/* Version 2 counts CPU time in every cgroup. */
+static int64_t used_us(const struct limit_cgroup *c)
+{
+	return c->dir >= 0 && c->all->version == 2
+	               ? cgroup_number(c->dir, "cpu.stat", "usage_usec ")
+	               : -1;
+}
+
+int64_t limit_cgroup_us(const struct limit_cgroup *c)
+{
+	int64_t us = used_us(c);
+
+	return us < 0 ? -1 : us - c->used_us;
+}
+
 void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all)
 {
 	const char *events = all->version == 1 ? "memory.oom_control" : "memory.events";
@@ -264,20 +200,19 @@ void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all)
 	if (all->n_idle > 0) {
 		*c = all->idle[--all->n_idle];
 		c->kills = count_kills(c);
+		c->used_us = used_us(c);
 		return;
 	}
 	*c = (struct limit_cgroup){ .all = all, .dir = -1, .procs = -1, .events = -1 };
 	if (all->parent < 0)
 		return;
-	snprintf(c->name, sizeof(c->name), PREFIX "%d-%u", getpid(), all->made++);
-	if (mkdirat(all->parent, c->name, 0755))
-		return;
-	c->dir = openat(all->parent, c->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	guard_start(&all->guard);
+	c->dir = cgroup_make(all->parent, all->made++, c->name);
 	if (c->dir >= 0) {
 		c->procs = openat(c->dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 		c->events = openat(c->dir, events, O_RDONLY | O_CLOEXEC);
 	}
-	if (c->procs < 0 || c->events < 0)
+	if (c->dir >= 0 && (c->procs < 0 || c->events < 0))
 		destroy(c);
 }
 
@@ -291,16 +226,24 @@ void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes)
 		c->bytes = bytes;
 }
 
+bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t init)
+{
+	if (all->pens.parent < 0)
+		return false;
+	guard_start(&all->guard);
+	return pen_make(p, &all->pens, proc, init);
+}
+
 bool limit_cgroup_starved(const struct limit_cgroup *c)
 {
 	return c->events >= 0 && count_kills(c) > c->kills;
 }
 
-/* v1's freezer is another hierarchy, which the box is not in. */
+/* v1's freezer is another hierarchy, which the box is not in: see pen.c. */
 bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze)
 {
 	return c->dir >= 0 && c->all->version == 2 &&
-	       write_at(c->dir, "cgroup.freeze", freeze ? "1" : "0") == 0;
+	       cgroup_write(c->dir, "cgroup.freeze", freeze ? "1" : "0") == 0;
 }
 
 void limit_cgroup_drop(struct limit_cgroup *c)

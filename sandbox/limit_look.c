@@ -3,262 +3,180 @@
  * limit_look.c: the sampler: what a box uses now, as /proc tells it from outside.
  *
  * All processes of a box descend from its init (orphans are given to it), so the tree below it is
- * all there is. CPU time: what each has used plus what its waited-for children had. A child whose
- * parent ignores SIGCHLD is in no such sum once it is gone; the wall limit bounds that.
+ * all there is. CPU time: what each has used plus that of those who have ended (crowd.h).
  */
 #include "sandbox/limit.h"
 
-#include <dirent.h>
-#include <fcntl.h>
+#include "sandbox/crowd.h"
+#include "sandbox/proc.h"
+
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* More than any box may have; a tree that is larger is cut and judged by what was seen. */
-#define TREE_MAX 8192
-
-struct tree {
-	pid_t pids[TREE_MAX];
-	size_t n;
-};
-
-/* Bytes of the file at `path` in `text`, NUL-terminated; the process may be gone any time. */
-static bool read_file(int dir, const char *path, char *text, size_t room)
-{
-	int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return false;
-	n = read(fd, text, room - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = 0;
-	return true;
-}
-
-static bool read_proc(int proc, pid_t pid, const char *name, char *text, size_t room)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "%d/%s", pid, name);
-	return read_file(proc, path, text, room);
-}
-
-/* When a thread ends, its children pass to another, whose list may be the next we read. */
-static void add_once(struct tree *t, pid_t pid)
-{
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->pids[i] == pid)
-			return;
-	}
-	t->pids[t->n++] = pid;
-}
-
-static void add_children(struct tree *t, int tasks, const char *path)
-{
-	char text[16384];
-	char *at = text, *end;
-
-	if (!read_file(tasks, path, text, sizeof(text)))
-		return;
-	for (;;) {
-		long pid = strtol(at, &end, 10);
-
-		if (end == at || t->n == TREE_MAX)
-			return;
-		add_once(t, (pid_t)pid);
-		at = end;
-	}
-}
-
-/* The children of all threads of `pid`: a child belongs to the thread that made it. */
-static void add_below(struct tree *t, int proc, pid_t pid)
-{
-	char path[320];
-	struct dirent *e;
-	DIR *d;
-	int fd;
-
-	snprintf(path, sizeof(path), "%d/task", pid);
-	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	while (d && (e = readdir(d))) {
-		if (e->d_name[0] == '.')
-			continue;
-		snprintf(path, sizeof(path), "%s/children", e->d_name);
-		add_children(t, fd, path);
-	}
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
-}
-
-/* proc_pid_stat(5): fields 14 to 17 are times in ticks, 20 is the number of threads. They are
- * counted after the last ')', for the name may hold anything. */
-struct times {
-	unsigned long long own, sys, c_own, c_sys;
-	long threads;
-};
-
-static bool read_times(struct times *t, const char *stat)
-{
-	const char *at = strrchr(stat, ')');
-
-	return at && sscanf(at,
-			     ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu "
-			     "%*s %*s %ld",
-			     &t->own, &t->sys, &t->c_own, &t->c_sys, &t->threads) == 5;
-}
-
-static int64_t ticks_us(unsigned long long ticks)
-{
-	return (int64_t)ticks * (1000000 / sysconf(_SC_CLK_TCK));
-}
-
-static void add_times(struct limit_use *u, const char *stat)
-{
-	struct times t;
-
-	if (!read_times(&t, stat))
-		return;
-	u->cpu_us += ticks_us(t.own + t.sys + t.c_own + t.c_sys);
-	u->tasks += t.threads > 0 ? t.threads : 1; /* a zombie still has its place */
-	u->processes++;
-}
-
-static void add_waited(struct limit_use *u, const char *stat)
-{
-	struct times t;
-
-	if (read_times(&t, stat))
-		u->cpu_us += ticks_us(t.c_own + t.c_sys);
-}
-
-static int64_t kib_after(const char *text, const char *name)
-{
-	const char *at = strstr(text, name);
-
-	return at ? strtoll(at + strlen(name), NULL, 10) : 0;
-}
-
-/* "PID/NAME", or when the leader of its threads has ended, and so says nothing of memory, the same of a
- * thread that is left: "PID/task/TID/NAME". `sign` is in a full answer. */
-static bool read_living(
-	int proc, pid_t pid, const char *name, const char *sign, char *text, size_t room)
-{
-	char path[320];
-	struct dirent *e;
-	bool found = false;
-	DIR *d;
-	int fd;
-
-	if (read_proc(proc, pid, name, text, room) && strstr(text, sign))
-		return true;
-	snprintf(path, sizeof(path), "%d/task", pid);
-	fd = openat(proc, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	d = fd < 0 ? NULL : fdopendir(fd);
-	while (d && !found && (e = readdir(d))) {
-		snprintf(path, sizeof(path), "%s/%s", e->d_name, name);
-		found = e->d_name[0] != '.' && read_file(fd, path, text, room) &&
-		        strstr(text, sign);
-	}
-	if (d)
-		closedir(d);
-	else if (fd >= 0)
-		close(fd);
-	return found;
-}
-
-static int64_t memory_of(int proc, pid_t pid)
-{
-	char text[4096];
-
-	if (!read_living(proc, pid, "status", "\nRssAnon:", text, sizeof(text)))
-		return 0;
-	return kib_after(text, "\nRssAnon:") + kib_after(text, "\nVmSwap:") +
-	       kib_after(text, "\nVmPTE:");
-}
-
-/* The same, but a page that k processes share counts 1/k in each; dearer to ask. */
-static int64_t share_of(int proc, pid_t pid)
-{
-	char text[4096], status[4096];
-
-	if (!read_proc(proc, pid, "smaps_rollup", text, sizeof(text)) ||
-		!strstr(text, "\nPss_Anon:") ||
-		!read_living(proc, pid, "status", "\nVmPTE:", status, sizeof(status)))
-		return memory_of(proc, pid);
-	return kib_after(text, "\nPss_Anon:") + kib_after(text, "\nSwapPss:") +
-	       kib_after(status, "\nVmPTE:");
-}
+#define LOOK_AT "thread-self/children"
 
 int limit_can_look(int proc, struct why *w)
 {
-	if (faccessat(proc, "thread-self/children", R_OK, 0))
+	if (faccessat(proc, LOOK_AT, R_OK, 0))
 		return why_sys(w, "rlimits: watching a box needs /proc with CONFIG_PROC_CHILDREN");
 	return 0;
 }
 
-/* Everything below `init`, which comes first itself. */
-static const struct tree *list(int proc, pid_t init)
-{
-	static struct tree t; /* large */
+/* --- memory ------------------------------------------------------------------------------------------- */
 
-	t.pids[0] = init;
-	t.n = 1;
-	for (size_t i = 0; i < t.n; i++)
-		add_below(&t, proc, t.pids[i]);
-	return &t;
+#define SIGCHLD_BIT (UINT64_C(1) << (SIGCHLD - 1))
+
+static bool ignores_ends(const char *status)
+{
+	static const char name[] = "\nSigIgn:";
+	const char *at = strstr(status, name);
+
+	return at && strtoull(at + strlen(name), NULL, 16) & SIGCHLD_BIT;
 }
 
-void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib)
+static int64_t memory_of(struct limit_use *u, int proc, pid_t pid)
 {
-	const struct tree *t = list(proc, init);
-	char stat[1024];
+	char text[4096];
+
+	if (!proc_read_living(proc, pid, "status", "\nRssAnon:", text, sizeof(text)))
+		return 0;
+	u->mapped_kib += proc_number(text, "\nVmSize:");
+	u->forgets = u->forgets || ignores_ends(text);
+	return proc_number(text, "\nRssAnon:") + proc_number(text, "\nVmSwap:") +
+	       proc_number(text, "\nVmPTE:");
+}
+
+/* The same, but a page that k processes share counts 1/k in each; dearer to ask. */
+static int64_t share_of(struct limit_use *u, int proc, pid_t pid)
+{
+	char text[4096], status[4096];
+
+	if (!proc_read(proc, pid, "smaps_rollup", text, sizeof(text)) ||
+		!strstr(text, "\nPss_Anon:") ||
+		!proc_read_living(proc, pid, "status", "\nVmPTE:", status, sizeof(status)))
+		return memory_of(u, proc, pid);
+	u->mapped_kib += proc_number(status, "\nVmSize:");
+	return proc_number(text, "\nPss_Anon:") + proc_number(text, "\nSwapPss:") +
+	       proc_number(status, "\nVmPTE:");
+}
+
+/* --- processor ----------------------------------------------------------------------------------------- */
+
+/* Who is there now, and what the living have used and waited for. */
+struct roll {
+	struct crowd_one there[PROC_TREE_MAX + 1];
+	size_t n;
+	int64_t own_us, waited_us;
+	bool whole;
+};
+
+static int by_pid(const void *a, const void *b)
+{
+	const struct crowd_one *x = a, *y = b;
+
+	return (x->pid > y->pid) - (x->pid < y->pid);
+}
+
+static void call(struct roll *r, pid_t pid, int64_t own_us)
+{
+	r->there[r->n++] = (struct crowd_one){ pid, own_us };
+	r->own_us += own_us;
+}
+
+static void add_times(struct roll *r, struct limit_use *u, int proc, pid_t pid)
+{
+	struct proc_times t;
+	int64_t own = proc_own_us(pid);
+
+	if (own < 0 || !proc_times(&t, proc, pid)) {
+		r->whole = false;
+		return;
+	}
+	call(r, pid, own > t.own_us ? own : t.own_us);
+	r->waited_us += t.waited_us;
+	u->tasks += t.threads > 0 ? t.threads : 1; /* a zombie still has its place */
+	u->processes++;
+}
+
+/* One whose parent ended while the tree was read is in no list that was read; yet it lives. */
+static void call_missing(struct roll *r, const struct crowd *c)
+{
+	size_t n = r->n;
+
+	qsort(r->there, n, sizeof(*r->there), by_pid);
+	for (size_t i = 0; i < c->n && r->n < PROC_TREE_MAX; i++) {
+		const struct crowd_one *k = &c->known[i];
+		int64_t own;
+
+		if (bsearch(k, r->there, n, sizeof(*k), by_pid))
+			continue;
+		own = proc_own_us(k->pid);
+		if (own < 0)
+			continue;
+		call(r, k->pid, own);
+		r->whole = false;
+	}
+	if (r->n > n)
+		qsort(r->there, r->n, sizeof(*r->there), by_pid);
+}
+
+/* What the init has waited for: orphans. Whether it was the same before and after all others were read says
+ * whether none came to it meanwhile. */
+static int64_t waited_by(int proc, pid_t init)
+{
+	struct proc_times t;
+
+	return proc_times(&t, proc, init) ? t.waited_us : -1;
+}
+
+/* The init comes first, so that an orphan which it reaps meanwhile does not count twice. */
+static void look_at_times(
+	struct limit_use *u, int proc, const struct proc_tree *t, struct crowd *crowd)
+{
+	static struct roll r; /* large */
+	int64_t orphans = waited_by(proc, t->pids[0]);
+
+	r.n = 0;
+	r.own_us = 0;
+	r.waited_us = orphans < 0 ? 0 : orphans;
+	r.whole = !t->torn && orphans >= 0;
+	for (size_t i = 1; i < t->n; i++)
+		add_times(&r, u, proc, t->pids[i]);
+	call_missing(&r, crowd);
+	r.whole = r.whole && waited_by(proc, t->pids[0]) == orphans;
+	u->cpu_us = r.own_us + crowd_look(crowd, r.there, r.n, r.waited_us, r.whole);
+}
+
+/* --- all of it ----------------------------------------------------------------------------------------- */
+
+void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib, struct crowd *crowd)
+{
+	const struct proc_tree *t = proc_tree(proc, init);
 
 	memset(u, 0, sizeof(*u));
-	for (size_t i = 1; i < t->n; i++) {
-		if (read_proc(proc, t->pids[i], "stat", stat, sizeof(stat)))
-			add_times(u, stat);
-		u->memory_kib += memory_of(proc, t->pids[i]);
-	}
-	/* what the init has waited for: orphans that ended */
-	if (read_proc(proc, init, "stat", stat, sizeof(stat)))
-		add_waited(u, stat);
+	look_at_times(u, proc, t, crowd);
+	for (size_t i = 1; i < t->n; i++)
+		u->memory_kib += memory_of(u, proc, t->pids[i]);
+	u->forgets = u->forgets && t->n > 2;
 	if (u->memory_kib <= enough_kib || t->n <= 2)
 		return;
-	u->memory_kib = 0;
+	u->memory_kib = u->mapped_kib = 0;
 	for (size_t i = 1; i < t->n; i++)
-		u->memory_kib += share_of(proc, t->pids[i]);
+		u->memory_kib += share_of(u, proc, t->pids[i]);
 }
 
 /* --- stopping from outside ------------------------------------------------------------------------- */
 
-/* The letter of its state: R S D T t Z X, or 0 when it is gone. */
-static char state_of(int proc, pid_t pid)
-{
-	char stat[1024];
-	const char *at;
-
-	if (!read_proc(proc, pid, "stat", stat, sizeof(stat)) || !(at = strrchr(stat, ')')))
-		return 0;
-	return at[1] == ' ' ? at[2] : 0;
-}
-
 int limit_hold(int proc, pid_t init)
 {
-	const struct tree *t = list(proc, init);
+	const struct proc_tree *t = proc_tree(proc, init);
+	struct proc_times s;
 	int running = 0;
 
 	for (size_t i = 1; i < t->n; i++) {
-		char state = state_of(proc, t->pids[i]);
-
-		if (state == 0 || strchr("TtZX", state))
+		if (!proc_times(&s, proc, t->pids[i]) || strchr("TtZX", s.state))
 			continue;
 		running++;
 		kill(t->pids[i], SIGSTOP);
@@ -268,7 +186,7 @@ int limit_hold(int proc, pid_t init)
 
 void limit_release(int proc, pid_t init)
 {
-	const struct tree *t = list(proc, init);
+	const struct proc_tree *t = proc_tree(proc, init);
 
 	for (size_t i = 1; i < t->n; i++)
 		kill(t->pids[i], SIGCONT);

@@ -80,20 +80,38 @@ static void turn(struct watch *k, int signals)
 	watch_turn(k, fds + 1);
 }
 
+/* The box builds itself while the rest is looked for. Root first opens what only root may. */
+static struct watch *begin(const struct spec *s, struct given *g, struct place *p, struct why *w)
+{
+	bool root = geteuid() == 0;
+	struct watch *k = NULL;
+
+	if (place_open(p, s->profile, w) ||
+		(root && (given_open(g, s, NULL, w) || given_become_nobody(g, w))))
+		return NULL;
+	k = watch_new(p, NULL, w);
+	if (k && ((!root && given_open(g, s, NULL, w)) || place_watch(p, w))) {
+		watch_drop(k);
+		return NULL;
+	}
+	return k;
+}
+
 static int run(const struct spec *s, struct given *g, struct place *p, struct why *w)
 {
 	struct watch *k;
 	int code;
 
-	if (place_open(p, s->profile, w) || given_open(g, s, NULL, w) || given_become_nobody(g, w))
-		return -1;
-	k = watch_new(p, w);
+	k = begin(s, g, p, w);
 	if (!k)
 		return -1;
 	(void)watch_give(k, s, g); /* the ending says it */
 	while (!watch_is_over(k))
 		turn(k, p->signals);
+	watch_leave(k);
 	code = finish_box(k, s, g);
+	if (watch_return(k))
+		limit_cgroups_close(&p->cgroups); /* while its init ends */
 	watch_drop(k);
 	return code;
 }

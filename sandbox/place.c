@@ -68,29 +68,40 @@ int place_open(struct place *p, enum box_profile profile, struct why *w)
 	memset(p, 0, sizeof(*p));
 	p->profile = profile;
 	p->layers = BOX_NAMESPACES;
-	p->cgroups.parent = p->signals = -1;
+	p->cgroups.parent = p->cgroups.pens.parent = p->signals = -1;
 	p->null = away(open("/dev/null", O_RDWR | O_CLOEXEC));
 	p->proc = away(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC));
 	if (p->null < 0 || p->proc < 0)
 		return why_sys(w, "opening %s", p->null < 0 ? "/dev/null" : "/proc");
 	p->signals = take_signals(w);
-	if (p->signals < 0 || limit_can_look(p->proc, w) || limit_settle(w))
+	if (p->signals < 0 || limit_settle(w))
 		return -1;
 	offer_to_be_ended(p->proc);
-	limit_cgroups_open(&p->cgroups);
+	return 0;
+}
+
+int place_watch(struct place *p, struct why *w)
+{
+	if (limit_can_look(p->proc, w))
+		return -1;
+	limit_cgroups_open(&p->cgroups, p->profile != BOX_COMPUTE);
 	return 0;
 }
 
 int place_settle(struct place *p, struct why *w)
 {
+	bool was_root = geteuid() == 0;
 	int rc = space_settle(p->proc, p->profile, w);
 
 	p->settled = rc == 0;
+	if (rc == 0 && p->profile != BOX_COMPUTE)
+		p->door = door_open(p->proc, was_root);
 	return rc == 0 || (rc > 0 && p->profile == BOX_COMPUTE) ? 0 : -1;
 }
 
 void place_close(struct place *p)
 {
+	door_close(p->door);
 	limit_cgroups_close(&p->cgroups);
 	if (p->signals >= 0)
 		close(p->signals);

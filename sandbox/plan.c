@@ -66,7 +66,7 @@ struct plan *plan_new(void)
 	memset(p, 0, sizeof(*p));
 	work_options(p->work_usual, usual_disk_mib);
 	work_options(p->work_options, usual_disk_mib);
-	p->proc = p->sock = p->listener = p->urandom = -1;
+	p->proc = p->sock = p->listener = p->urandom = p->rule = p->procs = p->host = p->work = -1;
 	return p;
 }
 
@@ -151,8 +151,7 @@ static int fill_inputs(struct plan *p, const struct spec *s, const struct given 
 }
 
 /* Names at the top that are ours, or would show the machine. */
-static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp",
-	SPACE_WORK };
+static const char *const not_from_root[] = { ".", "..", "proc", "sys", "dev", "in", "out", "tmp" };
 
 static bool is_ours(const char *name)
 {
@@ -216,7 +215,6 @@ static int fill_root(struct plan *p, const struct given *g, struct why *w)
 
 	if (g->root < 0)
 		return 0;
-	p->has_root = true;
 	p->roots = calloc(PLAN_ROOT_MAX, sizeof(*p->roots));
 	top = path_of(g->root);
 	rc = p->roots && top ? list_root(p, g->root, top, w) : why_sys(w, "--root");
@@ -236,19 +234,35 @@ static char **name_only(char **argv)
 	return argv;
 }
 
+static void choose(struct plan *p, bool deterministic, bool rooted)
+{
+	struct filter_plan f = { p->profile, true, deterministic, SPACE_PROGRAM };
+
+	p->deterministic = p->seeded = deterministic;
+	p->has_root = rooted;
+	filter_make(&p->filter, &f);
+}
+
+void plan_expect(struct plan *p, const struct guess *guess)
+{
+	p->ahead = true;
+	p->alone = guess->alone;
+	p->rule = guess->program;
+	choose(p, guess->deterministic, guess->rooted);
+}
+
 int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
 {
 	const struct box_limits *l = &s->limits;
-	struct filter_plan f = { s->profile, true, l->deterministic, SPACE_PROGRAM };
 
 	p->profile = s->profile;
 	p->prove = s->profile != BOX_COMPUTE && g->was_root && !g->is_nobody;
-	p->deterministic = p->seeded = l->deterministic;
+	if (!p->ahead)
+		choose(p, l->deterministic, g->root >= 0);
 	p->idle = s->idle;
 	memcpy(p->seed, s->seed, sizeof(p->seed));
 	p->n_rlimits = limit_plan(p->rlimits, l, (p->born & BOX_BIT(USERNS)) != 0);
 	work_options(p->work_options, l->disk_mib);
-	filter_make(&p->filter, &f);
 	env_build(&p->env, l);
 	p->argv = name_only(s->argv);
 	if (s->profile == BOX_COMPUTE)

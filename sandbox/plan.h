@@ -8,25 +8,30 @@
  * and the program's exec leaves this memory behind.
  *
  *	keeper                       init                          program
- *	  | -- clone --------------->| binds itself, waits
- *	  | -- PLAN_GO, descriptors->| builds the root
+ *	  | -- clone --------------->| binds itself, builds
+ *	  |                          | -- clone, when ahead ------>| binds itself, waits
  *	  | <-- PLAN_READY, work ----| (files only)
- *	  |                          | -- clone ------------------>| binds itself
+ *	  |                          | waits
+ *	  | -- PLAN_GO, descriptors->| adds the inputs
+ *	  |                          | -- clone, when not ahead -->| binds itself, waits
+ *	  |                          | limits it; `go` ----------->|
  *	  |                          |    (waits for the exec)     | execs
  *	  | (-- PLAN_END, or gone -->| kills)                      |
- *	  | <-- PLAN_ENDED ----------| reaps all, tells, ends <----| ends
+ *	  | <-- PLAN_ENDED ----------| reaps all, tells <----------| ends
+ *	  | -- gone ---------------->| ends
  */
 #ifndef SANDBOX_PLAN_H
 #define SANDBOX_PLAN_H
 
 #include "sandbox/env.h"
 #include "sandbox/filter.h"
-#include "sandbox/given.h"
+#include "sandbox/guess.h"
 #include "sandbox/limit.h"
 
-#include <sched.h>
-
 enum { PLAN_GO = 'g', PLAN_END = 'x', PLAN_READY = 'r', PLAN_ENDED = 'e' }; /* a byte each */
+
+/* The kernel writes the 0, at the exec or the end, whichever parts its memory from the init's. */
+enum { STAGE_GONE, STAGE_BINDING, STAGE_BOUND };
 
 /* Descriptors that come with PLAN_GO, and their numbers in the init and the program. */
 enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
@@ -114,6 +119,9 @@ struct plan {
 	bool inherits_root; /* the keeper stands in an empty root already */
 	bool inherits_name; /* and has its host name */
 	int proc, sock;     /* /proc; the init's end */
+	bool ahead; /* the program's process is started before PLAN_GO, for what is guessed: */
+	bool alone; /* no inputs and no --root; besides: deterministic, seeded, has_root, filter */
+	int rule, procs; /* the init's: the guessed program, and where it joins its cgroup, or -1 */
 	char uid_map[40], gid_map[40];
 	char work_usual[96]; /* options of the tmpfs of /out and /tmp, as most tasks have them */
 
@@ -134,11 +142,15 @@ struct plan {
 	struct filter filter;
 	char **argv;
 	struct env env;
-	bool near;      /* the init is bound to one processor for the start */
-	cpu_set_t cpus; /* where the program may run */
 	int listener;   /* the program's: where its getrandom calls arrive, or -1 */
 	int urandom;    /* the init's: the other end of /dev/urandom, or -1 */
+	int host, work; /* the init's: the old root, and the folder that holds out and tmp, or -1 */
 
+	/* between the init and the program; words to sleep on (futex) */
+	uint32_t go;    /* 1: all is there, execute */
+	uint32_t stage; /* of the program: one of the following */
+
+	long parent; /* the init's pid, as the program sees it */
 	struct told told;
 	uint32_t drawn[256]; /* words given to each thread (seed.h) */
 };
@@ -147,6 +159,9 @@ struct plan {
 struct plan *plan_new(void);
 void plan_free(struct plan *p);
 void *plan_stack(struct plan *p, bool programs);
+
+/* Before its init is started: have it stand by for what is like `guess`. */
+void plan_expect(struct plan *p, const struct guess *guess);
 
 /* Write what `s` asks for and `g` holds; both must outlive the box. */
 int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struct why *w);

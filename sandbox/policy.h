@@ -62,9 +62,13 @@ WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 
 /* threads and signals of one's own */
-WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor",
-	MASK(0, CLONE_THREADLY | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY))
-WHEN(FILES, clone, "a thread or a process: no namespace, not traced", MASK(0, CLONE_NEVER, 0))
+WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor nor a table of its own",
+	MASK(0, CLONE_THREADLY | CLONE_FILES | CLONE_NEVER | CLONE_PIDFD, CLONE_THREADLY | CLONE_FILES))
+WHEN(FILES, clone, "a thread: with its process's descriptors, so that they can be counted",
+	MASK(0, CLONE_THREADLY | CLONE_FILES | CLONE_NEVER, CLONE_THREADLY | CLONE_FILES))
+WHEN(FILES, clone, "a process: no namespace, not traced, and no signal but SIGCHLD tells its end",
+	MASK(0, CLONE_THREAD | CLONE_NEVER | CSIGNAL, SIGCHLD))
+WHEN(FILES, clone, "a process whose end no signal tells", MASK(0, CLONE_THREAD | CLONE_NEVER | CSIGNAL, 0))
 NOSYS(BOTH, clone3, "its flags are behind a pointer no filter sees; libraries fall back to clone")
 WHEN(BOTH, futex, "locks: wait, wake", MASK(1, FUTEX_CMD_MASK & ~1, FUTEX_WAIT))
 WHEN(BOTH, futex, "musl's condition variables", MASK(1, FUTEX_CMD_MASK, FUTEX_REQUEUE))
@@ -96,15 +100,20 @@ ALLOW(BOTH, rt_sigsuspend, "its own signals")
 ALLOW(BOTH, rt_sigtimedwait, "its own signals")
 ALLOW(BOTH, sigaltstack, "stack overflow handlers; Go, Rust")
 ALLOW(BOTH, pause, "its own signals")
-WHEN(COMPUTE, tgkill, "abort, raise, pthread_kill; Go: only itself", IS(0, SELF))
-WHEN(COMPUTE, tkill, "musl's abort and raise: only its first thread", IS(0, SELF))
-ALLOW(ROOTED, tkill, "musl's pthread_kill: only threads of the box have a number there")
+/* not SIGXFSZ or SIGSYS: by these the kernel tells that the disk or the filter ended a program, and nothing
+ * else would tell a forged one apart */
+WHEN(COMPUTE, tgkill, "abort, raise, pthread_kill; Go: only itself", IS(0, SELF), UPTO(2, SIGXCPU))
+WHEN(COMPUTE, tgkill, "glibc's pthread_cancel", IS(0, SELF), MASK(2, ~31, 32))
+WHEN(COMPUTE, tkill, "musl's abort and raise: only its first thread", IS(0, SELF), UPTO(1, SIGXCPU))
+WHEN(COMPUTE, tkill, "musl's pthread_cancel", IS(0, SELF), MASK(1, ~31, 32))
+WHEN(ROOTED, tkill, "musl's pthread_kill: only threads of the box have a number there", UPTO(1, SIGXCPU))
+WHEN(ROOTED, tkill, "musl's pthread_cancel", MASK(1, ~31, 32))
 ALLOW(BOTH, restart_syscall, "the kernel's own, after a stop")
 ALLOW(BOTH, exit, "end a thread")
 ALLOW(BOTH, exit_group, "end")
 WHEN(BOTH, execveat,
 	"the launcher's own start of it: the program it holds open as 3, after which `compute` "
-        "opens none",
+	"opens none",
 	IS(0, 3), IS(4, AT_EMPTY_PATH))
 
 /* time, chance, and what it may know about where it is */
@@ -215,9 +224,17 @@ ALLOW(FILES, vfork, "a process")
 ALLOW(FILES, execve, "start a program it can see; /in, /out and /tmp are noexec")
 ALLOW(FILES, wait4, "wait for a child")
 ALLOW(FILES, waitid, "wait for a child")
-ALLOW(FILES, kill, "only processes of the box have a number here")
-ALLOW(FILES, tgkill, "the same")
-ALLOW(FILES, tkill, "the same; musl")
+/* signals: as in `compute`, not those that tell a limit */
+WHEN(FILES, kill, "only processes of the box have a number here", UPTO(1, SIGXCPU))
+WHEN(FILES, kill, "SIGVTALRM, SIGPROF", MASK(1, ~1, SIGVTALRM))
+WHEN(FILES, kill, "SIGWINCH, SIGIO", MASK(1, ~1, SIGWINCH))
+WHEN(FILES, kill, "real-time signals", MASK(1, ~31, 32))
+WHEN(FILES, tgkill, "the same", UPTO(2, SIGXCPU))
+WHEN(FILES, tgkill, "SIGVTALRM, SIGPROF", MASK(2, ~1, SIGVTALRM))
+WHEN(FILES, tgkill, "SIGWINCH, SIGIO", MASK(2, ~1, SIGWINCH))
+WHEN(FILES, tgkill, "real-time signals", MASK(2, ~31, 32))
+WHEN(FILES, tkill, "the same; musl", UPTO(1, SIGXCPU))
+WHEN(FILES, tkill, "real-time signals", MASK(1, ~31, 32))
 ALLOW(FILES, pipe, "between its processes")
 ALLOW(FILES, pipe2, "between its processes")
 ALLOW(FILES, epoll_wait, "event loops")

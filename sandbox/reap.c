@@ -10,6 +10,7 @@
  */
 #include "sandbox/reap.h"
 
+#include "sandbox/place.h"
 #include "sandbox/plan.h"
 #include "sandbox/seed.h"
 #include "sandbox/space.h"
@@ -20,6 +21,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -29,7 +31,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define KERNEL_SIGSET 8 /* bytes */
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+#define KERNEL_SIGSET 8       /* bytes */
+#define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h: class idle, no level */
+#define IOPRIO_WHO_PROCESS 1
 #define SIGCHLD_BIT (UINT64_C(1) << (SIGCHLD - 1))
 
 /* Its descriptors from the keeper. */
@@ -66,26 +71,35 @@ static void say(const struct plan *p, char word, int fd)
 	raw3(SYS_sendmsg, p->sock, RAW(&m), MSG_NOSIGNAL);
 }
 
-static _Noreturn void give_up(const struct plan *p)
+static _Noreturn void give_up(const struct plan *p, long program)
 {
+	if (program > 0) /* without a pid namespace it would stay */
+		raw2(SYS_kill, program, SIGKILL);
 	say(p, PLAN_ENDED, -1);
 	leave(BOX_EXIT_SETUP);
 }
 
 /* --- before it knows what to run -------------------------------------------------------------------- */
 
-/* Of the keeper's descriptors only the socket and /proc stay. */
-static int keep_two(struct plan *p)
+/* Of the keeper's descriptors only these stay. */
+static int keep_few(struct plan *p)
 {
-	unsigned low = (unsigned)(p->sock < p->proc ? p->sock : p->proc);
-	unsigned high = (unsigned)(p->sock < p->proc ? p->proc : p->sock);
+	int keep[] = { p->sock, p->proc, p->rule, p->procs };
+	unsigned from = 0;
 
-	if (plan_fails(p, STEP_STREAMS, 0, raw3(SYS_close_range, 0, low - 1, 0)) ||
-		plan_fails(p, STEP_STREAMS, 0, raw3(SYS_close_range, high + 1, ~0U, 0)))
-		return -1;
-	if (low + 1 == high)
-		return 0;
-	return plan_fails(p, STEP_STREAMS, 0, raw3(SYS_close_range, low + 1, high - 1, 0));
+	for (size_t done = 0; done < LEN(keep); done++) {
+		size_t least = done;
+
+		for (size_t i = done + 1; i < LEN(keep); i++)
+			least = keep[i] < keep[least] ? i : least;
+		if (keep[least] >= 0 && (unsigned)keep[least] > from &&
+			plan_fails(p, STEP_STREAMS, 0,
+				raw3(SYS_close_range, from, keep[least] - 1, 0)))
+			return -1;
+		from = (unsigned)(keep[least] + 1);
+		keep[least] = keep[done];
+	}
+	return plan_fails(p, STEP_STREAMS, 0, raw3(SYS_close_range, from, ~0U, 0));
 }
 
 /* PDEATHSIG is set between the last change of credentials, which would clear it, and a look at the
@@ -208,8 +222,8 @@ static int prove_limit(struct plan *p)
 	if (plan_fails(p, STEP_RLIMIT, RLIMIT_NPROC,
 		    raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(one), 0)))
 		return -1;
-	pid = spawn(
-		CLONE_VM | CLONE_VFORK, plan_stack(p, true), PLAN_STACK_BYTES, end_at_once, NULL);
+	pid = spawn(CLONE_VM | CLONE_VFORK, plan_stack(p, true), PLAN_STACK_BYTES, end_at_once,
+		NULL, NULL);
 	raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(saved), 0);
 	if (pid < 0)
 		return 0;
@@ -219,18 +233,107 @@ static int prove_limit(struct plan *p)
 
 static int furnish(struct plan *p, struct hands *h)
 {
-	int work;
-
 	if (p->profile == BOX_COMPUTE)
 		return 0;
-	work = space_furnish(p, h->inputs);
-	if (work < 0 || (p->prove && prove_limit(p)))
+	if (space_furnish(p, h->inputs))
 		return -1;
 	for (size_t i = 0; i < h->n_inputs; i++)
 		raw1(SYS_close, h->inputs[i]);
-	say(p, PLAN_READY, work);
-	raw1(SYS_close, work);
+	return p->prove ? prove_limit(p) : 0;
+}
+
+/* --- the program ------------------------------------------------------------------------------------------ */
+
+/* SIGCHLD is blocked since the keeper, so that none is missed. Gives its pid. */
+static long start(struct plan *p, int *ended)
+{
+	uint64_t set = SIGCHLD_BIT;
+	long fd = raw4(SYS_signalfd4, -1, RAW(&set), KERNEL_SIGSET, O_CLOEXEC | O_NONBLOCK), pid;
+
+	if (fd >= 0)
+		*ended = (int)raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	if (plan_fails(p, STEP_STREAMS, 0, fd < 0 ? fd : *ended))
+		return -1;
+	raw1(SYS_close, fd);
+	p->stage = STAGE_BINDING;
+	p->parent = raw0(SYS_getpid);
+	pid = spawn(CLONE_VM | CLONE_FILES | CLONE_CHILD_CLEARTID, plan_stack(p, true),
+		PLAN_STACK_BYTES, start_program, p, &p->stage);
+	return plan_fails(p, STEP_CHILD, 0, pid) ? -1 : pid;
+}
+
+/* Being polite is no layer: what is refused here is no failure. */
+static void lower(long program)
+{
+	int priority = 0;
+
+	raw3(SYS_sched_setscheduler, program, SCHED_IDLE, RAW(&priority));
+	raw3(SYS_ioprio_set, IOPRIO_WHO_PROCESS, program, IOPRIO_IDLE);
+}
+
+/* A limit that already is lower stays so: only root may raise it. */
+static long bind_limit(long program, const struct limit_rlimit *l)
+{
+	uint64_t want[2] = { l->soft, l->hard }, now[2];
+	long rc = raw4(SYS_prlimit64, program, l->which, RAW(want), 0);
+
+	if (rc != -EPERM)
+		return rc;
+	rc = raw4(SYS_prlimit64, program, l->which, 0, RAW(now));
+	want[1] = now[1];
+	want[0] = want[0] < now[1] ? want[0] : now[1];
+	return rc < 0 ? rc : raw4(SYS_prlimit64, program, l->which, RAW(want), 0);
+}
+
+static int bind_limits(struct plan *p, long program)
+{
+	for (size_t i = 0; i < p->n_rlimits; i++) {
+		const struct limit_rlimit *l = &p->rlimits[i];
+
+		if (plan_fails(p, STEP_RLIMIT, l->which, bind_limit(program, l)))
+			return -1;
+	}
 	return 0;
+}
+
+static void wait_past(struct plan *p, uint32_t stage)
+{
+	uint32_t now;
+
+	while ((now = __atomic_load_n(&p->stage, __ATOMIC_ACQUIRE)) != STAGE_GONE && now <= stage)
+		raw4(SYS_futex, RAW(&p->stage), FUTEX_WAIT, now, 0);
+}
+
+/* The same before its task is known: it then stands by, and the numbers of the task's descriptors are free. */
+static long start_ahead(struct plan *p, int *ended)
+{
+	long program = start(p, ended), away;
+
+	if (program < 0)
+		return -1;
+	wait_past(p, STAGE_BINDING);
+	if (p->listener < 0)
+		return program;
+	away = raw3(SYS_fcntl, p->listener, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
+	raw1(SYS_close, p->listener);
+	p->listener = (int)away;
+	return plan_fails(p, STEP_STREAMS, 0, away) ? -1 : program;
+}
+
+/* What the task alone decides; then it may execute, and only what the exec leaves open is its own. */
+static int let_go(struct plan *p, long program)
+{
+	if (plan_fails(p, STEP_STREAMS, 0,
+		    raw3(SYS_close_range, PLAN_PROGRAM, ~0U, CLOSE_RANGE_CLOEXEC)) ||
+		bind_limits(p, program))
+		return -1;
+	if (p->idle)
+		lower(program);
+	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
+	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
+	wait_past(p, STAGE_BOUND);
+	raw3(SYS_close_range, 0, PLAN_N_FDS - 1, 0);
+	return p->told.fault.step == STEP_NONE ? 0 : -1;
 }
 
 /* --- while it runs ----------------------------------------------------------------------------------------- */
@@ -310,45 +413,39 @@ static void tell_use(struct plan *p)
 	p->told.rss_kib = u.ru_maxrss;
 }
 
-/* Gives its pid once it has been executed, or -1. SIGCHLD is blocked since the keeper, so that none
- * is missed. */
-static long start(struct plan *p, int *ended)
+/* The box is over and told; the keeper answers first, then lets it go. */
+static _Noreturn void wait_to_leave(const struct plan *p)
 {
-	uint64_t set = SIGCHLD_BIT;
-	long pid, fd;
+	char more;
 
-	fd = raw4(SYS_signalfd4, -1, RAW(&set), KERNEL_SIGSET, O_CLOEXEC | O_NONBLOCK);
-	if (plan_fails(p, STEP_STREAMS, 0, fd))
-		return -1;
-	*ended = (int)fd;
-	pid = spawn(CLONE_VM | CLONE_VFORK | CLONE_FILES, plan_stack(p, true), PLAN_STACK_BYTES,
-		start_program, p);
-	if (plan_fails(p, STEP_CHILD, 0, pid))
-		return -1;
-	if (p->near)
-		raw3(SYS_sched_setaffinity, pid, sizeof(p->cpus), RAW(&p->cpus));
-	raw3(SYS_close_range, 0, PLAN_N_FDS - 1, 0);
-	return p->told.fault.step == STEP_NONE ? pid : -1;
+	while (raw6(SYS_recvfrom, p->sock, RAW(&more), 1, 0, 0, 0) == -EINTR)
+		;
+	leave(0);
 }
 
 _Noreturn void reap_run(void *plan)
 {
 	struct plan *p = plan;
 	struct hands h;
-	long program;
-	int ended;
+	long program = 0;
+	int ended = -1;
 
 	h.n_inputs = 0;
-	if (keep_two(p) || attach(p) || space_unshare(p) || prepare(p))
-		give_up(p);
+	if (keep_few(p) || attach(p) || space_unshare(p) || prepare(p))
+		give_up(p, program);
+	if (p->ahead && (program = start_ahead(p, &ended)) < 0)
+		give_up(p, program);
+	if (p->work >= 0)
+		say(p, PLAN_READY, p->work);
 	if (hear_task(p, &h) || furnish(p, &h) || drop_capabilities(p))
-		give_up(p);
-	program = start(p, &ended);
-	if (program < 0)
-		give_up(p);
+		give_up(p, program);
+	if (!p->ahead && (program = start(p, &ended)) < 0)
+		give_up(p, program);
+	if (let_go(p, program))
+		give_up(p, program);
 	wait_for(p, program, ended);
 	reap_rest(p);
 	tell_use(p);
 	say(p, PLAN_ENDED, -1);
-	leave(0);
+	wait_to_leave(p);
 }

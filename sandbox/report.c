@@ -24,12 +24,11 @@ const char *const report_layers[BOX_N_LAYERS] = {
 #undef X
 };
 
-/* Signals that tell a reason. */
+/* Signals that tell a reason, for a program may not send them (policy.h). */
 static const struct {
 	int signal;
 	enum box_reason reason;
 } telling[] = {
-	{ SIGXCPU, BOX_REASON_CPU },
 	{ SIGXFSZ, BOX_REASON_DISK },
 	{ SIGSYS, BOX_REASON_POLICY },
 };
@@ -40,9 +39,8 @@ static enum box_reason of_signal(int sig, const struct ending *e, const struct b
 		if (telling[i].signal == sig)
 			return telling[i].reason;
 	}
-	/* RLIMIT_CPU's hard end, or one of several threads that the sampler had no time to add up
-	 */
-	if (sig == SIGKILL && e->cpu_us > l->cpu_s * 1000000)
+	/* RLIMIT_CPU's two ends; it may have sent them itself, so what it used has to agree */
+	if ((sig == SIGKILL || sig == SIGXCPU) && e->cpu_us > l->cpu_s * 1000000)
 		return BOX_REASON_CPU;
 	return BOX_REASON_SIGNALED;
 }

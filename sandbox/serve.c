@@ -4,8 +4,8 @@
  *
  *	asked for ---> runs ---> over ---> finished, told ---> its init is reaped: gone
  *
- * One box more than is asked for always stands by, so that what a box costs before its program is
- * known is paid while nobody waits. A box that leaves outputs is finished by a child, for copying
+ * More boxes than are asked for stand by, so that what a box costs before its task is known is paid while
+ * nobody waits: one for the like of the last task (guess.h), one for any. A box that leaves outputs is finished by a child, for copying
  * would hold up the limits of the others.
  */
 #include "sandbox/serve.h"
@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -39,15 +40,22 @@ struct task {
 	struct task *next;
 };
 
+#define IDLE_MAX 4 /* of used ones: their pages are there, and they are large */
+
+enum { SPARE_LIKE, SPARE_ANY, SPARES };
+
 struct keeper {
 	struct place place;
 	bool was_root, is_nobody;
 	int control; /* -1: nobody asks any more */
 	struct task *tasks;
 	int n;
-	struct watch *spare;
-	bool rested;        /* nothing happened for a while */
-	struct pollfd *fds; /* control, signals, the spare's, then each task's in order */
+	struct guess guess; /* of the next task */
+	struct watch *spare[SPARES];
+	bool rested; /* nothing happened for a while */
+	struct task *idle[IDLE_MAX];
+	int n_idle;
+	struct pollfd *fds; /* control, signals, the spares', then each task's in order */
 };
 
 /* --- one task --------------------------------------------------------------------------------------- */
@@ -68,6 +76,8 @@ static void tell(struct keeper *k, struct task *t, int code)
 	t->told = true;
 	given_release(&t->given); /* so that who hears of it may remove what it gave */
 	say(k, BOX_SAY_ENDED, t->id, code);
+	if (t->watch)
+		watch_leave(t->watch);
 }
 
 static void task_free(struct keeper *k, struct task *t)
@@ -85,7 +95,10 @@ static void task_free(struct keeper *k, struct task *t)
 	watch_drop(t->watch);
 	given_release(&t->given);
 	free(t->words);
-	free(t);
+	if (k->n_idle < IDLE_MAX)
+		k->idle[k->n_idle++] = t;
+	else
+		free(t);
 }
 
 static int open_task(struct keeper *k, struct task *t, int *fds, size_t n, struct why *w)
@@ -100,8 +113,21 @@ static int open_task(struct keeper *k, struct task *t, int *fds, size_t n, struc
 
 static int start_task(struct keeper *k, struct task *t, struct why *w)
 {
-	t->watch = k->spare ? k->spare : watch_new(&k->place, w);
-	k->spare = NULL;
+	struct guess task = guess_of(&t->spec, &t->given);
+
+	for (int i = 0; i < SPARES && !t->watch; i++) {
+		if (k->spare[i] && watch_fits(k->spare[i], &task)) {
+			t->watch = k->spare[i];
+			k->spare[i] = NULL;
+		}
+	}
+	if (!guess_fits(&k->guess, &task)) { /* what was made for the last one is of no use */
+		watch_drop(k->spare[SPARE_LIKE]);
+		k->spare[SPARE_LIKE] = NULL;
+		guess_learn(&k->guess, &task);
+	}
+	if (!t->watch)
+		t->watch = watch_new(&k->place, NULL, w);
 	if (!t->watch)
 		return -1;
 	/* the program's name is all it shall see of its path */
@@ -126,7 +152,8 @@ static int begin(struct keeper *k, struct task *t, size_t n, int *fds, size_t n_
 static void on_run(
 	struct keeper *k, uint32_t id, const char *words, size_t n, int *fds, size_t n_fds)
 {
-	struct task *t = malloc(sizeof(*t)); /* large: only what counts is cleared */
+	/* only what counts is cleared */
+	struct task *t = k->n_idle ? k->idle[--k->n_idle] : malloc(sizeof(*t));
 	struct why w = { "" };
 	int code;
 
@@ -228,10 +255,20 @@ static void hear(struct keeper *k)
 
 /* --- what ends ---------------------------------------------------------------------------------------- */
 
+/* In a child, which dies with the keeper. */
+static _Noreturn void finish_apart(struct task *t, pid_t keeper)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != keeper)
+		_exit(BOX_EXIT_SETUP);
+	_exit(finish_box(t->watch, &t->spec, &t->given));
+}
+
 static void finish(struct keeper *k, struct task *t)
 {
+	pid_t keeper = getpid();
+
 	if (t->given.outputs >= 0 && (t->finisher = fork()) == 0)
-		_exit(finish_box(t->watch, &t->spec, &t->given));
+		finish_apart(t, keeper);
 	if (t->finisher <= 0) {
 		t->finisher = 0;
 		tell(k, t, finish_box(t->watch, &t->spec, &t->given));
@@ -240,11 +277,13 @@ static void finish(struct keeper *k, struct task *t)
 
 static void on_reaped(struct keeper *k, pid_t pid, int status)
 {
-	if (k->spare && watch_init(k->spare) == pid) {
-		watch_reaped(k->spare);
-		watch_drop(k->spare);
-		k->spare = NULL;
-		return;
+	for (int i = 0; i < SPARES; i++) {
+		if (k->spare[i] && watch_init(k->spare[i]) == pid) {
+			watch_reaped(k->spare[i]);
+			watch_drop(k->spare[i]);
+			k->spare[i] = NULL;
+			return;
+		}
 	}
 	for (struct task *t = k->tasks; t; t = t->next) {
 		if (watch_init(t->watch) == pid) {
@@ -289,7 +328,7 @@ static void go_on(struct keeper *k)
 
 /* --- the loop ------------------------------------------------------------------------------------------ */
 
-enum { AT_CONTROL, AT_SIGNALS, AT_SPARE, AT_TASKS = AT_SPARE + WATCH_FDS };
+enum { AT_CONTROL, AT_SIGNALS, AT_SPARE, AT_TASKS = AT_SPARE + SPARES * WATCH_FDS };
 
 static int64_t want(struct keeper *k)
 {
@@ -298,8 +337,12 @@ static int64_t want(struct keeper *k)
 
 	k->fds[AT_CONTROL] = (struct pollfd){ k->control, POLLIN, 0 };
 	k->fds[AT_SIGNALS] = (struct pollfd){ k->place.signals, POLLIN, 0 };
-	for (int i = 0; i < WATCH_FDS; i++)
+	for (int i = 0; i < SPARES * WATCH_FDS; i++)
 		k->fds[AT_SPARE + i].fd = -1;
+	for (int i = 0; i < SPARES; i++) {
+		if (k->spare[i])
+			watch_want(k->spare[i], k->fds + AT_SPARE + i * WATCH_FDS);
+	}
 	for (struct task *t = k->tasks; t; t = t->next, at += WATCH_FDS) {
 		int64_t us = t->told ? WATCH_LATER_US : watch_due_us(t->watch);
 
@@ -325,6 +368,10 @@ static bool turn(struct keeper *k)
 		if (!t->told && t->finisher == 0)
 			watch_turn(t->watch, at);
 	}
+	for (int i = 0; i < SPARES; i++) {
+		if (k->spare[i])
+			watch_turn(k->spare[i], k->fds + AT_SPARE + i * WATCH_FDS);
+	}
 	if (k->fds[AT_SIGNALS].revents)
 		end = on_signal(k);
 	go_on(k);
@@ -338,8 +385,12 @@ static void stand_by(struct keeper *k)
 {
 	struct why w;
 
-	if (!k->spare && k->n < BOX_AT_ONCE && (!k->tasks || k->tasks->told || k->rested))
-		k->spare = watch_new(&k->place, &w); /* else the next task says why */
+	if (k->n >= BOX_AT_ONCE || (k->tasks && !k->tasks->told && !k->rested))
+		return; /* no failure is told: the next task says why */
+	if (!k->spare[SPARE_LIKE] && k->guess.made)
+		k->spare[SPARE_LIKE] = watch_new(&k->place, &k->guess, &w);
+	if (!k->spare[SPARE_ANY])
+		k->spare[SPARE_ANY] = watch_new(&k->place, NULL, &w);
 }
 
 /* As root: namespaces are made with root's rights, boxes without. */
@@ -348,7 +399,8 @@ static int prepare(struct keeper *k, enum box_profile profile, struct why *w)
 	struct given g;
 
 	k->control = fcntl(CONTROL, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
-	if (k->control < 0 || dup2(k->control, CONTROL) < 0 || place_open(&k->place, profile, w))
+	if (k->control < 0 || dup2(k->control, CONTROL) < 0 || place_open(&k->place, profile, w) ||
+		place_watch(&k->place, w))
 		return k->control < 0 ? why_sys(w, "standard input") : -1;
 	k->fds = calloc(AT_TASKS + (BOX_AT_ONCE + 1) * WATCH_FDS, sizeof(*k->fds));
 	if (!k->fds || dup2(k->place.null, CONTROL) < 0)
@@ -376,7 +428,11 @@ int serve_run(enum box_profile profile)
 		stand_by(&k);
 	while (k.tasks)
 		task_free(&k, k.tasks);
-	watch_drop(k.spare);
+	while (k.n_idle > 0)
+		free(k.idle[--k.n_idle]);
+	for (int i = 0; i < SPARES; i++)
+		watch_drop(k.spare[i]);
+	guess_forget(&k.guess);
 	place_close(&k.place);
 	free(k.fds);
 	return 0;

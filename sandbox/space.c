@@ -50,12 +50,17 @@ static void write_maps(struct plan *p)
 	snprintf(p->gid_map, sizeof(p->gid_map), "%d %u 1", SPACE_UID, getegid());
 }
 
-static pid_t start(struct plan *p, unsigned layers, spawn_fn *fn)
+static pid_t start(struct plan *p, unsigned layers, spawn_fn *fn, struct door *door)
 {
 	long pid;
 
 	write_maps(p);
-	pid = spawn(clone_flags(layers), plan_stack(p, false), PLAN_STACK_BYTES, fn, p);
+	if (door)
+		pid = door_spawn(
+			door, clone_flags(layers), plan_stack(p, false), PLAN_STACK_BYTES, fn, p);
+	else
+		pid = spawn(
+			clone_flags(layers), plan_stack(p, false), PLAN_STACK_BYTES, fn, p, NULL);
 	if (pid >= 0)
 		return (pid_t)pid;
 	errno = (int)-pid;
@@ -64,7 +69,7 @@ static pid_t start(struct plan *p, unsigned layers, spawn_fn *fn)
 
 /* The user namespace gives the rights to make the others, the pid namespace must be there at birth. The
  * others the init makes, while the keeper goes on. */
-pid_t space_start(struct plan *p, struct why *w)
+pid_t space_start(struct plan *p, struct door *door, struct why *w)
 {
 	static const unsigned born[] = { BOX_BIT(USERNS) | BOX_BIT(PIDNS), BOX_BIT(USERNS), 0 };
 	size_t n = p->profile == BOX_COMPUTE ? sizeof(born) / sizeof(born[0]) : 1;
@@ -72,7 +77,8 @@ pid_t space_start(struct plan *p, struct why *w)
 
 	for (size_t i = 0; i < n && pid < 0; i++) {
 		p->born = born[i] & p->layers;
-		pid = start(p, p->born, reap_run);
+		p->ahead = p->ahead && i == 0;
+		pid = start(p, p->born, reap_run, door);
 	}
 	return pid < 0 ? why_sys(w, "layer userns or pidns is required and missing") : pid;
 }
@@ -92,7 +98,7 @@ static _Noreturn void try_root(void *arg)
 	struct plan *p = arg;
 
 	raw1(SYS_exit_group,
-		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL) < 0);
+		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL));
 	__builtin_unreachable();
 }
 
@@ -110,7 +116,7 @@ static bool try_one(int proc, unsigned layers, unsigned born, spawn_fn *fn, stru
 	p->layers = layers;
 	p->born = born;
 	p->proc = proc;
-	pid = start(p, born, fn);
+	pid = start(p, born, fn, NULL);
 	if (pid < 0)
 		why_sys(w, "making namespaces");
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -185,6 +191,6 @@ bool space_full(int work, int64_t disk_mib)
 
 	if (work < 0 || fstatfs(work, &f))
 		return false;
-	return (int64_t)(f.f_blocks - f.f_bfree) * f.f_bsize > disk_mib * 1048576 ||
+	return (int64_t)(f.f_blocks - f.f_bfree) * (int64_t)f.f_bsize > disk_mib * 1048576 ||
 	       f.f_files - f.f_ffree > SPACE_INODES;
 }

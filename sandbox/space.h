@@ -8,6 +8,8 @@
 #include "sandbox/box.h"
 #include "sandbox/why.h"
 
+#include "sandbox/door.h"
+
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -24,15 +26,14 @@ extern const struct space_kind space_kinds[SPACE_KINDS];
 #define SPACE_PROGRAM 2 /* its pid, where it has a pid namespace */
 /* Files and directories that /out and /tmp together may hold: each costs a kilobyte of kernel. */
 #define SPACE_INODES 16384
-#define SPACE_INODE_SLACK 16       /* so that exactly the limit fits and one more is seen */
-#define SPACE_DISK_SLACK_MIB 1     /* the same for bytes */
-#define SPACE_WORK ".talkoot-work" /* where that tmpfs stands for a moment */
+#define SPACE_INODE_SLACK 16   /* so that exactly the limit fits and one more is seen */
+#define SPACE_DISK_SLACK_MIB 1 /* the same for bytes */
 
 /* --- the keeper's --- */
 
-/* Start `p`'s init, which makes the namespaces p->layers as far as its own clone does not. `compute` does
+/* Start `p`'s init (through `door`, unless NULL), which makes the namespaces p->layers as far as its own clone does not. `compute` does
  * without those that are refused. Its pid, or -1. */
-pid_t space_start(struct plan *p, struct why *w);
+pid_t space_start(struct plan *p, struct door *door, struct why *w);
 
 /* Which namespaces this kernel grants, one child each; why[layer] says why not. */
 unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
@@ -55,10 +56,13 @@ int space_unshare(struct plan *p);
 int space_name(struct plan *p);
 /* Leave the old root for an empty one. */
 int space_empty(struct plan *p);
-/* Begin one with /in, /out, /tmp and three devices, before it is known what is to run in it. */
+/* Leave it for one with /in, /out, /tmp and three devices, from which boxes may be born. */
+int space_bare(struct plan *p);
+/* Go to one with /in, /out, /tmp and three devices (or stay, where it is inherited), before it is known what is to run in it; p->work is then
+ * a directory that holds `out` and `tmp`. p->host, the old root, still stands behind it. */
 int space_prepare(struct plan *p);
-/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root, and leave the old
- * one for it. Gives a directory that holds `out` and `tmp`, or -1. */
+/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root; the old root is let
+ * go and the new one made read-only. */
 int space_furnish(struct plan *p, const int *inputs);
 
 #endif

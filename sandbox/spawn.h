@@ -16,10 +16,10 @@ typedef void spawn_fn(void *arg); /* does not return */
 
 /* The child has nothing of its parent's stack but what `arg` points to, and must not return. */
 #if defined(__x86_64__)
-static inline long spawn_raw(long nr, long a, long b, spawn_fn *fn, void *arg)
+static inline long spawn_raw(long nr, long a, long b, long tid, spawn_fn *fn, void *arg)
 {
 	register long rdx __asm__("rdx") = 0;
-	register long r10 __asm__("r10") = 0;
+	register long r10 __asm__("r10") = tid;
 	register long r8 __asm__("r8") = 0;
 	register spawn_fn *r12 __asm__("r12") = fn;
 	register void *r13 __asm__("r13") = arg;
@@ -39,14 +39,14 @@ static inline long spawn_raw(long nr, long a, long b, spawn_fn *fn, void *arg)
 	return rc;
 }
 #elif defined(__aarch64__)
-static inline long spawn_raw(long nr, long a, long b, spawn_fn *fn, void *arg)
+static inline long spawn_raw(long nr, long a, long b, long tid, spawn_fn *fn, void *arg)
 {
 	register long x8 __asm__("x8") = nr;
 	register long x0 __asm__("x0") = a;
 	register long x1 __asm__("x1") = b;
 	register long x2 __asm__("x2") = 0;
 	register long x3 __asm__("x3") = 0;
-	register long x4 __asm__("x4") = 0;
+	register long x4 __asm__("x4") = tid;
 	register spawn_fn *x19 __asm__("x19") = fn;
 	register void *x20 __asm__("x20") = arg;
 
@@ -64,10 +64,13 @@ static inline long spawn_raw(long nr, long a, long b, spawn_fn *fn, void *arg)
 }
 #endif
 
-/* `flags` are clone's; the end is told by SIGCHLD. The child's pid or -errno. */
-static inline long spawn(uint64_t flags, void *stack, size_t size, spawn_fn *fn, void *arg)
+/* `flags` are clone's; the end is told by SIGCHLD; `word`, if CLONE_CHILD_CLEARTID is among them, becomes 0
+ * and is woken (futex) when the child leaves this memory. The child's pid or -errno. */
+static inline long spawn(
+	uint64_t flags, void *stack, size_t size, spawn_fn *fn, void *arg, uint32_t *word)
 {
-	return spawn_raw(SYS_clone, (long)(flags | SIGCHLD), RAW((char *)stack + size), fn, arg);
+	return spawn_raw(
+		SYS_clone, (long)(flags | SIGCHLD), RAW((char *)stack + size), RAW(word), fn, arg);
 }
 
 #endif

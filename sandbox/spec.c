@@ -39,7 +39,7 @@ const char spec_help[] =
 	"                        idle: only when nothing else wants the processor (default)\n"
 	"  --report PATH         write what happened there, one JSON object\n"
 	"  --serve               make boxes for who holds the other end of standard input, a "
-        "socket\n"
+	"socket\n"
 	"                        (see talkoot-sandbox(1)); takes only --profile\n"
 	"  --check               try each layer on this machine, print one JSON object\n"
 	"  --help, --version\n"

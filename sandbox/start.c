@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * start.c: see start.h. Raw system calls only: until the exec this process shares the keeper's memory
- * and the init's descriptors, and the init waits.
+ * and the init's descriptors. What depends on the task alone is set on it by the init meanwhile.
  *
  * The order is from wide to narrow: what needs a system call that a later layer takes away comes
  * first, the filter last. Descriptors then are: 0, 1, 2 its streams; 3 the program (the policy names
@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/close_range.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/personality.h>
@@ -25,9 +25,7 @@
 #include <sys/stat.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define KERNEL_SIGSET 8       /* bytes */
-#define IOPRIO_IDLE (3 << 13) /* linux/ioprio.h: class idle, no level */
-#define IOPRIO_WHO_PROCESS 1
+#define KERNEL_SIGSET 8 /* bytes */
 
 /* What the keeper has blocked; it ignores none (place.c). */
 static long unblock_signals(void)
@@ -37,29 +35,20 @@ static long unblock_signals(void)
 	return raw4(SYS_rt_sigprocmask, SIG_SETMASK, RAW(&none), 0, KERNEL_SIGSET);
 }
 
-/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. The init
- * waits in this very moment: it can only be gone when it was killed. */
+/* Only matters where no pid namespace ends with the init; the filter forbids undoing it. */
 static long die_with_init(const struct plan *p)
 {
+	long rc;
+
 	if (p->told.layers & BOX_BIT(PIDNS))
 		return 0;
-	return raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
-}
-
-/* Being polite is no layer: what is refused here is no failure. */
-static void lower(void)
-{
-	int priority = 0;
-
-	raw3(SYS_sched_setscheduler, 0, SCHED_IDLE, RAW(&priority));
-	raw3(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_IDLE);
+	rc = raw2(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
+	return rc < 0 || raw0(SYS_getppid) == p->parent ? rc : -ESRCH; /* it came too late */
 }
 
 static int pin(struct plan *p)
 {
 	raw1(SYS_umask, 022);
-	if (p->idle)
-		lower();
 	if (p->deterministic &&
 		plan_fails(p, STEP_ADDRESSES, 0, raw1(SYS_personality, ADDR_NO_RANDOMIZE)))
 		return -1;
@@ -68,32 +57,13 @@ static int pin(struct plan *p)
 	return plan_fails(p, STEP_FOLDER, 0, raw1(SYS_chdir, RAW("/tmp")));
 }
 
-/* A limit that already is lower stays so: only root may raise it. */
-static long bind_limit(const struct limit_rlimit *l)
+/* Not required: the sampler outside stands in for it. */
+static void join_cgroup(struct plan *p)
 {
-	uint64_t want[2] = { l->soft, l->hard }, now[2];
-	long rc = raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
+	int procs = p->ahead ? p->procs : p->has_procs ? PLAN_PROCS : -1;
 
-	if (rc != -EPERM)
-		return rc;
-	rc = raw4(SYS_prlimit64, 0, l->which, 0, RAW(now));
-	want[1] = now[1];
-	want[0] = want[0] < now[1] ? want[0] : now[1];
-	return rc < 0 ? rc : raw4(SYS_prlimit64, 0, l->which, RAW(want), 0);
-}
-
-static int bind_limits(struct plan *p)
-{
-	/* not required: the sampler outside stands in for it */
-	if (p->has_procs && raw3(SYS_write, PLAN_PROCS, RAW("0"), 1) == 1)
+	if (procs >= 0 && raw3(SYS_write, procs, RAW("0"), 1) == 1)
 		p->told.layers |= BOX_BIT(CGROUP);
-	for (size_t i = 0; i < p->n_rlimits; i++) {
-		const struct limit_rlimit *l = &p->rlimits[i];
-
-		if (plan_fails(p, STEP_RLIMIT, l->which, bind_limit(l)))
-			return -1;
-	}
-	return 0;
 }
 
 static long drop_capabilities(void)
@@ -122,7 +92,8 @@ static const struct {
 /* The program itself is the one thing that `compute` may reach: to be executed. */
 static int bind_landlock(struct plan *p)
 {
-	struct landlock_place list[LEN(places) + 1] = { { PLAN_PROGRAM, LANDLOCK_RUN } };
+	int program = p->ahead ? p->rule : PLAN_PROGRAM;
+	struct landlock_place list[LEN(places) + 1] = { { program, LANDLOCK_RUN } };
 	size_t n = 1;
 	long rc;
 
@@ -157,15 +128,23 @@ static int bind_filter(struct plan *p)
 
 static int bind_all(struct plan *p)
 {
+	join_cgroup(p);
 	if (plan_fails(p, STEP_SIGNALS, 0, unblock_signals()) ||
-		plan_fails(p, STEP_DEATH, 0, die_with_init(p)) || pin(p) || bind_limits(p))
-		return -1;
-	if (plan_fails(p, STEP_STREAMS, 0,
-		    raw3(SYS_close_range, PLAN_PROGRAM, ~0U, CLOSE_RANGE_CLOEXEC)) ||
+		plan_fails(p, STEP_DEATH, 0, die_with_init(p)) || pin(p) ||
 		plan_fails(p, STEP_CAPABILITIES, 0, drop_capabilities()) ||
 		plan_fails(p, STEP_PRIVILEGES, 0, raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)))
 		return -1;
 	return bind_landlock(p) || bind_filter(p) ? -1 : 0;
+}
+
+/* The filter lets it wait so, and execute. */
+static void wait_to_go(struct plan *p)
+{
+	__atomic_store_n(&p->stage, STAGE_BOUND, __ATOMIC_RELEASE);
+	if (p->ahead)
+		raw3(SYS_futex, RAW(&p->stage), FUTEX_WAKE, 1);
+	while (!__atomic_load_n(&p->go, __ATOMIC_ACQUIRE))
+		raw4(SYS_futex, RAW(&p->go), FUTEX_WAIT, 0, 0);
 }
 
 _Noreturn void start_program(void *plan)
@@ -173,6 +152,7 @@ _Noreturn void start_program(void *plan)
 	struct plan *p = plan;
 
 	if (bind_all(p) == 0) {
+		wait_to_go(p);
 		p->told.started = true;
 		plan_fails(p, STEP_EXEC, 0,
 			raw5(SYS_execveat, PLAN_PROGRAM, RAW(""), RAW(p->argv), RAW(p->env.words),

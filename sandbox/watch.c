@@ -12,18 +12,18 @@
  */
 #include "sandbox/watch.h"
 
+#include "sandbox/errand.h"
+#include "sandbox/meter.h"
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
 #include "sandbox/space.h"
+#include "sandbox/talk.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,9 +35,6 @@
 #define STUCK_US                                                                                   \
 	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
 
-/* Beyond the program's own memory: what the kernel keeps for its processes. */
-#define CGROUP_ROOM_MIB 8
-
 enum { AT_SOCK, AT_OUT, AT_ERR };
 
 struct watch {
@@ -45,10 +42,14 @@ struct watch {
 	const struct spec *spec; /* NULL: it stands by */
 	const struct given *given;
 	struct plan *plan;
+	struct guess guess; /* what it is made for; its descriptor is another's */
 	struct limit_cgroup cgroup;
+	struct meter meter;
 	struct ending end;
-	pid_t init;     /* 0: reaped */
-	int sock, work; /* -1: none */
+	pid_t init;           /* 0: reaped */
+	int sock, work;       /* -1: none */
+	int told;             /* the socket, once the init has told its end; -1 */
+	int out_end, err_end; /* the program's ends of its streams; -1: given */
 	struct pour out, err;
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
@@ -80,13 +81,40 @@ static int64_t wall_us(const struct watch *k)
 
 /* --- starting ------------------------------------------------------------------------------------- */
 
-static int make_init(struct watch *k, struct why *w)
+static int make_streams(struct watch *k, struct why *w)
 {
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC))
+		return why_sys(w, "making pipes");
+	k->out.from = ends[0];
+	k->out_end = ends[1];
+	if (pipe2(ends, O_CLOEXEC))
+		return why_sys(w, "making pipes");
+	k->err.from = ends[0];
+	k->err_end = ends[1];
+	return 0;
+}
+
+static void expect(struct watch *k, const struct guess *guess)
+{
+	k->guess = *guess;
+	plan_expect(k->plan, guess);
+	limit_cgroup_make(&k->cgroup, &k->place->cgroups);
+	k->plan->procs = k->cgroup.procs;
+}
+
+static int make_init(struct watch *k, const struct guess *guess, struct why *w)
+{
+	struct door *door = NULL;
 	int ends[2], theirs;
 
 	k->plan = plan_new();
 	if (!k->plan)
 		return why_sys(w, "making a box");
+	k->plan->profile = k->place->profile;
+	if (guess && guess->made)
+		expect(k, guess);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
 		return why_sys(w, "making a socket");
 	k->sock = ends[0];
@@ -95,15 +123,18 @@ static int make_init(struct watch *k, struct why *w)
 	if (theirs < 0)
 		return why_sys(w, "making a socket");
 	k->plan->proc = k->place->proc;
-	k->plan->profile = k->place->profile;
 	k->plan->layers = k->place->layers;
 	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
-	k->init = space_start(k->plan, w);
+	if (k->place->profile != BOX_COMPUTE) {
+		door = k->plan->alone && door_is_open(k->place->door) ? k->place->door : NULL;
+		k->plan->inherits_root = door != NULL;
+	}
+	k->init = space_start(k->plan, door, w);
 	close(theirs); /* the plan keeps the number: it is the init's now */
 	return k->init < 0 ? -1 : 0;
 }
 
-struct watch *watch_new(struct place *place, struct why *w)
+struct watch *watch_new(struct place *place, const struct guess *guess, struct why *w)
 {
 	struct watch *k = calloc(1, sizeof(*k));
 
@@ -112,111 +143,44 @@ struct watch *watch_new(struct place *place, struct why *w)
 		return NULL;
 	}
 	k->place = place;
-	k->sock = k->work = k->out.from = k->err.from = -1;
+	k->sock = k->work = k->told = k->out.from = k->err.from = k->out_end = k->err_end = -1;
 	k->cgroup.dir = k->cgroup.procs = k->cgroup.events = -1;
-	if (make_init(k, w) == 0) {
-		limit_cgroup_make(&k->cgroup, &place->cgroups); /* the init builds meanwhile */
-		return k;
+	if (make_init(k, guess, w) == 0) {
+		if (make_streams(k, w) == 0)
+			return k;
+	} else {
+		k->init = 0;
 	}
-	k->init = 0;
 	watch_drop(k);
 	return NULL;
 }
 
-/* Files in a tmpfs are memory too, and so are inputs that had to be copied. */
-static int64_t cgroup_bytes(const struct spec *s, const struct given *g)
+bool watch_fits(const struct watch *k, const struct guess *task)
 {
-	int64_t bytes = (s->limits.memory_mib + CGROUP_ROOM_MIB) * 1048576;
-	struct stat st;
-
-	if (s->profile == BOX_COMPUTE)
-		return bytes;
-	for (size_t i = 0; g->was_root && i < g->n_inputs; i++)
-		bytes += fstat(g->inputs[i], &st) == 0 ? st.st_size : 0;
-	return bytes + s->limits.disk_mib * 1048576;
+	return k->sock >= 0 && (!k->plan->ahead || guess_fits(&k->guess, task));
 }
 
-static int send_fds(int sock, const int *fds, size_t n, struct why *w)
+static int send_task(struct watch *k, struct why *w)
 {
-	char word = PLAN_GO;
-	struct iovec iov = { &word, 1 };
-	union {
-		char room[CMSG_SPACE(PLAN_INPUTS_AT_ONCE * sizeof(int))];
-		struct cmsghdr align;
-	} c;
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = c.room,
-		.msg_controllen = CMSG_SPACE(n * sizeof(int)) };
-	struct cmsghdr *h;
+	const struct errand e = { k->sock, k->out_end, k->err_end,
+		k->plan->has_procs ? k->cgroup.procs : k->place->null };
 
-	memset(&c, 0, CMSG_SPACE(n * sizeof(int)));
-	h = CMSG_FIRSTHDR(&m);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(h), fds, n * sizeof(int));
-	return sendmsg(sock, &m, MSG_NOSIGNAL) == 1 ? 0 : why_sys(w, "telling the init");
-}
-
-/* Keeper, init and program take turns until the program runs: on one processor that is faster than
- * waking another each time. The init gives the program its freedom back once it is executed. */
-static void stay_near(struct watch *k)
-{
-	cpu_set_t here;
-	int cpu = sched_getcpu();
-
-	if (cpu < 0 || cpu >= CPU_SETSIZE ||
-		sched_getaffinity(0, sizeof(k->plan->cpus), &k->plan->cpus))
-		return;
-	CPU_ZERO(&here);
-	CPU_SET(cpu, &here);
-	k->plan->near = sched_setaffinity(k->init, sizeof(here), &here) == 0;
-}
-
-static int send_task(struct watch *k, const int out[2], const int err[2], struct why *w)
-{
-	const struct given *g = k->given;
-	int procs = k->cgroup.procs >= 0 ? k->cgroup.procs : k->place->null;
-	const int first[PLAN_N_FDS] = { g->in, out[1], err[1], g->program, procs };
-
-	stay_near(k);
-	if (send_fds(k->sock, first, PLAN_N_FDS, w))
-		return -1;
-	for (size_t at = 0; k->spec->profile != BOX_COMPUTE && at < g->n_inputs;) {
-		size_t n = g->n_inputs - at;
-
-		if (n > PLAN_INPUTS_AT_ONCE)
-			n = PLAN_INPUTS_AT_ONCE;
-		if (send_fds(k->sock, g->inputs + at, n, w))
-			return -1;
-		at += n;
-	}
-	return 0;
+	return errand_send(&e, k->plan, k->given, w);
 }
 
 static int give(struct watch *k, struct why *w)
 {
-	int out[2], err[2], rc;
-
 	if (plan_fill(k->plan, k->spec, k->given, w))
 		return -1;
-	limit_cgroup_set(&k->cgroup, cgroup_bytes(k->spec, k->given));
+	if (k->cgroup.dir < 0)
+		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
+	limit_cgroup_set(&k->cgroup, errand_bytes(k->spec, k->given));
 	k->plan->has_procs = k->cgroup.procs >= 0;
-	if (pipe2(out, O_CLOEXEC))
-		return why_sys(w, "making pipes");
-	pour_init(&k->out, out[0], k->given->out);
-	if (pipe2(err, O_CLOEXEC)) {
-		close(out[1]);
-		return why_sys(w, "making pipes");
-	}
-	pour_init(&k->err, err[0], k->given->err);
+	pour_init(&k->out, k->out.from, k->given->out);
+	pour_init(&k->err, k->err.from, k->given->err);
 	k->start = now_us();
 	k->next_look = k->start + LOOK_US;
-	rc = send_task(k, out, err, w);
-	close(out[1]);
-	close(err[1]);
-	return rc;
+	return send_task(k, w);
 }
 
 /* --- ending ---------------------------------------------------------------------------------------- */
@@ -251,12 +215,16 @@ static void fail(struct watch *k, const struct why *w)
 int watch_give(struct watch *k, const struct spec *s, const struct given *g)
 {
 	struct why w;
+	int rc;
 
 	k->spec = s;
 	k->given = g;
 	k->output_left = s->limits.max_output_mib * 1048576;
 	k->end.limit = BOX_REASON_EXITED;
-	if (give(k, &w) == 0)
+	rc = give(k, &w);
+	shut(&k->out_end);
+	shut(&k->err_end);
+	if (rc == 0)
 		return 0;
 	if (k->plan->told.fault.step != STEP_NONE) /* it broke while it stood by */
 		plan_why(k->plan, &w);
@@ -273,22 +241,28 @@ void watch_stop(struct watch *k, int signal, bool hurry)
 	stop(k);
 }
 
+static struct meter_of seen_by(struct watch *k)
+{
+	return (struct meter_of){ k->place->proc, k->init, k->place->profile != BOX_COMPUTE,
+		k->spec ? &k->spec->limits : NULL, &k->cgroup };
+}
+
 /* --- holding --------------------------------------------------------------------------------------- */
 
 void watch_hold(struct watch *k, bool hold)
 {
+	const struct meter_of of = seen_by(k);
+
 	if (hold == (k->held_at != 0) || !k->spec || k->sock < 0)
 		return;
 	if (hold) {
 		k->held_at = now_us();
-		if (!limit_cgroup_freeze(&k->cgroup, true))
-			(void)limit_hold(k->place->proc, k->init);
+		meter_hold(&k->meter, &of);
 		return;
 	}
 	k->held_us += now_us() - k->held_at;
 	k->held_at = 0;
-	if (!limit_cgroup_freeze(&k->cgroup, false))
-		limit_release(k->place->proc, k->init);
+	meter_release(&k->meter, &of);
 }
 
 /* --- what can happen --------------------------------------------------------------------------------- */
@@ -314,36 +288,10 @@ static void on_told(struct watch *k)
 		e->rss_kib = t->rss_kib;
 }
 
-static int hear(int sock, char *word, int *fd)
-{
-	struct iovec iov = { word, 1 };
-	union {
-		char room[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} c = { { 0 } };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = c.room,
-		.msg_controllen = sizeof(c.room) };
-	const struct cmsghdr *h;
-	ssize_t got;
-
-	*fd = -1;
-	/* ECONNRESET comes once, when the other side ended without having read our last word; what
-	 * it had sent before comes after that. */
-	do {
-		got = recvmsg(sock, &m, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-	h = got > 0 ? CMSG_FIRSTHDR(&m) : NULL;
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
-		memcpy(fd, CMSG_DATA(h), sizeof(*fd));
-	return (int)got;
-}
-
 static void on_word(struct watch *k)
 {
 	char word = 0;
-	int fd, got = hear(k->sock, &word, &fd);
+	int fd, got = talk_hear(k->sock, &word, &fd);
 
 	if (got < 0 && errno == EAGAIN)
 		return;
@@ -355,7 +303,9 @@ static void on_word(struct watch *k)
 		close(fd);
 	if (k->spec && (word == PLAN_ENDED || k->plan->told.fault.step != STEP_NONE))
 		on_told(k);
-	shut(&k->sock);
+	shut(&k->told);
+	k->told = k->sock;
+	k->sock = -1;
 }
 
 static void on_stream(struct watch *k, struct pour *p, short revents)
@@ -372,39 +322,56 @@ static void on_stream(struct watch *k, struct pour *p, short revents)
 	}
 }
 
-static void look(struct watch *k)
+/* Which limit it is beyond, or BOX_REASON_EXITED. */
+static enum box_reason beyond(struct watch *k, const struct limit_use *u)
 {
 	const struct box_limits *l = &k->spec->limits;
+	enum box_reason reason = limit_judge(u, l);
+
+	if (reason != BOX_REASON_EXITED)
+		return reason;
+	if (limit_cgroup_starved(&k->cgroup))
+		return BOX_REASON_MEMORY;
+	if (space_full(k->work, l->disk_mib))
+		return BOX_REASON_DISK;
+	return wall_us(k) > l->wall_s * 1000000 ? BOX_REASON_WALL : BOX_REASON_EXITED;
+}
+
+static void look(struct watch *k, int64_t now)
+{
+	const struct meter_of of = seen_by(k);
 	struct ending *e = &k->end;
-	enum box_reason beyond;
+	enum box_reason reason;
 	struct limit_use u;
 
-	limit_look(&u, k->place->proc, k->init, l->memory_mib * 1024);
+	meter_look(&k->meter, &u, &of, now);
 	if (u.cpu_us > e->cpu_us)
 		e->cpu_us = u.cpu_us;
 	if (u.memory_kib > e->rss_kib)
 		e->rss_kib = u.memory_kib;
-	beyond = limit_judge(&u, l);
-	if (beyond == BOX_REASON_EXITED && limit_cgroup_starved(&k->cgroup))
-		beyond = BOX_REASON_MEMORY;
-	if (beyond == BOX_REASON_EXITED && space_full(k->work, l->disk_mib))
-		beyond = BOX_REASON_DISK;
-	if (beyond == BOX_REASON_EXITED && wall_us(k) > l->wall_s * 1000000)
-		beyond = BOX_REASON_WALL;
-	if (beyond != BOX_REASON_EXITED)
-		stop_for(k, beyond);
-	else if (k->held_at && !limit_cgroup_freeze(&k->cgroup, true))
-		(void)limit_hold(k->place->proc, k->init); /* one may have woken another */
+	reason = beyond(k, &u);
+	if (reason != BOX_REASON_EXITED)
+		stop_for(k, reason);
+	else if (k->held_at)
+		meter_hold(&k->meter, &of); /* one may have woken another */
+}
+
+static void look_when_due(struct watch *k, int64_t now)
+{
+	int64_t usual = now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US;
+
+	if (now < k->next_look)
+		return;
+	look(k, now);
+	k->next_look = now_us() + meter_pause_us(&k->meter, usual);
 }
 
 static void on_time(struct watch *k)
 {
 	int64_t now = now_us();
 
-	if (k->sock >= 0 && now >= k->next_look) {
-		look(k);
-		k->next_look = now_us() + (now - k->start < YOUNG_US ? LOOK_US : LOOK_LATER_US);
-	}
+	if (k->sock >= 0)
+		look_when_due(k, now);
 	if (k->sock >= 0 && k->kill_at && now >= k->kill_at) {
 		if (k->init > 0)
 			kill(k->init, SIGKILL);
@@ -464,6 +431,20 @@ void watch_reaped(struct watch *k)
 	k->init = 0;
 }
 
+void watch_leave(struct watch *k)
+{
+	shut(&k->told);
+}
+
+bool watch_return(struct watch *k)
+{
+	if (!k->end.known)
+		return false;
+	meter_drop(&k->meter); /* all else of it is dead */
+	limit_cgroup_drop(&k->cgroup);
+	return true;
+}
+
 struct ending *watch_ending(struct watch *k)
 {
 	struct ending *e = &k->end;
@@ -504,7 +485,11 @@ void watch_drop(struct watch *k)
 	pour_stop(&k->out);
 	pour_stop(&k->err);
 	shut(&k->sock);
+	shut(&k->told);
 	shut(&k->work);
+	meter_drop(&k->meter);
+	shut(&k->out_end);
+	shut(&k->err_end);
 	limit_cgroup_drop(&k->cgroup);
 	plan_free(k->plan);
 	free(k);

@@ -7,7 +7,7 @@
 #ifndef SANDBOX_WATCH_H
 #define SANDBOX_WATCH_H
 
-#include "sandbox/given.h"
+#include "sandbox/guess.h"
 #include "sandbox/place.h"
 #include "sandbox/report.h"
 
@@ -18,8 +18,11 @@ struct watch;
 #define WATCH_FDS 3
 #define WATCH_LATER_US 1000000 /* when nothing is due */
 
-/* A new box in `place`, which must outlive it: its init stands by. NULL: `w` says why. */
-struct watch *watch_new(struct place *place, struct why *w);
+/* A new box in `place`, which must outlive it: its init stands by. With `guess`, whose descriptor must stay
+ * open until it is dropped, it is made for what is like that; NULL: for anything. NULL: `w` says why. */
+struct watch *watch_new(struct place *place, const struct guess *guess, struct why *w);
+/* Whether it can be given `task`. */
+bool watch_fits(const struct watch *k, const struct guess *task);
 
 /* Run what `s` asks for with what `g` holds; both are borrowed until the end. -1: it was not
  * started; the ending says so too. */
@@ -41,6 +44,10 @@ bool watch_is_over(const struct watch *k);
 pid_t watch_init(const struct watch *k);
 /* Its init has been waited for by the caller. */
 void watch_reaped(struct watch *k);
+/* Once it is over: its init, all that is left of it, may end too. */
+void watch_leave(struct watch *k);
+/* After watch_ending: another box may have its cgroup, where nothing can be left in it: then true. */
+bool watch_return(struct watch *k);
 
 /* What happened, once it is over; without outputs until watch_collect. It lives as long as `k`. */
 struct ending *watch_ending(struct watch *k);

@@ -70,12 +70,13 @@ void say(const char *line);
 bool is_boxed_pid_2(void); /* then, and only then, a signal sent to 1 or -1 is really sent */
 void write_file(const char *path, size_t bytes);
 int weak_run(char **argv);                        /* weak.c */
+int blind_run(char **argv);                       /* weak.c */
 int start_thread(int (*run)(void *), void *with); /* no pthread: the leader may end before it */
 
 /* The tables, each ended by a row without a name. */
 /* clang-format off */
 #define TABLES(X) \
-	X(resources) X(kernel_memory) X(threads) X(files) X(links) X(kernel) \
+	X(resources) X(kernel_memory) X(sideways) X(threads) X(files) X(links) X(kernel) \
 	X(rights) X(namespaces) X(signals) X(leaks) X(outputs)
 /* clang-format on */
 #define X(table) extern const struct behaviour table[];

@@ -208,6 +208,8 @@ int main(int argc, char **argv)
 		return list();
 	if (argc > 7 && strcmp(argv[1], "--weak") == 0)
 		return weak_run(argv + 2);
+	if (argc > 2 && strcmp(argv[1], "--blind") == 0)
+		return blind_run(argv + 2);
 	if (argc < 3)
 		return 2;
 	arguments = argv + 3;

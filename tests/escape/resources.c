@@ -348,9 +348,11 @@ static void output_flood(long children)
 {
 	static char block[64 * 1024];
 	int fd = 1 + (int)(children & 1);
+	bool first = true;
 
 	for (long i = 1; i < children; i++) {
-		if (fork() == 0)
+		first = fork() != 0;
+		if (!first)
 			break;
 	}
 	memset(block, 'x', sizeof(block));
@@ -359,6 +361,11 @@ static void output_flood(long children)
 		if (write(fd, block, sizeof(block)) < 0)
 			return;
 	}
+	if (!first)
+		_exit(0);
+	while (wait(NULL) > 0)
+		; /* their lines have no end of their own */
+	say("\n");
 	broke("2.5 MiB");
 }
 

@@ -254,9 +254,9 @@ const struct behaviour signals[] = {
 	EXIT(137),
 	EXIT(152),
 	EXIT(159),
-	DIE(SIGXCPU, 24, " cpu"),
-	DIE(SIGXFSZ, 25, " disk"),
-	DIE(SIGSYS, 31, " policy"),
+	DIE(SIGXCPU, 24, ""),
+	DIE(SIGXFSZ, 25, " exited"), /* not allowed to send it to itself */
+	DIE(SIGSYS, 31, " exited"),
 	DIE(SIGKILL, 9, ""),
 	DIE(SIGTERM, 15, ""),
 	{ "speak_to_descriptors", speak_to_descriptors, 1024, BOTH, WEAK, 0, NULL, NULL },

@@ -306,7 +306,24 @@ def it_runs_idle_unless_asked(w):
         found = [os.sched_getscheduler(pid) for pid in alive(marker) if pid != p.pid]
         p.terminate()
         p.communicate(timeout=TIMEOUT)
-        equal(sorted(found), sorted([os.SCHED_OTHER, policy]), "init and program, %s" % priority)
+        # the init, the guard of its cgroup where there is one, and the program
+        equal(set(found), {os.SCHED_OTHER, policy}, "init and program, %s" % priority)
+
+
+def another_has_used_up(w, seconds, before=()):
+    """Wait until a box that is not held has come to a wall limit of `seconds`."""
+    r = limited(w.run("--wall", str(seconds), "--", w.use, "sleep", "50", before=before), "wall")
+    assert r["wall_s"] >= seconds, r
+
+
+def without(*names):
+    """In front of a launcher: none of these below /sys/fs/cgroup."""
+    hide = "".join("test ! -d %s || mount -t tmpfs none %s; " % (p, p) for p in ("/sys/fs/cgroup/" + n for n in names))
+    return ["unshare", "-m", "sh", "-c", hide + 'exec "$@"', "sh"]
+
+
+def no_cgroup():
+    return without("")
 
 
 def stopped_time_is_no_wall_time(w):
@@ -319,11 +336,8 @@ def stopped_time_is_no_wall_time(w):
         p.send_signal(signal.SIGTSTP)
         until("the launcher to stop", lambda: os.waitid(os.P_PID, p.pid, os.WSTOPPED | os.WNOHANG) is not None)
         os.set_blocking(p.stdout.fileno(), False)
-        end = time.monotonic() + 3  # longer than its wall limit: that is what is tested
-        heard = b""
-        while time.monotonic() < end:
-            heard += p.stdout.read() or b""
-            time.sleep(0.05)
+        another_has_used_up(w, 3)
+        heard = p.stdout.read() or b""
         assert len(heard) < 40 * 5, heard
         os.set_blocking(p.stdout.fileno(), True)
         p.send_signal(signal.SIGCONT)
@@ -337,11 +351,11 @@ def stopped_time_is_no_wall_time(w):
 class Keeper:
     """`talkoot-sandbox --serve`, asked as box.h says."""
 
-    def __init__(self, w, profile):
+    def __init__(self, w, profile, before=()):
         self.w, self.profile, self.n = w, profile, 0
         self.sock, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.sock.settimeout(TIMEOUT)
-        self.p = w.start(w.box, "--serve", "--profile", profile, stdin=theirs)
+        self.p = w.start(*before, w.box, "--serve", "--profile", profile, stdin=theirs)
         theirs.close()
         equal(self.say()[0], 0, "ready")
 
@@ -408,6 +422,38 @@ def a_keeper_takes_inputs_and_gives_outputs(w):
     equal(k.end(), (0, b""), "its end")
 
 
+def a_box_that_stood_by_for_the_like_of_the_last_task_is_as_any_other(w):
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+
+        def says(*argv, options=(), named=(), code=0):
+            n, out, report = k.run(*argv, options=options, named=named)
+            equal(k.ended(n), code, "%s %s" % (profile, argv))
+            report.seek(0)
+            r = json.load(report)
+            equal([l for l in r["layers"] if l != "cgroup"], NAMESPACES + ALWAYS, "layers")
+            out.seek(0)
+            return out.read()
+
+        seeded, free = ("--seed", "5" * 64), ("--deterministic", "off")
+        zero = says("chance", "32")
+        equal(says("chance", "32"), zero, "the usual seed")
+        five = says("chance", "32", options=seeded)
+        equal(says("chance", "32", options=seeded), five, "another seed")
+        assert five != zero
+        assert says("chance", "32", options=free) != says("chance", "32", options=free), "no seed"
+        equal(says("chance", "32"), zero, "the usual seed again")
+        for _ in range(2):
+            says("burn", "1", options=("--cpu", "1"), code=124)
+            assert b"host box uid 1000 pid 2\n" in says("environment")
+        if profile == "files":
+            for text in b"one\n", b"two\n", b"three\n":
+                fd = os.open(w.write(text), os.O_RDONLY)
+                equal(says("in", options=("--in", "data=x"), named=[fd]), text, "each its own input")
+                says("disk", "9", options=("--disk", "2"), code=124)
+        equal(k.end(), (0, b""), "its end")
+
+
 def a_keeper_refuses_what_it_does_not_understand(w):
     k = Keeper(w, "compute")
     null = os.open("/dev/null", os.O_RDWR)
@@ -438,7 +484,7 @@ def a_keeper_stops_and_holds_boxes(w):
     until("a tick", lambda: os.fstat(out.fileno()).st_size > 0)
     k.ask(2, n)
     size = until_still(out)
-    time.sleep(3)  # longer than its wall limit: that is what is tested
+    another_has_used_up(w, 3)
     equal(os.fstat(out.fileno()).st_size, size, "held")
     k.ask(3, n)
     equal(k.ended(n), 0, "it goes on to its end")
@@ -447,6 +493,39 @@ def a_keeper_stops_and_holds_boxes(w):
     k.ask(1, n)
     equal(k.ended(n), 137, "killed")
     equal(k.end(), (0, b""), "its end")
+
+
+def processes_that_wake_each_other_are_held(w):
+    """Frozen where a cgroup does that, stopped by signals where there is none. Held, a box can be ended."""
+    for before in ([], no_cgroup()) if os.geteuid() == 0 and not w.user else ([],):
+        k = Keeper(w, "files", before)
+        n, out, report = k.run("wakers", "100000", options=("--wall", "100"))
+        until("ticks", lambda: os.fstat(out.fileno()).st_size > 100)
+        k.ask(2, n)
+        size = until_still(out)
+        another_has_used_up(w, 1)
+        equal(os.fstat(out.fileno()).st_size, size, "held")
+        k.ask(3, n)
+        until("more ticks", lambda: os.fstat(out.fileno()).st_size > size + 100)
+        k.ask(2, n)
+        until_still(out)
+        k.ask(1, n)
+        equal(k.ended(n), 137, "killed while it was held")
+        equal(k.end(), (0, b""), "its end")
+
+
+def a_held_box_dies_with_its_keeper(w):
+    for before in ([], no_cgroup()) if os.geteuid() == 0 and not w.user else ([],):
+        k = Keeper(w, "files", before)
+        marker = "marker-%d-held-%s-%d" % (os.getpid(), w.user, len(before))
+        n, out, report = k.run("wakers", "100000", marker)
+        until("ticks", lambda: os.fstat(out.fileno()).st_size > 100)
+        k.ask(2, n)
+        until_still(out)
+        equal(len(alive(marker)), 2, "both are there")
+        k.p.kill()
+        k.end()
+        until("nothing is left", lambda: not alive(marker))
 
 
 def until_still(f):
@@ -608,6 +687,27 @@ def cpu(w):
     assert 0.9 <= r["cpu_s"] < 3, r
 
 
+def ways_to_count(w):
+    """Without one kind of cgroup after the other; only who is root can take them away."""
+    if os.geteuid() != 0 or w.user:
+        return [[]]
+    return [[], without("unified"), without("unified", "cpuacct", "cpu,cpuacct"), without("memory"), no_cgroup()]
+
+
+def who_is_forgotten_is_counted(w):
+    for before in ways_to_count(w):
+        r = limited(w.run(*FILES, "--cpu", "1", "--", w.use, "forget", before=before), "cpu")
+        assert 0.9 <= r["cpu_s"] < 3, (before, r)
+
+
+def nobody_is_charged_more_than_they_used(w):
+    for before in ways_to_count(w):
+        code, out, _, r = w.run(*FILES, "--cpu", "60", "--processes", "200", "--", w.use, "families", "60", before=before)
+        equal((code, r["reason"]), (0, "exited"), before)
+        # its own end is not in what it says
+        assert 0.9 * int(out) / 1e6 <= r["cpu_s"] <= int(out) / 1e6 + 0.1, (before, out, r)
+
+
 def memory(w):
     limited(w.run("--memory", "64", "--", w.use, "memory", "800"), "memory")
     limited(w.run(*FILES, "--memory", "64", "--", w.use, "memory", "800"), "memory")
@@ -761,13 +861,16 @@ TESTS = [
     inherited_descriptors_are_invisible, the_environment_is_built_from_nothing, addresses_are_the_same_twice,
     chance_comes_from_the_seed, mathematics_does_not_depend_on_the_processor,
     arrays_do_not_depend_on_the_processor, it_runs_idle_unless_asked, stopped_time_is_no_wall_time,
-    a_keeper_makes_one_box_after_another, a_keeper_takes_inputs_and_gives_outputs,
+    a_keeper_makes_one_box_after_another, a_box_that_stood_by_for_the_like_of_the_last_task_is_as_any_other,
+    a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
+    processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
-    roots_own_program_and_input_are_opened_first, wall, cpu, memory, output, disk, processes,
+    roots_own_program_and_input_are_opened_first, wall, cpu, who_is_forgotten_is_counted,
+    nobody_is_charged_more_than_they_used, memory, output, disk, processes,
     a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
     compute_works_without_namespaces,

@@ -48,7 +48,7 @@ static void a_status_alone_is_what_it_says(void **state)
 	e.status = KILLED(SIGSYS);
 	is(&e, BOX_REASON_POLICY, 128 + SIGSYS, SIGSYS);
 	e.status = KILLED(SIGXCPU);
-	is(&e, BOX_REASON_CPU, 124, SIGXCPU);
+	is(&e, BOX_REASON_SIGNALED, 128 + SIGXCPU, SIGXCPU);
 	e.status = KILLED(SIGXFSZ);
 	is(&e, BOX_REASON_DISK, 124, SIGXFSZ);
 }
@@ -71,7 +71,11 @@ static void a_kill_beyond_the_cpu_limit_is_the_cpu_limit(void **state)
 
 	(void)state;
 	is(&e, BOX_REASON_CPU, 124, SIGKILL);
+	e.status = KILLED(SIGXCPU);
+	is(&e, BOX_REASON_CPU, 124, SIGXCPU);
 	e.cpu_us--;
+	is(&e, BOX_REASON_SIGNALED, 128 + SIGXCPU, SIGXCPU);
+	e.status = KILLED(SIGKILL);
 	is(&e, BOX_REASON_SIGNALED, 137, SIGKILL);
 }
 

@@ -223,12 +223,18 @@ static void a_seed_is_64_digits(void **state)
 
 	(void)state;
 	assert_int_equal(seed_read(seed, "00000000000000010000000000000002"
-					 "00000000000000030000000000abcdef"), 0);
+					 "00000000000000030000000000abcdef"),
+		0);
 	assert_true(seed[0] == 1 && seed[1] == 2 && seed[2] == 3 && seed[3] == 0xabcdef);
 	assert_int_equal(seed_read(seed, ""), -1);
 	assert_int_equal(seed_read(seed, "12"), -1);
-	assert_int_equal(seed_read(seed, "0000000000000001000000000000000200000000000000030000000000ABCDEF"), -1);
-	assert_int_equal(seed_read(seed, "00000000000000010000000000000002000000000000000300000000000000040"), -1);
+	assert_int_equal(
+		seed_read(seed, "0000000000000001000000000000000200000000000000030000000000ABCDEF"),
+		-1);
+	assert_int_equal(
+		seed_read(
+			seed, "00000000000000010000000000000002000000000000000300000000000000040"),
+		-1);
 }
 
 /* Drawn in pieces or at once, the words are the same; each stream and each seed has its own. */
@@ -253,7 +259,7 @@ static void streams_do_not_depend_on_how_they_are_drawn(void **state)
 static void use_is_judged_against_every_limit(void **state)
 {
 	const struct box_limits l = { 10, 20, 64, 2, 1, 8, 1, true };
-	struct limit_use u = { 10000000, 64 * 1024, 8, 8 };
+	struct limit_use u = { 10000000, 64 * 1024, 0, 8, 8, false };
 
 	(void)state;
 	assert_int_equal(limit_judge(&u, &l), BOX_REASON_EXITED);

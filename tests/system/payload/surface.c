@@ -152,6 +152,7 @@ static void by_good_arguments(void)
 		{ SYS_sched_getaffinity, 0, sizeof(room), AT(room) },
 		{ SYS_tgkill, self, self },
 		{ SYS_tkill, self },
+		{ SYS_kill, self },
 		{ SYS_clock_gettime, 0, AT(room) },
 		{ SYS_clock_getres, 0, AT(room) },
 		{ SYS_clock_nanosleep, 0, 0, -1 },

@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB (1024L * 1024)
@@ -94,6 +96,24 @@ static int ticks(long n)
 	return 0;
 }
 
+/* Two who tick and wake each other whenever they can. */
+static int wakers(long n)
+{
+	pid_t me = getpid(), other = fork();
+
+	if (other == 0)
+		other = me;
+	for (long i = 0; i < n; i++) {
+		struct timespec ms = { 0, 1000000 };
+
+		kill(other, SIGCONT);
+		nanosleep(&ms, NULL);
+		if (i % 10 == 0)
+			write(1, "tick\n", 5);
+	}
+	return 0;
+}
+
 static int sleeping(long n)
 {
 	sleep((unsigned)n);
@@ -110,6 +130,64 @@ __attribute__((noreturn)) static int burn(long n)
 	}
 	for (;;)
 		x++;
+}
+
+static void burn_ms(long ms)
+{
+	struct timespec t;
+
+	do {
+		for (volatile int i = 0; i < 20000; i++)
+			;
+		clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	} while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < ms);
+}
+
+/* Children of 4 ms, one after the other, whom nobody waits for. */
+__attribute__((noreturn)) static int forget(long n)
+{
+	(void)n;
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		if (fork() == 0) {
+			burn_ms(4);
+			_exit(0);
+		}
+		wait(NULL);
+	}
+}
+
+/* As a build does: families whose parents wait. Says what all of it used, in microseconds. */
+static int families(long n)
+{
+	struct rusage own, theirs;
+
+	for (long i = 0; i < n; i++) {
+		if (fork() == 0) {
+			for (int k = 0; k < 3; k++) {
+				if (fork() == 0) {
+					burn_ms(i % 4 * 5);
+					_exit(0);
+				}
+				if (k != 1)
+					wait(NULL);
+			}
+			burn_ms(3);
+			while (wait(NULL) > 0)
+				;
+			_exit(0);
+		}
+		if (i % 2)
+			wait(NULL);
+	}
+	while (wait(NULL) > 0)
+		;
+	getrusage(RUSAGE_SELF, &own);
+	getrusage(RUSAGE_CHILDREN, &theirs);
+	printf("%ld\n", (own.ru_utime.tv_sec + own.ru_stime.tv_sec + theirs.ru_utime.tv_sec +
+				theirs.ru_stime.tv_sec) * 1000000 + own.ru_utime.tv_usec +
+				own.ru_stime.tv_usec + theirs.ru_utime.tv_usec + theirs.ru_stime.tv_usec);
+	return 0;
 }
 
 static int flood(long n)
@@ -339,7 +417,10 @@ static const struct {
 	{ "sleep", sleeping },
 	{ "chance", chance },
 	{ "ticks", ticks },
+	{ "wakers", wakers },
 	{ "burn", burn },
+	{ "forget", forget },
+	{ "families", families },
 	{ "flood", flood },
 	{ "disk", disk },
 	{ "disk-two", disk_two },

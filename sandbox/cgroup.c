@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cgroup.c: see cgroup.h; cgroups(7).
+ */
+#include "sandbox/cgroup.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define REMOVE_TRIES 200 /* of 1 ms */
+
+int cgroup_read(int dir, const char *name, char *text, size_t room)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = read(fd, text, room - 1);
+	close(fd);
+	if (n < 0)
+		return -1;
+	text[n] = 0;
+	return 0;
+}
+
+int cgroup_write(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CLOEXEC);
+	int ok;
+
+	if (fd < 0)
+		return -1;
+	ok = write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	close(fd);
+	return ok ? 0 : -1;
+}
+
+int64_t cgroup_number(int dir, const char *name, const char *key)
+{
+	char text[1024];
+	const char *at;
+
+	if (cgroup_read(dir, name, text, sizeof(text)))
+		return -1;
+	at = strstr(text, key);
+	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+/* Lines "N:CONTROLLERS:/PATH" (v1) or "0::/PATH" (v2). */
+int cgroup_own(const char *controller, char *path, size_t room)
+{
+	FILE *f = fopen("/proc/self/cgroup", "re");
+	char line[512];
+	int found = -1;
+
+	while (f && found && fgets(line, sizeof(line), f)) {
+		char *names = strchr(line, ':'), *at = names ? strchr(names + 1, ':') : NULL;
+
+		if (!at)
+			continue;
+		*at++ = 0;
+		at[strcspn(at, "\n")] = 0;
+		if (controller ? strstr(names + 1, controller) != NULL : names[1] == 0) {
+			snprintf(path, room, "%s", at);
+			found = 0;
+		}
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+int cgroup_open(const char *mount, const char *path)
+{
+	char all[1100];
+
+	snprintf(all, sizeof(all), "%s%s", mount, path);
+	if (faccessat(AT_FDCWD, all, W_OK, AT_EACCESS)) /* most ordinary users: no more is asked */
+		return -1;
+	return open(all, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+int cgroup_make(int parent, unsigned n, char name[CGROUP_NAME_MAX])
+{
+	snprintf(name, CGROUP_NAME_MAX, CGROUP_PREFIX "%d-%u", getpid(), n);
+	if (mkdirat(parent, name, 0755))
+		return -1;
+	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+void cgroup_remove(int parent, const char *name)
+{
+	const struct timespec ms = { 0, 1000000 };
+
+	for (int i = 0; i < REMOVE_TRIES; i++) {
+		if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno != EBUSY)
+			return;
+		nanosleep(&ms, NULL);
+	}
+}
+
+/* rmdir takes only empty ones. */
+void cgroup_sweep(int parent)
+{
+	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	int pid;
+
+	while (d && (e = readdir(d))) {
+		if (sscanf(e->d_name, CGROUP_PREFIX "%d", &pid) == 1 && kill(pid, 0) &&
+			errno == ESRCH)
+			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
+	}
+	if (d)
+		closedir(d);
+	else if (fd >= 0)
+		close(fd);
+}
