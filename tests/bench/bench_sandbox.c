@@ -6,7 +6,7 @@
  *
  * A launch is: start NOOP (static, does nothing), wait for its end, and know how it ended. The ways are
  * taken in turn, N times each, so that whatever else the machine does hits all of them alike; ratios
- * are to vfork + exec of the same file in the same run. Nothing is asserted; it prints.
+ * are to vfork + exec of the same file in the same run, and fork + exec stands beside it. Nothing is asserted; it prints.
  */
 #include "sandbox/box.h"
 
@@ -270,8 +270,9 @@ static struct way {
 	int n;
 } ways[] = {
 	{ .name = "vfork + exec", .launch = bare, .share = 1 },
-	{ .name = "fork + exec", .launch = forked, .share = 1 },
 	{ .name = "compute, warm", .launch = warm_compute, .share = 1 },
+	/* in between, so that one keeper makes its next box while neither is asked */
+	{ .name = "fork + exec", .launch = forked, .share = 1 },
 	{ .name = "files, warm", .launch = warm_files, .share = 1 },
 	{ .name = "compute, one-shot", .launch = once_compute, .share = 1 },
 	{ .name = "files, one-shot", .launch = once_files, .share = 1 },
@@ -476,7 +477,7 @@ static void memory(const char *profile, long bare_used)
 
 static int count(const char *dir)
 {
-	char cmd[128];
+	char cmd[256];
 	FILE *f;
 	int n = -1;
 
@@ -485,6 +486,19 @@ static int count(const char *dir)
 	if (!f || fscanf(f, "%d", &n) != 1)
 		die(dir);
 	pclose(f);
+	return n;
+}
+
+static int words_in(const char *file)
+{
+	FILE *f = fopen(file, "re");
+	char word[32];
+	int n = 0;
+
+	while (f && fscanf(f, "%31s", word) == 1)
+		n++;
+	if (f)
+		fclose(f);
 	return n;
 }
 
@@ -504,9 +518,9 @@ static int mounts_now(void)
 
 static void leaves(const char *profile, int launches)
 {
-	char fds[64], status[64];
+	char fds[64], status[64], below[64], cgroups[128];
 	struct keeper k;
-	int open_before, mounts, processes;
+	int open_before, mounts, children;
 	long rss;
 
 	keeper_start(&k, profile);
@@ -517,17 +531,20 @@ static void leaves(const char *profile, int launches)
 	snprintf(status, sizeof(status), "/proc/%d/status", k.pid);
 	open_before = count(fds);
 	mounts = mounts_now();
-	processes = count("-d /proc/[0-9]*");
+	snprintf(below, sizeof(below), "/proc/%d/task/%d/children", k.pid, k.pid);
+	snprintf(cgroups, sizeof(cgroups),
+		"-d $(find /sys/fs/cgroup -name 'talkoot-%d-*') -d /dev/null", k.pid);
+	children = words_in(below);
 	rss = field(status, "VmRSS:");
 	for (int i = 0; i < launches; i++)
 		keeper_launch(&k);
 	settle();
 	printf("after %d launches of %s: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, "
-	       "processes of the "
-	       "machine %d -> %d, its mounts %d -> %d\n",
-		launches, profile, open_before, count(fds), rss, field(status, "VmRSS:"), processes,
-		count("-d /proc/[0-9]*"), mounts, mounts_now());
+	       "its children %d -> %d, the machine's mounts %d -> %d\n",
+		launches, profile, open_before, count(fds), rss, field(status, "VmRSS:"), children,
+		words_in(below), mounts, mounts_now());
 	keeper_end(&k);
+	printf("  and once it has ended: cgroups %d\n", count(cgroups) - 1);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------ */
@@ -540,7 +557,7 @@ static void make_bundle(void)
 		"\"args\":[\"/noop\"],\"cwd\":\"/"
 		"\",\"noNewPrivileges\":true},\"root\":{\"path\":\"rootfs\","
 		"\"readonly\":true},\"mounts\":[],\"linux\":{\"namespaces\":[{\"type\":\"pid\"},{"
-	        "\"type\":"
+		"\"type\":"
 		"\"ipc\"},"
 		"{\"type\":\"uts\"},{\"type\":\"mount\"},{\"type\":\"network\"}]}}";
 	char cmd[512];
@@ -548,8 +565,8 @@ static void make_bundle(void)
 
 	if (!mkdtemp(crun_bundle))
 		die("a folder for crun");
-	snprintf(cmd, sizeof(cmd), "mkdir -p %s/rootfs/dev && cp %s %s/rootfs/noop", crun_bundle, noop,
-		crun_bundle);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s/rootfs/dev && cp %s %s/rootfs/noop", crun_bundle,
+		noop, crun_bundle);
 	if (system(cmd))
 		die("a bundle for crun");
 	snprintf(cmd, sizeof(cmd), "%s/config.json", crun_bundle);
