@@ -26,7 +26,7 @@ TIMEOUT = 60
 MOST = {"compute": 60, "files": 130}
 WHO = {"compute": {"COMPUTE", "ROOTED", "BOTH"}, "files": {"FILES", "BOTH"}}
 # What policy.h lets through of calls whose arguments it tests: {call: values}. `files` has both.
-CLONE = {0x200: "FS", 0x400: "FILES", 0x4000: "VFORK", 0x40000: "SYSVSEM", 0x80000: "SETTLS", 0x100000: "PARENT_SETTID",
+CLONE = {0x200: "FS", 0x4000: "VFORK", 0x40000: "SYSVSEM", 0x80000: "SETTLS", 0x100000: "PARENT_SETTID",
          0x400000: "DETACHED", 0x80000000: "IO"}
 MODES = {1 << bit for bit in range(16)} - {0o4000, 0o2000, 0o1000}
 COMPUTE_ARGUMENTS = {
@@ -49,8 +49,8 @@ FILES_ARGUMENTS = dict(
     fchmod=MODES, fchmodat=MODES, mknodat={0o010000},      # never set-user-id; a FIFO
 )
 FILES_ARGUMENTS["clone-thread"] = set(CLONE) | {0x1000}    # CLONE_PIDFD
-FILES_ARGUMENTS["clone-without"] = {0x100, 0x800, 0x10000}
-FILES_ARGUMENTS["clone-process"] = set(CLONE) | {0x100, 0x800, 0x1000, 0x10000, 0x200000, 0x1000000}
+FILES_ARGUMENTS["clone-without"] = {0x10000}              # what is no thread is a process
+FILES_ARGUMENTS["clone-process"] = set(CLONE) | {0x400, 0x800, 0x1000, 0x200000, 0x1000000}
 ARGUMENTS = {"compute": COMPUTE_ARGUMENTS, "files": FILES_ARGUMENTS}
 PRIVATE, SHARED, ANONYMOUS, HUGETLB = 2, 1, 0x20, 0x40000
 # What these two do when called from elsewhere than the kernel's own trampoline; no filter is asked.

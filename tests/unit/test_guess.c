@@ -68,6 +68,11 @@ static void learning_holds_the_program_open_and_forgetting_closes_it(void **stat
 	(void)state;
 	given_init(&g);
 	g.program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	g.in = open("/proc/self/exe", O_RDONLY | O_CLOEXEC); /* a file needs the host's root */
+	task = guess_of(&s, &g);
+	assert_true(task.made && !task.alone);
+	close(g.in);
+	g.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	task = guess_of(&s, &g);
 	assert_true(task.made && task.alone && task.deterministic);
 	guess_learn(&guess, &task);

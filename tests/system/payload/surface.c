@@ -320,7 +320,7 @@ static long make_child(unsigned long flags)
 /* Each bit on top of a plain process and of a plain thread. */
 static void children(void)
 {
-	const unsigned long thread = 0x10900; /* CLONE_VM | CLONE_SIGHAND | CLONE_THREAD */
+	const unsigned long thread = 0x10d00; /* CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD */
 
 	for (int bit = 8; bit < 32; bit++) {
 		const unsigned long flag = 1ul << bit;
