@@ -13,7 +13,7 @@ struct door {
 	const char *token; /* of the admin port; NULL: none is asked for */
 };
 
-extern const struct route grid_routes[], admin_routes[];
-extern const size_t n_grid_routes, n_admin_routes;
+extern const struct route grid_routes[], admin_routes[], web_routes[];
+extern const size_t n_grid_routes, n_admin_routes, n_web_routes;
 
 #endif

@@ -23,6 +23,8 @@ struct worker_conf {
 	struct endpoint listen;
 	bool advertises;
 	struct endpoint advertise;
+	bool web_seeds;
+	struct endpoint web_seed;
 	int64_t slots, memory_mib, disk_mib;
 	const char *sandbox;  /* a path */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
