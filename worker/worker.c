@@ -446,6 +446,37 @@ static void open_agent(struct worker *w)
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
 }
 
+/* --- nodes nearby ---------------------------------------------------------------------------------------------- */
+
+static bool is_lonely(void *arg)
+{
+	const struct worker *w = arg;
+
+	return !w->home.known || w->agent.silent_ms != 0;
+}
+
+static void on_found(void *arg, const struct id *node, const struct endpoint *at)
+{
+	struct worker *w = arg;
+	char id[ID_TEXT + 1];
+
+	id_text(id, node);
+	if (is_lonely(w))
+		log_info("found %.8s of this grid nearby, at %s:%u", id, at->host, at->port);
+	join_found(w->joining, node, at);
+}
+
+static void open_lan(struct worker *w)
+{
+	struct lan_spec spec = { .listen = w->conf.listen, .grid = w->home.grid_id, .node = *key_id(w->key),
+		.lonely = is_lonely, .found = on_found, .arg = w };
+
+	if (!w->serve || !w->conf.discovers)
+		return;
+	spec.listen.port = serve_port(w->serve);
+	w->lan = lan_new(w->loop, &spec);
+}
+
 static int worker_open(struct worker *w, struct err *e)
 {
 	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
@@ -455,6 +486,7 @@ static int worker_open(struct worker *w, struct err *e)
 		return -1;
 	know_self(w);
 	open_agent(w);
+	open_lan(w);
 	return control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
 			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
 			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
@@ -468,6 +500,7 @@ static void worker_close(struct worker *w)
 		note_leases(w); /* none: nothing to give back at the next start */
 	control_free(w->control);
 	serve_free(w->serve);
+	lan_free(w->lan);
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);

@@ -10,6 +10,7 @@
 #include "worker/errand.h"
 #include "worker/guard.h"
 #include "worker/join.h"
+#include "worker/lan.h"
 #include "worker/outbox.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
@@ -25,6 +26,7 @@ struct worker_conf {
 	struct endpoint advertise;
 	bool web_seeds;
 	struct endpoint web_seed;
+	bool discovers; /* nodes on the local network */
 	int64_t slots, memory_mib, disk_mib;
 	const char *sandbox;  /* a path */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
@@ -53,6 +55,7 @@ struct worker {
 	struct serve *serve;
 	struct control *control;
 	struct join *joining;
+	struct lan *lan; /* NULL: does not listen, or was told not to look */
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */
