@@ -43,7 +43,7 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
-	httpd_route.c httpd_answer.c fetch.c tus.c)
+	httpd_route.c httpd_answer.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -96,7 +96,7 @@ link = @mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(CC) $(LDFLAGS_ALL) -o $@ 
 $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
 $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_STORE) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.

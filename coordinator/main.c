@@ -73,6 +73,8 @@ struct program {
 	struct loop *loop;
 	struct coord *c;
 	struct httpd *grid, *admin, *web; /* web: NULL without --web-seed */
+	struct fetcher *fetcher;
+	struct dialback *dialback;
 	struct admin *socket;
 	struct turn_end *turn_end;
 	struct timer *due, *checkpoint, *stop;
@@ -219,8 +221,9 @@ static int open_ports(struct program *p, struct err *e)
 		.arg = &p->admin_door,
 		.check_host = true };
 
-	p->grid_door = (struct door){ p->c, NULL };
-	p->admin_door = (struct door){ p->c, p->token };
+	p->dialback = dialback_new(p->fetcher);
+	p->grid_door = (struct door){ p->c, NULL, p->dialback };
+	p->admin_door = (struct door){ p->c, p->token, NULL };
 	if (httpd_new(&p->grid, p->loop, &grid, e))
 		return err_wrap(e, "--listen %s", listen_at);
 	if (httpd_new(&p->admin, p->loop, &admin, e))
@@ -271,6 +274,7 @@ static int announce(struct program *p, struct err *e)
 static int start(struct program *p, const struct coord_options *o, struct err *e)
 {
 	if (read_token(p, e) || coord_open(&p->c, o, e) || loop_new(&p->loop, e) ||
+		fetcher_new(&p->fetcher, p->loop, e) ||
 		key_tls_server(&p->tls, p->c->key, e) || open_ports(p, e) || open_web(p, e) ||
 		admin_new(&p->socket, p->loop, p->c, e) ||
 		loop_on_signal(p->loop, SIGTERM, stop, p, e) ||
@@ -289,6 +293,7 @@ static int start(struct program *p, const struct coord_options *o, struct err *e
 
 static void finish(struct program *p)
 {
+	dialback_free(p->dialback);
 	httpd_free(p->grid);
 	httpd_free(p->admin);
 	if (p->web)
@@ -302,6 +307,8 @@ static void finish(struct program *p)
 		turn_end_free(p->turn_end);
 	if (p->tls)
 		key_tls_free(p->tls);
+	if (p->fetcher)
+		fetcher_free(p->fetcher);
 	if (p->loop)
 		loop_free(p->loop);
 	free(p->token);

@@ -181,6 +181,13 @@ static void public_workers(void *arg, struct req *r)
 	show_workers(begin(arg, r), req_query(r, "limit"), req_query(r, "after"), true);
 }
 
+static void dial_back_post(void *arg, struct req *r)
+{
+	struct door *d = arg;
+
+	dialback_handle(d->dialback, r);
+}
+
 const struct route grid_routes[] = {
 	{ "GET", "/v1/grid", grid_get, 0 },
 	{ "POST", "/v1/messages", messages_post, MSG_LINE_MAX },
@@ -190,6 +197,7 @@ const struct route grid_routes[] = {
 	{ "GET", "/v1/blobs/*", blob_get, 0 },
 	{ "GET", "/v1/blobs/*/layer", layer_get, 0 },
 	{ "GET", "/v1/blobs/*/seeds", seeds_get, 0 },
+	{ "POST", "/v1/dial-back", dial_back_post, DIALBACK_BODY_MAX },
 	{ "GET", "/v1/jobs", public_jobs, 0 },
 	{ "GET", "/v1/jobs/*", public_job, 0 },
 	{ "GET", "/v1/jobs/*/manifest", manifest_get, 0 },

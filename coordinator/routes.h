@@ -5,12 +5,14 @@
 #ifndef COORDINATOR_ROUTES_H
 #define COORDINATOR_ROUTES_H
 
+#include "common/dialback.h"
 #include "common/httpd.h"
 #include "coordinator/coord.h"
 
 struct door {
 	struct coord *c;
 	const char *token; /* of the admin port; NULL: none is asked for */
+	struct dialback *dialback; /* of the grid port */
 };
 
 extern const struct route grid_routes[], admin_routes[], web_routes[];

@@ -25,7 +25,7 @@ tier data "$L/libground.a" $SSL
 tier io "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
 tier job "$L/libdata.a" "$L/libground.a" $SSL
 tier sandbox
-tier coordinator "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lsqlite3 $SSL
+tier coordinator "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl -lsqlite3 $SSL
 tier worker "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
 tier jobs "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
 # Includes name the room; a program's folder never includes another program's.

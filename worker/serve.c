@@ -3,6 +3,7 @@
  * serve.c: the peer port.
  */
 #include "worker/serve.h"
+#include "common/dialback.h"
 #include "common/seeds.h"
 
 #include <stdlib.h>
@@ -13,6 +14,7 @@ struct serve {
 	struct ssl_ctx_st *tls;
 	struct blobs *blobs;
 	const struct home *home;
+	struct dialback *dialback;
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -82,11 +84,19 @@ static void get_grid(void *arg, struct req *r)
 	req_problem(r, &e);
 }
 
+static void post_dial_back(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	dialback_handle(s->dialback, r);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
 	{ "GET", "/v1/blobs/*/layer", get_layer, 0 },
 	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "POST", "/v1/dial-back", post_dial_back, DIALBACK_BODY_MAX },
 };
 
 static const struct route web_routes[] = {
@@ -94,7 +104,7 @@ static const struct route web_routes[] = {
 	{ "GET", "/v1/blobs/*/*", get_blob, 0 }, /* BEP 19: some clients put the file's name behind the URL */
 };
 
-int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
+int serve_new(struct serve **out, struct loop *l, struct fetcher *f, const struct key *k, const struct endpoint *listen,
 	struct blobs *blobs, const struct home *h, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
@@ -102,8 +112,9 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 
 	s->blobs = blobs;
 	s->home = h;
+	s->dialback = dialback_new(f);
 	if (key_tls_server(&s->tls, k, e)) {
-		free(s);
+		serve_free(s);
 		return -1;
 	}
 	spec.tls = s->tls;
@@ -136,10 +147,12 @@ void serve_free(struct serve *s)
 {
 	if (!s)
 		return;
+	dialback_free(s->dialback);
 	if (s->httpd)
 		httpd_free(s->httpd);
 	if (s->web)
 		httpd_free(s->web);
-	key_tls_free(s->tls);
+	if (s->tls)
+		key_tls_free(s->tls);
 	free(s);
 }

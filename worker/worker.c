@@ -326,23 +326,19 @@ static void make_link(struct worker *w)
 
 static int open_serve(struct worker *w, struct err *e)
 {
-	struct endpoint public = w->conf.advertise;
+	struct endpoint public = w->conf.listen;
 
 	if (!w->conf.listens)
 		return 0;
-	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+	if (serve_new(&w->serve, w->loop, w->fetcher, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
 		return -1;
 	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
 					 w->conf.advertises ? &w->conf.advertise : NULL, e))
 		return -1;
-	if (!w->conf.advertises) {
-		public = w->conf.listen;
-		public.port = serve_port(w->serve);
-		if (!endpoint_is_loopback(&public)) /* published only when told to */
-			return 0;
-	}
-	endpoint_text(w->address, &public);
-	return 0;
+	public.port = serve_port(w->serve);
+	if (!w->conf.advertises && endpoint_is_loopback(&public))
+		endpoint_text(w->address, &public);
+	return 0; /* another is published when told to, and once somebody got through to it */
 }
 
 static void know_self(struct worker *w)
@@ -446,6 +442,40 @@ static void open_agent(struct worker *w)
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
 }
 
+/* --- whether we can be reached --------------------------------------------------------------------------------- */
+
+static void on_reach(void *arg, bool reached, const struct endpoint *at)
+{
+	struct worker *w = arg;
+	const struct endpoint *public = &w->conf.advertise;
+	char text[LINK_HOST_MAX + 9], tried[LINK_HOST_MAX + 9];
+
+	endpoint_text(text, public);
+	endpoint_text(tried, at);
+	w->self.address = NULL;
+	if (reached) {
+		memcpy(w->address, text, sizeof(text));
+		w->self.address = w->address;
+		log_info("reachable at %s", text);
+	} else {
+		log_warn("not reachable: nobody got through to this worker at %s, so --advertise %s is not published; is the "
+			 "port open in firewall and router?", tried, text);
+	}
+	agent_news(&w->agent);
+	turn_end_ask(w->turn);
+}
+
+static void open_probe(struct worker *w)
+{
+	struct probe_spec spec = { .loop = w->loop, .fetcher = w->fetcher, .home = &w->home, .node = *key_id(w->key),
+		.changed = on_reach, .arg = w };
+
+	if (!w->serve || !w->conf.advertises)
+		return;
+	w->probe = probe_new(&spec);
+	probe_port(w->probe, w->conf.advertise.port);
+}
+
 /* --- nodes nearby ---------------------------------------------------------------------------------------------- */
 
 static bool is_lonely(void *arg)
@@ -487,6 +517,7 @@ static int worker_open(struct worker *w, struct err *e)
 	know_self(w);
 	open_agent(w);
 	open_lan(w);
+	open_probe(w);
 	return control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
 			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
 			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
@@ -501,6 +532,7 @@ static void worker_close(struct worker *w)
 	control_free(w->control);
 	serve_free(w->serve);
 	lan_free(w->lan);
+	probe_free(w->probe);
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);

@@ -12,6 +12,7 @@
 #include "worker/join.h"
 #include "worker/lan.h"
 #include "worker/outbox.h"
+#include "worker/probe.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
 #include "common/conf.h"
@@ -55,6 +56,7 @@ struct worker {
 	struct serve *serve;
 	struct control *control;
 	struct join *joining;
+	struct probe *probe; /* NULL: nothing but loopback to publish */
 	struct lan *lan; /* NULL: does not listen, or was told not to look */
 	struct turn_end *turn;
 	struct timer *wake;
