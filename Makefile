@@ -59,6 +59,7 @@ USE_DATA := -lcrypto -lssl -ljansson
 USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
+USE_GATEWAY := -lminiupnpc -lnatpmp
 USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
@@ -98,7 +99,7 @@ $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMO
 $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_GATEWAY) $(USE_DATA)
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy.
 BOX_LD := $(if $(SAN),$(HARDEN_LD),-static-pie $(filter-out -pie,$(HARDEN_LD)))
 $(B)/obj/sandbox/filter.o: CFLAGS_ALL += -DPOLICY_DIGEST='"sha256:$(shell sha256sum sandbox/policy.h | cut -c1-64)"'
@@ -134,7 +135,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev libseccomp-dev
+	libsqlite3-dev libssl-dev libseccomp-dev libminiupnpc-dev libnatpmp-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
 	python3-libtorrent
 
@@ -164,7 +165,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_FILTER) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_FILTER) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
@@ -189,7 +190,7 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
 	$(filter-out sandbox/filter%,$(SANDBOX)))
-FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

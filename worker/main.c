@@ -85,6 +85,10 @@ static int read_endpoints(struct options *o, struct err *e)
 	o->conf.advertises = o->advertise != NULL;
 	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
 		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
+	if (o->conf.gateway && !mapport_gateway_ok(o->conf.gateway))
+		return err_set(e, ERR_USAGE, "--gateway %.80s: is neither an IPv4 address nor an http:// URL", o->conf.gateway);
+	if (o->conf.maps_port && (!o->conf.listens || endpoint_is_loopback(&o->conf.listen)))
+		return err_set(e, ERR_USAGE, "--map-port: no router reaches --listen %s", o->listen);
 	o->conf.discovers = !strcmp(o->discovery, "on");
 	o->conf.web_seeds = o->web_seed != NULL;
 	if (o->web_seed && endpoint_parse(&o->conf.web_seed, o->web_seed, &why))
@@ -191,6 +195,8 @@ int main(int argc, char **argv)
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
 		{ "listen", 0, KNOB_TEXT, &o.listen, "ADDR:PORT", "the peer port (default 0.0.0.0:0); none: outbound only", 0, 0, NULL, false },
 		{ "advertise", 0, KNOB_TEXT, &o.advertise, "HOST:PORT", "publish this address of the peer port", 0, 0, NULL, false },
+		{ "map-port", 0, KNOB_FLAG, &o.conf.maps_port, NULL, "open a port at the router (NAT-PMP, UPnP) and publish it", 0, 0, NULL, false },
+		{ "gateway", 0, KNOB_TEXT, &o.conf.gateway, "ADDR|URL", "the router for --map-port: its address (NAT-PMP) or description (UPnP)", 0, 0, NULL, false },
 		{ "local-discovery", 0, KNOB_CHOICE, &o.discovery, "on|off", "find nodes of the grid on the local network, and be found (default on)", 0, 0, "on|off", false },
 		{ "web-seed", 0, KNOB_TEXT, &o.web_seed, "ADDR:PORT", "serve blobs by plain HTTP too, for BitTorrent clients (default: off)", 0, 0, NULL, false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },

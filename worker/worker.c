@@ -444,10 +444,11 @@ static void open_agent(struct worker *w)
 
 /* --- whether we can be reached --------------------------------------------------------------------------------- */
 
+/* What we tell: --advertise; with --map-port alone the address that was called, at the router's port. */
 static void on_reach(void *arg, bool reached, const struct endpoint *at)
 {
 	struct worker *w = arg;
-	const struct endpoint *public = &w->conf.advertise;
+	const struct endpoint *public = w->conf.advertises ? &w->conf.advertise : at;
 	char text[LINK_HOST_MAX + 9], tried[LINK_HOST_MAX + 9];
 
 	endpoint_text(text, public);
@@ -458,22 +459,41 @@ static void on_reach(void *arg, bool reached, const struct endpoint *at)
 		w->self.address = w->address;
 		log_info("reachable at %s", text);
 	} else {
-		log_warn("not reachable: nobody got through to this worker at %s, so --advertise %s is not published; is the "
-			 "port open in firewall and router?", tried, text);
+		log_warn("not reachable: nobody got through to this worker at %s, so %s is not published; is the port open "
+			 "in firewall and router?", tried, text);
 	}
 	agent_news(&w->agent);
 	turn_end_ask(w->turn);
 }
 
-static void open_probe(struct worker *w)
+/* The router opened a port, or does not any more. */
+static void on_mapped(void *arg, const struct endpoint *at)
+{
+	struct worker *w = arg;
+
+	if (w->conf.advertises)
+		return; /* the owner knows better where we are */
+	probe_port(w->probe, at ? at->port : 0);
+	if (at || !w->self.address)
+		return;
+	w->self.address = NULL;
+	agent_news(&w->agent);
+	turn_end_ask(w->turn);
+}
+
+static int open_reach(struct worker *w, struct err *e)
 {
 	struct probe_spec spec = { .loop = w->loop, .fetcher = w->fetcher, .home = &w->home, .node = *key_id(w->key),
 		.changed = on_reach, .arg = w };
+	struct mapport_spec map = { .loop = w->loop, .gateway = w->conf.gateway, .changed = on_mapped, .arg = w };
 
-	if (!w->serve || !w->conf.advertises)
-		return;
+	if (!w->serve || (!w->conf.advertises && !w->conf.maps_port))
+		return 0;
 	w->probe = probe_new(&spec);
-	probe_port(w->probe, w->conf.advertise.port);
+	if (w->conf.advertises)
+		probe_port(w->probe, w->conf.advertise.port);
+	map.port = serve_port(w->serve);
+	return w->conf.maps_port ? mapport_new(&w->mapport, &map, e) : 0;
 }
 
 /* --- nodes nearby ---------------------------------------------------------------------------------------------- */
@@ -517,8 +537,8 @@ static int worker_open(struct worker *w, struct err *e)
 	know_self(w);
 	open_agent(w);
 	open_lan(w);
-	open_probe(w);
-	return control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
+	return open_reach(w, e) ||
+			control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
 			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
 			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
 		-1 :
@@ -532,6 +552,7 @@ static void worker_close(struct worker *w)
 	control_free(w->control);
 	serve_free(w->serve);
 	lan_free(w->lan);
+	mapport_free(w->mapport);
 	probe_free(w->probe);
 	join_free(w->joining);
 	errands_close(&w->errands);

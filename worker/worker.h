@@ -11,6 +11,7 @@
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/lan.h"
+#include "worker/mapport.h"
 #include "worker/outbox.h"
 #include "worker/probe.h"
 #include "worker/serve.h"
@@ -27,6 +28,8 @@ struct worker_conf {
 	struct endpoint advertise;
 	bool web_seeds;
 	struct endpoint web_seed;
+	bool maps_port;      /* at the router */
+	const char *gateway; /* which one; NULL: found by itself */
 	bool discovers; /* nodes on the local network */
 	int64_t slots, memory_mib, disk_mib;
 	const char *sandbox;  /* a path */
@@ -57,6 +60,7 @@ struct worker {
 	struct control *control;
 	struct join *joining;
 	struct probe *probe; /* NULL: nothing but loopback to publish */
+	struct mapport *mapport; /* NULL without --map-port */
 	struct lan *lan; /* NULL: does not listen, or was told not to look */
 	struct turn_end *turn;
 	struct timer *wake;
