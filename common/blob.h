@@ -78,11 +78,13 @@ int blob_layer(struct blobs *s, const struct digest *d, int64_t piece, struct di
  * pieces that are right count. One writer at a time (ERR_CONFLICT for a second).
  * The whole size counts against the quota from the start (ERR_FULL). */
 struct blob_parts;
-/* layer: the n hashes of b's layer (copied). ERR_DIGEST: they are not. */
+/* layer: the n hashes of b's layer (copied, and kept on the disk for the next time). ERR_DIGEST: they are not.
+ * NULL and 0: the ones that were kept; ERR_NOT_FOUND when there are none (a blob of one piece needs none). */
 int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob *b,
 	const struct digest *layer, size_t n, struct err *e);
 bool blob_parts_has(const struct blob_parts *p, size_t piece);
-size_t blob_parts_missing(const struct blob_parts *p); /* how many pieces */
+size_t blob_parts_missing(const struct blob_parts *p);                        /* how many pieces */
+const struct digest *blob_parts_layer(const struct blob_parts *p, size_t *n); /* borrowed */
 /* All n bytes of one piece. ERR_DIGEST: not these bytes; nothing was kept. One that is there already is
  * checked and else ignored. */
 int blob_parts_put(struct blob_parts *p, size_t piece, const void *bytes, size_t n, struct err *e);

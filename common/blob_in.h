@@ -39,6 +39,9 @@ int partial_name(struct blobs *s, int fd, const char *partial, int64_t size, con
 /* Keep n hashes (of its piece_bytes()) beside the blob. What goes wrong is not told: a layer can be made again. */
 void blob_layer_keep(const struct blobs *s, const struct digest *d, const struct digest *hashes,
 	size_t n, const struct digest *root);
+/* The hashes that are kept (yours), or NULL. They make up some root: whether it is the blob's is yours to check. */
+struct digest *blob_layer_load(
+	const struct blobs *s, const struct digest *d, int64_t size, size_t *n);
 bool blob_layer_kept(
 	const struct blobs *s, const struct digest *d, int64_t size); /* or needs none */
 void blob_layer_remove(const struct blobs *s, const struct digest *d);

@@ -70,7 +70,8 @@ void blob_layer_end(
 }
 
 /* What is kept, if it holds: the hashes are yours. A file that does not hold goes. */
-static struct digest *load(const struct blobs *s, const struct digest *d, int64_t size, size_t *n)
+struct digest *blob_layer_load(
+	const struct blobs *s, const struct digest *d, int64_t size, size_t *n)
 {
 	auto_free char *path = layer_path(s, d), *bytes = NULL;
 	size_t want = (size_t)piece_count(size), len;
@@ -120,11 +121,11 @@ static int ours(struct blobs *s, const struct digest *d, int64_t size, struct di
 {
 	auto_close int fd = -1;
 
-	if ((*out = load(s, d, size, n)))
+	if ((*out = blob_layer_load(s, d, size, n)))
 		return 0;
 	if (blob_open(s, d, &fd, &size, e)) /* which may be the first time, and then makes it */
 		return -1;
-	if ((*out = load(s, d, size, n)))
+	if ((*out = blob_layer_load(s, d, size, n)))
 		return 0;
 	return make(s, d, piece_bytes(size), out, n, e);
 }
@@ -145,7 +146,7 @@ int blob_layer(struct blobs *s, const struct digest *d, int64_t piece, struct di
 	if (piece < at && size > BLOB_LAYER_FINE_MAX)
 		return err_set(e, ERR_NOT_FOUND,
 			"%s has %lld bytes: pieces below %lld are hashed here only up to %lld "
-		        "bytes of blob",
+			"bytes of blob",
 			text, (long long)size, (long long)at, (long long)BLOB_LAYER_FINE_MAX);
 	if (piece < at)
 		return make(s, d, piece, out, n, e);

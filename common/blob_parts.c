@@ -38,6 +38,12 @@ bool blob_parts_has(const struct blob_parts *p, size_t piece)
 	return piece < p->n && p->map[piece / 8] & (0x80 >> piece % 8);
 }
 
+const struct digest *blob_parts_layer(const struct blob_parts *p, size_t *n)
+{
+	*n = p->n;
+	return p->layer;
+}
+
 size_t blob_parts_missing(const struct blob_parts *p)
 {
 	return p->missing;
@@ -166,6 +172,29 @@ static void parts_free(struct blob_parts *p)
 	free(p);
 }
 
+/* The layer for b, yours: a copy of what was given, else what was kept; and now it is kept. */
+static struct digest *settle_layer(
+	struct blobs *s, const struct blob *b, const struct digest *layer, size_t *n, struct err *e)
+{
+	bool given = layer != NULL;
+	struct digest *mine = given ? (struct digest *)xmemdup(layer, *n * sizeof(*layer)) : NULL;
+
+	if (!given && piece_count(b->size) <= 1) {
+		*n = (size_t)piece_count(b->size);
+		mine = (struct digest *)xmemdup(&b->root, sizeof(b->root));
+	} else if (!given && !(mine = blob_layer_load(s, &b->digest, b->size, n))) {
+		err_set(e, ERR_NOT_FOUND, "no layer of this blob is kept here");
+		return NULL;
+	}
+	if (!layer_check(mine, *n, b->size, piece_bytes(b->size), &b->root, e)) {
+		if (given)
+			blob_layer_keep(s, &b->digest, mine, *n, &b->root);
+		return mine;
+	}
+	free(mine);
+	return NULL;
+}
+
 int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob *b,
 	const struct digest *layer, size_t n, struct err *e)
 {
@@ -174,14 +203,15 @@ int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob 
 	if (b->size < 0 || b->size > BLOB_SIZE_MAX)
 		return err_set(e, ERR_TOO_BIG, "a blob of %lld bytes; at most %lld are taken",
 			(long long)b->size, (long long)BLOB_SIZE_MAX);
-	if (layer_check(layer, n, b->size, piece_bytes(b->size), &b->root, e))
+	struct digest *mine = settle_layer(s, b, layer, &n, e);
+	if (!mine)
 		return -1;
 	struct blob_parts *p = xcalloc(1, sizeof(*p));
 	digest_hex(hex, &b->digest);
 	*p = (struct blob_parts){ .store = s, .blob = *b, .fd = -1, .n = n, .missing = n };
 	p->path = xprintf("%s/partial/parts-%s", s->dir, hex);
 	p->piece = piece_bytes(b->size);
-	p->layer = (struct digest *)xmemdup(layer, n * sizeof(*layer));
+	p->layer = mine;
 	p->map = xcalloc((n + 7) / 8 + 1, 1);
 	p->hash = hasher_new();
 	if (partial_own(p->path, &p->fd, e) || take_room(p, e) || look(p, e)) {
@@ -263,7 +293,6 @@ int blob_parts_finish(struct blob_parts *p, struct err *e)
 				"each piece is right, and the whole is not the announced "
 				"digest: its pieces root was another blob's");
 		}
-		blob_layer_keep(p->store, &d, p->layer, p->n, &p->blob.root);
 		bad = partial_name(p->store, p->fd, p->path, p->blob.size, &d, e);
 	} else {
 		bad = -1;
@@ -280,6 +309,8 @@ void blob_parts_leave(struct blob_parts *p)
 void blob_parts_drop(struct blob_parts *p)
 {
 	unlink(p->path);
+	if (blob_size(p->store, &p->blob.digest) < 0)
+		blob_layer_remove(p->store, &p->blob.digest);
 	blobs_forget(p->store, p->blob.size);
 	parts_free(p);
 }

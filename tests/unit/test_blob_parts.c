@@ -238,6 +238,38 @@ static void a_root_that_is_not_the_digests_is_found_out_at_the_end(void **state)
 	assert_int_equal(blobs_bytes(s), 0);
 }
 
+static void a_layer_is_kept_for_the_next_time(void **state)
+{
+	(void)state;
+	auto_sample x = sample(3 * PIECE + 1, 11);
+	auto_sample one = sample(77, 12);
+	struct blob_parts *p;
+	size_t n;
+
+	assert_int_equal(blob_parts_open(&p, s, &x.b, NULL, 0, &e), -1);
+	assert_int_equal(e.code, ERR_NOT_FOUND);
+	p = begin(&x);
+	put(p, &x, 2);
+	blob_parts_leave(p);
+	reopen(0);
+	assert_int_equal(blob_parts_open(&p, s, &x.b, NULL, 0, &e), 0);
+	assert_true(blob_parts_has(p, 2));
+	assert_memory_equal(blob_parts_layer(p, &n), x.layer, x.n * sizeof(*x.layer));
+	assert_int_equal(n, x.n);
+	blob_parts_leave(p);
+	struct blob liar = x.b; /* whose root is another's */
+	liar.root.b[0] ^= 1;
+	assert_int_equal(blob_parts_open(&p, s, &liar, NULL, 0, &e), -1);
+	assert_int_equal(e.code, ERR_DIGEST);
+	assert_int_equal(blob_parts_open(&p, s, &x.b, NULL, 0, &e), 0);
+	blob_parts_drop(p);
+	assert_int_equal(blob_parts_open(&p, s, &x.b, NULL, 0, &e), -1);
+	assert_int_equal(blob_parts_open(&p, s, &one.b, NULL, 0, &e), 0);
+	assert_int_equal(put(p, &one, 0), 0);
+	assert_int_equal(blob_parts_finish(p, &e), 0);
+	assert_whole(&one);
+}
+
 static void only_verified_bytes_are_read(void **state)
 {
 	(void)state;
@@ -517,6 +549,7 @@ int main(void)
 		T(wrong_bytes_are_refused_and_leave_nothing),
 		T(a_layer_must_make_up_the_root),
 		T(a_root_that_is_not_the_digests_is_found_out_at_the_end),
+		T(a_layer_is_kept_for_the_next_time),
 		T(only_verified_bytes_are_read),
 		T(what_was_left_is_hashed_again_and_half_a_piece_is_none),
 		T(kill_nine_loses_nothing_that_was_whole),
