@@ -19,6 +19,8 @@ struct blobs {
 	struct seen *seen; /* blob.c's memory of verified blobs */
 };
 
+/* Count what is there; remove what was left half done long ago. */
+void blobs_count(struct blobs *s);
 /* Whether `more` bytes fit the quota: 0 or ERR_FULL. */
 int blobs_fit(const struct blobs *s, int64_t more, struct err *e);
 /* n bytes are gone; another process's bytes may go that we never counted. */

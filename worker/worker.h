@@ -71,6 +71,10 @@ struct worker {
 /* Run until told to end. 0, or -1 when it could not start. */
 int worker_run(const struct worker_conf *conf, struct err *e);
 
+/* outside.c: how it is found and reached. */
+int outside_open(struct worker *w, struct err *e);
+void outside_close(struct worker *w);
+
 /* status.c: one JSON document of what goes on; and the same for people. Yours. */
 char *status_json(const struct worker *w) MUST_USE;
 void status_print(const char *json, FILE *out);
