@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define REFRESH_MS (3600 * 1000)
+#define NEARBY_TIMEOUT_MS 5000
 #define RETRY_KNOWN_MS (60 * 1000) /* a refresh is not urgent */
 
 struct join {
@@ -24,26 +25,28 @@ struct join {
 	struct link found[JOIN_FOUND_MAX];
 	size_t n_found, next_found;
 	unsigned fresh; /* bits: which of `found` were not tried yet */
-	bool failing;
+	bool failing, nearby; /* nearby: the last try was one of these */
 	size_t turn;
 	int tries;
 	uint64_t seed;
 };
 
-/* What was just found nearby; else links we were given, ways that the descriptor names, and what was found, in turn. */
+/* What was just found nearby, in every other try (whoever floods us with finds cannot keep us from the rest); else
+ * links we were given, ways that the descriptor names, and what was found, in turn. */
 static const struct link *next_link(struct join *j)
 {
 	const struct home *h = j->home;
-	size_t i, n = h->n_joins + h->n_ways + j->n_found;
+	size_t i, given = h->n_joins + h->n_ways, n = given + j->n_found;
 
 	if (!n)
 		return NULL;
-	for (i = 0; i < j->n_found; i++)
+	j->nearby = j->fresh && (!j->nearby || !given);
+	for (i = 0; j->nearby && i < j->n_found; i++)
 		if (j->fresh & 1U << i) {
 			j->fresh &= ~(1U << i);
 			return &j->found[i];
 		}
-	i = j->turn++ % n;
+	i = j->turn++ % (j->fresh ? given : n);
 	if (i < h->n_joins)
 		return &h->joins[i];
 	i -= h->n_joins;
@@ -96,7 +99,8 @@ static void try(void *arg)
 		return;
 	}
 	j->to = *to;
-	struct fetch_spec spec = { .method = "GET", .to = &j->to, .path = "/v1/grid", .timeout_ms = 15000 };
+	struct fetch_spec spec = { .method = "GET", .to = &j->to, .path = "/v1/grid",
+		.timeout_ms = j->nearby ? NEARBY_TIMEOUT_MS : 15000 };
 	j->fetch = fetch_start(j->fetcher, &spec, on_descriptor, j);
 }
 
