@@ -43,7 +43,7 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
-	httpd_route.c httpd_answer.c fetch.c tus.c)
+	httpd_route.c httpd_answer.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -59,6 +59,7 @@ USE_DATA := -lcrypto -lssl -ljansson
 USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
+USE_GATEWAY := -lminiupnpc -lnatpmp
 USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
@@ -96,9 +97,9 @@ link = @mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(CC) $(LDFLAGS_ALL) -o $@ 
 $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
 $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_STORE) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_GATEWAY) $(USE_DATA)
 # The box: static, so that a launch costs no dynamic linking, and it carries the digest of its policy. Built for this
 # machine it is linked with musl: glibc asks the processor dozens of questions before main (CPUID, which a virtual
 # machine answers slowly), three quarters of what starting it costs. For another machine, or where musl-gcc is
@@ -155,9 +156,9 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev libseccomp-dev musl-tools
+	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng python3-numpy libopenblas0-pthread
+	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
@@ -185,7 +186,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_FILTER) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_FILTER) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
@@ -210,7 +211,7 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
 	$(filter-out sandbox/filter%,$(SANDBOX)))
-FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

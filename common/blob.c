@@ -5,11 +5,11 @@
  * A partial file belongs to one writer at a time (flock), so a second process with the same tag is
  * refused rather than mixed in. What counts against the quota is counted at open and then
  * kept up to date by this process; another process's writing is seen at the next open.
+ * blob_room.c counts and makes room, blob_parts.c writes piece by piece, blob_layer.c keeps the layers.
  */
-#include "common/blob.h"
+#include "common/blob_in.h"
 #include "common/buf.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -19,8 +19,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PARTIAL_AGE_S 86400
-#define SEEN_SETS 512 /* verified blobs remembered, 72 bytes each: in sets of eight by their digest */
+#define PART 65536 /* bytes read at once */
+#define SEEN_SETS                                                                                  \
+	512 /* verified blobs remembered, 72 bytes each: in sets of eight by their digest */
 #define SEEN_WAYS 8
 
 /* A blob that this process has verified, as it was then. */
@@ -29,12 +30,6 @@ struct seen {
 	ino_t inode;
 	off_t size;
 	struct timespec mtime;
-};
-
-struct blobs {
-	char *dir;
-	int64_t quota, bytes;
-	struct seen *seen; /* SEEN_SETS × SEEN_WAYS; an empty one has size -1 */
 };
 
 struct blob_in {
@@ -46,7 +41,7 @@ struct blob_in {
 	int64_t size; /* -1: any */
 	int64_t offset;
 	struct hasher *hash;
-	struct pieces *pieces;
+	struct layer *layer;
 };
 
 char *blob_path(const struct blobs *s, const struct digest *d)
@@ -64,68 +59,9 @@ int64_t blobs_bytes(const struct blobs *s)
 
 /* --- what is there ---------------------------------------------------------------------------- */
 
-/* Another process's bytes may go that we never counted. */
-static void forget_bytes(struct blobs *s, int64_t n)
+void blobs_forget(struct blobs *s, int64_t n)
 {
 	s->bytes = n < s->bytes ? s->bytes - n : 0;
-}
-
-typedef int each_fn(struct blobs *s, const char *path, const struct stat *st, void *arg);
-
-/* Call fn for every file in `dir`. */
-static int each_file(struct blobs *s, const char *dir, each_fn *fn, void *arg)
-{
-	DIR *d = opendir(dir);
-	struct dirent *entry;
-	struct stat st;
-	int bad = 0;
-
-	while (d && !bad && (entry = readdir(d))) {
-		auto_free char *path = xprintf("%s/%s", dir, entry->d_name);
-
-		if (entry->d_name[0] != '.' && !lstat(path, &st))
-			bad = fn(s, path, &st, arg);
-	}
-	if (d)
-		closedir(d);
-	return bad;
-}
-
-static int each_in_shard(struct blobs *s, const char *path, const struct stat *st, void *arg)
-{
-	struct {
-		each_fn *fn;
-		void *arg;
-	} *inner = arg;
-
-	return S_ISDIR(st->st_mode) ? each_file(s, path, inner->fn, inner->arg) : 0;
-}
-
-static int each_blob(struct blobs *s, each_fn *fn, void *arg)
-{
-	struct {
-		each_fn *fn;
-		void *arg;
-	} inner = { fn, arg };
-	auto_free char *dir = xprintf("%s/sha256", s->dir);
-
-	return each_file(s, dir, each_in_shard, &inner);
-}
-
-static int count(struct blobs *s, const char *path, const struct stat *st, void *arg)
-{
-	(void)path, (void)arg;
-	s->bytes += st->st_size;
-	return 0;
-}
-
-static int count_partial(struct blobs *s, const char *path, const struct stat *st, void *arg)
-{
-	if (st->st_mtime < *(time_t *)arg)
-		unlink(path);
-	else
-		s->bytes += st->st_size;
-	return 0;
 }
 
 int blobs_open(struct blobs **out, const char *dir, int64_t quota_bytes, struct err *e)
@@ -133,19 +69,19 @@ int blobs_open(struct blobs **out, const char *dir, int64_t quota_bytes, struct 
 	struct blobs *s = xcalloc(1, sizeof(*s));
 	auto_free char *whole = xprintf("%s/sha256", dir);
 	auto_free char *partial = xprintf("%s/partial", dir);
-	time_t oldest = time(NULL) - PARTIAL_AGE_S;
+	auto_free char *layers = xprintf("%s/layers", dir);
 
 	s->dir = xstrdup(dir);
 	s->quota = quota_bytes;
 	s->seen = xcalloc(SEEN_SETS * SEEN_WAYS, sizeof(*s->seen));
 	for (size_t i = 0; i < SEEN_SETS * SEEN_WAYS; i++)
 		s->seen[i].size = -1;
-	if (make_dirs(whole, 0700, e) || make_dirs(partial, 0700, e)) {
+	if (make_dirs(whole, 0700, e) || make_dirs(partial, 0700, e) ||
+		make_dirs(layers, 0700, e)) {
 		blobs_close(s);
 		return err_wrap(e, "the blob store");
 	}
-	each_blob(s, count, NULL);
-	each_file(s, partial, count_partial, &oldest);
+	blobs_count(s);
 	*out = s;
 	return 0;
 }
@@ -165,6 +101,26 @@ int64_t blob_size(struct blobs *s, const struct digest *d)
 	struct stat st;
 
 	return !stat(path, &st) && S_ISREG(st.st_mode) ? st.st_size : -1;
+}
+
+int blob_hash_fd(int fd, struct hasher *h, struct layer *l, int64_t *n, struct err *e)
+{
+	auto_free char *part = xmalloc(PART);
+	ssize_t got;
+
+	*n = 0;
+	while ((got = read(fd, part, PART)) != 0) {
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_sys(e, "reading");
+		if (h)
+			hasher_add(h, part, (size_t)got);
+		if (l)
+			layer_add(l, part, (size_t)got);
+		*n += got;
+	}
+	return 0;
 }
 
 /* --- out -------------------------------------------------------------------------------------- */
@@ -187,10 +143,11 @@ static struct seen *find_seen(const struct blobs *s, const struct digest *d)
 static bool still_same(const struct seen *seen, const struct stat *st)
 {
 	return seen && seen->inode == st->st_ino && seen->size == st->st_size &&
-		seen->mtime.tv_sec == st->st_mtim.tv_sec && seen->mtime.tv_nsec == st->st_mtim.tv_nsec;
+	       seen->mtime.tv_sec == st->st_mtim.tv_sec &&
+	       seen->mtime.tv_nsec == st->st_mtim.tv_nsec;
 }
 
-static void remember(struct blobs *s, const struct digest *d, const struct stat *st)
+void blobs_remember(struct blobs *s, const struct digest *d, const struct stat *st)
 {
 	struct seen *at = find_seen(s, d), *set = seen_set(s, d);
 
@@ -202,15 +159,24 @@ static void remember(struct blobs *s, const struct digest *d, const struct stat 
 	*at = (struct seen){ *d, st->st_ino, st->st_size, st->st_mtim };
 }
 
-static int verify_fd(int fd, const struct digest *d, struct err *e)
+/* All of it is read here, so this is also where a blob without a layer gets one. */
+static int verify_fd(struct blobs *s, int fd, int64_t size, const struct digest *d, struct err *e)
 {
-	struct digest found;
+	struct layer *l = blob_layer_kept(s, d, size) ? NULL : layer_new(0);
+	struct hasher *h = hasher_new();
+	int64_t n;
+	int bad = blob_hash_fd(fd, h, l, &n, e);
+	struct digest found = hasher_end(h);
 
-	if (digest_fd(fd, &found, NULL, NULL, e))
-		return -1;
-	if (lseek(fd, 0, SEEK_SET) < 0)
-		return err_sys(e, "rewinding");
-	return digest_equal(&found, d) ? 0 : err_set(e, ERR_DIGEST, "damaged on this disk");
+	if (!bad && lseek(fd, 0, SEEK_SET) < 0)
+		bad = err_sys(e, "rewinding");
+	if (!bad && !digest_equal(&found, d))
+		bad = err_set(e, ERR_DIGEST, "damaged on this disk");
+	if (!bad && l)
+		blob_layer_end(s, d, l, NULL);
+	hasher_free(h);
+	layer_free(l);
+	return bad;
 }
 
 /* The access time is ours to keep: mounts with noatime would lose it. mtime stays. */
@@ -235,14 +201,15 @@ int blob_open(struct blobs *s, const struct digest *d, int *fd, int64_t *size, s
 	if (file < 0 || fstat(file, &st))
 		return err_sys(e, "opening blob %s", text);
 	if (!still_same(find_seen(s, d), &st)) {
-		if (verify_fd(file, d, e)) {
+		if (verify_fd(s, file, st.st_size, d, e)) {
 			if (e->code == ERR_DIGEST && !unlink(path)) {
-				forget_bytes(s, st.st_size);
+				blob_layer_remove(s, d);
+				blobs_forget(s, st.st_size);
 				e->code = ERR_UNKNOWN_BLOB;
 			}
 			return err_wrap(e, "blob %s", text);
 		}
-		remember(s, d, &st);
+		blobs_remember(s, d, &st);
 	}
 	mark_used(file);
 	*size = st.st_size;
@@ -251,7 +218,8 @@ int blob_open(struct blobs *s, const struct digest *d, int *fd, int64_t *size, s
 	return 0;
 }
 
-int blob_read(struct blobs *s, const struct digest *d, char **out, size_t *n, size_t max, struct err *e)
+int blob_read(
+	struct blobs *s, const struct digest *d, char **out, size_t *n, size_t max, struct err *e)
 {
 	auto_close int fd = -1;
 	int64_t size;
@@ -274,7 +242,8 @@ int blob_remove(struct blobs *s, const struct digest *d, struct err *e)
 		return 0;
 	if (unlink(path))
 		return err_sys(e, "removing blob");
-	forget_bytes(s, size);
+	blob_layer_remove(s, d);
+	blobs_forget(s, size);
 	return 0;
 }
 
@@ -285,7 +254,8 @@ static bool tag_ok(const char *tag)
 	size_t n = strlen(tag);
 
 	return n > 0 && n <= BLOB_TAG_MAX && tag[0] != '.' &&
-		strspn(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
+	       strspn(tag, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") ==
+	               n;
 }
 
 static void in_free(struct blob_in *in)
@@ -293,7 +263,7 @@ static void in_free(struct blob_in *in)
 	if (in->fd >= 0)
 		close(in->fd);
 	hasher_free(in->hash);
-	pieces_free(in->pieces);
+	layer_free(in->layer);
 	free(in->path);
 	free(in);
 }
@@ -301,28 +271,20 @@ static void in_free(struct blob_in *in)
 /* Hash what an earlier writer left. */
 static int resume(struct blob_in *in, struct err *e)
 {
-	auto_free char *part = xmalloc(65536);
-	ssize_t got;
-
-	while ((got = read(in->fd, part, 65536)) > 0) {
-		hasher_add(in->hash, part, (size_t)got);
-		pieces_add(in->pieces, part, (size_t)got);
-		in->offset += got;
-	}
-	if (got < 0)
-		return err_sys(e, "reading %s", in->path);
+	if (blob_hash_fd(in->fd, in->hash, in->layer, &in->offset, e))
+		return err_wrap(e, "%s", in->path);
 	if (in->size >= 0 && in->offset > in->size) {
-		forget_bytes(in->store, in->offset);
+		blobs_forget(in->store, in->offset);
 		in->offset = 0;
 		hasher_end(in->hash);
-		pieces_end(in->pieces);
+		layer_end(in->layer, NULL, NULL, NULL);
 		if (ftruncate(in->fd, 0) || lseek(in->fd, 0, SEEK_SET))
 			return err_sys(e, "restarting %s", in->path);
 	}
 	return 0;
 }
 
-static int fits(const struct blobs *s, int64_t more, struct err *e)
+int blobs_fit(const struct blobs *s, int64_t more, struct err *e)
 {
 	if (s->quota && s->bytes + more > s->quota)
 		return err_set(e, ERR_FULL, "the blob store's quota of %lld MiB is used up",
@@ -330,28 +292,29 @@ static int fits(const struct blobs *s, int64_t more, struct err *e)
 	return 0;
 }
 
-/* Open and lock in->path. Between the two its last writer may have named it a blob, and then the
- * bytes we hold are the blob's: so the name must still be this file's. */
-static int own_partial(struct blob_in *in, struct err *e)
+int partial_own(const char *path, int *fd, struct err *e)
 {
+	auto_close int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat mine, there;
 
-	in->fd = open(in->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (in->fd < 0 && errno == EACCES && !chmod(in->path, 0600)) /* a crash came between 0444 and its name */
-		in->fd = open(in->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (in->fd < 0)
-		return err_sys(e, "creating %s", in->path);
-	if (flock(in->fd, LOCK_EX | LOCK_NB))
-		return err_set(e, ERR_CONFLICT, "somebody else is writing %s", in->path);
-	if (fstat(in->fd, &mine))
-		return err_sys(e, "looking at %s", in->path);
-	if (lstat(in->path, &there) || there.st_ino != mine.st_ino || there.st_dev != mine.st_dev)
-		return err_set(e, ERR_CONFLICT, "somebody else has just finished %s", in->path);
+	if (file < 0 && errno == EACCES &&
+		!chmod(path, 0600)) /* a crash came between 0444 and its name */
+		file = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (file < 0)
+		return err_sys(e, "creating %s", path);
+	if (flock(file, LOCK_EX | LOCK_NB))
+		return err_set(e, ERR_CONFLICT, "somebody else is writing %s", path);
+	if (fstat(file, &mine))
+		return err_sys(e, "looking at %s", path);
+	if (lstat(path, &there) || there.st_ino != mine.st_ino || there.st_dev != mine.st_dev)
+		return err_set(e, ERR_CONFLICT, "somebody else has just finished %s", path);
+	*fd = file;
+	file = -1;
 	return 0;
 }
 
-int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag, const struct digest *expect,
-	int64_t size, struct err *e)
+int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag,
+	const struct digest *expect, int64_t size, struct err *e)
 {
 	if (!tag_ok(tag))
 		return err_set(e, ERR_INTERNAL, "\"%s\" is no name for an upload", tag);
@@ -363,13 +326,13 @@ int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag, const 
 	in->size = size;
 	in->path = xprintf("%s/partial/%s", s->dir, tag);
 	in->hash = hasher_new();
-	in->pieces = pieces_new();
+	in->layer = layer_new(0);
 	in->expects = expect != NULL;
 	if (expect)
 		in->expect = *expect;
 	in->fd = -1;
-	if (!own_partial(in, e)) {
-		if (!resume(in, e) && !(size > 0 && fits(s, size - in->offset, e))) {
+	if (!partial_own(in->path, &in->fd, e)) {
+		if (!resume(in, e) && !(size > 0 && blobs_fit(s, size - in->offset, e))) {
 			*out = in;
 			return 0;
 		}
@@ -390,8 +353,9 @@ int blob_in_add(struct blob_in *in, const void *bytes, size_t n, struct err *e)
 	int64_t max = in->size >= 0 ? in->size : BLOB_SIZE_MAX;
 
 	if ((int64_t)n > max - in->offset)
-		return err_set(e, ERR_TOO_BIG, "more bytes than the %lld that were announced", (long long)max);
-	if (fits(in->store, (int64_t)n, e))
+		return err_set(e, ERR_TOO_BIG, "more bytes than the %lld that were announced",
+			(long long)max);
+	if (blobs_fit(in->store, (int64_t)n, e))
 		return -1;
 	if (fd_write_all(in->fd, bytes, n, e)) {
 		/* what was written in part must not stay between us and the digest */
@@ -400,7 +364,7 @@ int blob_in_add(struct blob_in *in, const void *bytes, size_t n, struct err *e)
 		return err_wrap(e, "the blob store");
 	}
 	hasher_add(in->hash, bytes, n);
-	pieces_add(in->pieces, bytes, n);
+	layer_add(in->layer, bytes, n);
 	in->offset += (int64_t)n;
 	in->store->bytes += (int64_t)n;
 	return 0;
@@ -415,32 +379,33 @@ static int sync_dir(const char *path, struct err *e)
 	return fd < 0 || fsync(fd) ? err_sys(e, "syncing %s", dir) : 0;
 }
 
-/* Give the partial file its name, once its bytes are on the disk. */
-static int name_it(struct blob_in *in, const struct digest *d, struct err *e)
+int partial_name(struct blobs *s, int fd, const char *partial, int64_t size, const struct digest *d,
+	struct err *e)
 {
-	auto_free char *path = blob_path(in->store, d);
+	auto_free char *path = blob_path(s, d);
 	auto_free char *dir = xstrdup(path);
-	int64_t had = blob_size(in->store, d);
+	int64_t had = blob_size(s, d);
 	struct stat st;
 
 	*strrchr(dir, '/') = '\0';
 	int made = mkdir(dir, 0700);
-	if ((made && errno != EEXIST && err_sys(e, "making %s", dir)) || (!made && sync_dir(dir, e)))
+	if ((made && errno != EEXIST && err_sys(e, "making %s", dir)) ||
+		(!made && sync_dir(dir, e)))
 		return -1;
-	if (fchmod(in->fd, 0444) || fsync(in->fd) || fstat(in->fd, &st))
-		return err_sys(e, "syncing %s", in->path);
-	if (st.st_size != in->offset)
-		return err_set(e, ERR_SYSTEM, "%s has %lld bytes, not the %lld that were hashed", in->path,
-			(long long)st.st_size, (long long)in->offset);
-	if (rename(in->path, path))
+	if (fchmod(fd, 0444) || fsync(fd) || fstat(fd, &st))
+		return err_sys(e, "syncing %s", partial);
+	if (st.st_size != size)
+		return err_set(e, ERR_SYSTEM, "%s has %lld bytes, not the %lld that were hashed",
+			partial, (long long)st.st_size, (long long)size);
+	if (rename(partial, path))
 		return err_sys(e, "naming blob");
 	if (had >= 0)
-		forget_bytes(in->store, had);
+		blobs_forget(s, had);
 	if (sync_dir(path, e)) {
 		unlink(path);
 		return -1;
 	}
-	remember(in->store, d, &st);
+	blobs_remember(s, d, &st);
 	return 0;
 }
 
@@ -454,7 +419,7 @@ int blob_in_finish(struct blob_in *in, struct blob *b, struct err *e)
 		blob_in_drop(in);
 		return -1;
 	}
-	struct digest d = hasher_end(in->hash), root = pieces_end(in->pieces);
+	struct digest d = hasher_end(in->hash), root;
 	if (in->expects && !digest_equal(&d, &in->expect)) {
 		char text[DIGEST_TEXT + 1];
 
@@ -463,7 +428,8 @@ int blob_in_finish(struct blob_in *in, struct blob *b, struct err *e)
 		blob_in_drop(in);
 		return -1;
 	}
-	if (name_it(in, &d, e)) {
+	blob_layer_end(in->store, &d, in->layer, &root);
+	if (partial_name(in->store, in->fd, in->path, size, &d, e)) {
 		blob_in_drop(in);
 		return -1;
 	}
@@ -481,7 +447,7 @@ void blob_in_leave(struct blob_in *in)
 void blob_in_drop(struct blob_in *in)
 {
 	unlink(in->path);
-	forget_bytes(in->store, in->offset);
+	blobs_forget(in->store, in->offset);
 	in_free(in);
 }
 
@@ -525,58 +491,4 @@ int blob_put(struct blobs *s, const void *bytes, size_t n, struct blob *b, struc
 		return -1;
 	}
 	return blob_in_finish(in, b, e);
-}
-
-/* --- making room ------------------------------------------------------------------------------ */
-
-struct candidate {
-	struct digest d;
-	int64_t size;
-	struct timespec used;
-};
-
-struct candidates {
-	struct candidate *at;
-	size_t n, room;
-	bool (*keep)(void *arg, const struct digest *d);
-	void *arg;
-};
-
-static int collect(struct blobs *s, const char *path, const struct stat *st, void *arg)
-{
-	struct candidates *all = arg;
-	struct candidate c = { .size = st->st_size, .used = st->st_atim };
-
-	(void)s;
-	if (!digest_from_hex(&c.d, strrchr(path, '/') + 1) || all->keep(all->arg, &c.d))
-		return 0;
-	array_room(&all->at, &all->room, all->n, sizeof(*all->at));
-	all->at[all->n++] = c;
-	return 0;
-}
-
-static int by_use(const void *a, const void *b)
-{
-	const struct candidate *x = a, *y = b;
-
-	if (x->used.tv_sec != y->used.tv_sec)
-		return x->used.tv_sec < y->used.tv_sec ? -1 : 1;
-	return x->used.tv_nsec < y->used.tv_nsec ? -1 : x->used.tv_nsec > y->used.tv_nsec;
-}
-
-int blobs_make_room(struct blobs *s, int64_t n, bool (*keep)(void *arg, const struct digest *d), void *arg,
-	struct err *e)
-{
-	struct candidates all = { .keep = keep, .arg = arg };
-
-	if (!s->quota || s->bytes + n <= s->quota)
-		return 0;
-	each_blob(s, collect, &all);
-	if (all.n)
-		qsort(all.at, all.n, sizeof(*all.at), by_use);
-	for (size_t i = 0; i < all.n && s->bytes + n > s->quota; i++)
-		if (blob_remove(s, &all.at[i].d, e))
-			break;
-	free(all.at);
-	return fits(s, n, e);
 }

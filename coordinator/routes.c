@@ -140,6 +140,16 @@ static void blob_get(void *arg, struct req *r)
 	show_blob(begin(arg, r), req_part(r, 0));
 }
 
+static void layer_get(void *arg, struct req *r)
+{
+	show_layer(begin(arg, r), req_part(r, 0), req_query(r, "piece"));
+}
+
+static void seeds_get(void *arg, struct req *r)
+{
+	show_seeds(begin(arg, r), req_part(r, 0));
+}
+
 static void public_jobs(void *arg, struct req *r)
 {
 	show_jobs(begin(arg, r), req_query(r, "limit"), req_query(r, "after"), true);
@@ -171,6 +181,13 @@ static void public_workers(void *arg, struct req *r)
 	show_workers(begin(arg, r), req_query(r, "limit"), req_query(r, "after"), true);
 }
 
+static void dial_back_post(void *arg, struct req *r)
+{
+	struct door *d = arg;
+
+	dialback_handle(d->dialback, r);
+}
+
 const struct route grid_routes[] = {
 	{ "GET", "/v1/grid", grid_get, 0 },
 	{ "POST", "/v1/messages", messages_post, MSG_LINE_MAX },
@@ -178,6 +195,9 @@ const struct route grid_routes[] = {
 	{ "HEAD", "/v1/uploads/*", upload_head, 0 },
 	{ "PATCH", "/v1/uploads/*", upload_patch, TUS_PART_MAX },
 	{ "GET", "/v1/blobs/*", blob_get, 0 },
+	{ "GET", "/v1/blobs/*/layer", layer_get, 0 },
+	{ "GET", "/v1/blobs/*/seeds", seeds_get, 0 },
+	{ "POST", "/v1/dial-back", dial_back_post, DIALBACK_BODY_MAX },
 	{ "GET", "/v1/jobs", public_jobs, 0 },
 	{ "GET", "/v1/jobs/*", public_job, 0 },
 	{ "GET", "/v1/jobs/*/manifest", manifest_get, 0 },
@@ -186,6 +206,13 @@ const struct route grid_routes[] = {
 	{ "GET", "/v1/workers", public_workers, 0 },
 };
 const size_t n_grid_routes = ARRAY_LEN(grid_routes);
+
+/* --- the web seed: plain HTTP, for stock BitTorrent clients --------------------------------- */
+const struct route web_routes[] = {
+	{ "GET", "/v1/blobs/*", blob_get, 0 },
+	{ "GET", "/v1/blobs/*/*", blob_get, 0 }, /* BEP 19: some clients put the file's name behind the URL */
+};
+const size_t n_web_routes = ARRAY_LEN(web_routes);
 
 /* --- the admin port ----------------------------------------------------------------------- */
 /* Compares all of it whatever differs, so that time tells nothing. */

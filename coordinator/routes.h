@@ -5,15 +5,17 @@
 #ifndef COORDINATOR_ROUTES_H
 #define COORDINATOR_ROUTES_H
 
+#include "common/dialback.h"
 #include "common/httpd.h"
 #include "coordinator/coord.h"
 
 struct door {
 	struct coord *c;
 	const char *token; /* of the admin port; NULL: none is asked for */
+	struct dialback *dialback; /* of the grid port */
 };
 
-extern const struct route grid_routes[], admin_routes[];
-extern const size_t n_grid_routes, n_admin_routes;
+extern const struct route grid_routes[], admin_routes[], web_routes[];
+extern const size_t n_grid_routes, n_admin_routes, n_web_routes;
 
 #endif

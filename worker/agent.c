@@ -332,6 +332,11 @@ void agent_outbox(struct agent *a, size_t unsent, int64_t now)
 	a->unsent = unsent;
 }
 
+void agent_news(struct agent *a)
+{
+	a->news = true;
+}
+
 void agent_nudge(struct agent *a, int64_t now)
 {
 	if (!a->asking)

@@ -124,6 +124,7 @@ struct agent {
 	bool asking;         /* one is out */
 	bool unheard;        /* the last one failed: say it again */
 	bool told_mode;      /* the coordinator knows the mode (or could not be told while leaving) */
+	bool news;           /* what an ask says of the worker has changed since the last one */
 	int64_t asked_ms;    /* when it went out */
 	int64_t heard_ms;    /* when one was answered last */
 	int64_t next_ms;     /* not before */
@@ -190,6 +191,8 @@ void agent_acked(struct agent *a, const char *lease, int64_t now);
 void agent_outbox(struct agent *a, size_t unsent, int64_t now);
 /* Give this back at the next ask; for leases of before a restart. */
 void agent_give_back(struct agent *a, const char *lease, const char *why);
+/* What an ask says of the worker has changed: say it, even if one is waiting there. */
+void agent_news(struct agent *a);
 /* There is a new way to the coordinator: do not wait for the back-off to end. */
 void agent_nudge(struct agent *a, int64_t now);
 /* PAUSE, RUN, FINISH, STOP. What leaves does not come back: after FINISH only STOP counts. */

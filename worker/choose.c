@@ -219,12 +219,12 @@ static bool listens(const struct agent *a, int64_t now)
 static bool ask_due(const struct agent *a, int64_t now)
 {
 	bool changed = a->ask.mode != a->mode && !a->told_mode;
-	bool urgent = !a->told_mode || a->n_returns || first_renewal(a) <= now;
+	bool urgent = !a->told_mode || a->news || a->n_returns || first_renewal(a) <= now;
 
 	bool work = now >= a->next_ms && wants(a, now);
 
 	if (a->asking) /* only a poll that waits is cut short */
-		return changed || (a->ask.wait_ms && ((a->n_returns && now - a->asked_ms >= AGENT_LISTEN_MS) ||
+		return changed || (a->ask.wait_ms && (a->news || (a->n_returns && now - a->asked_ms >= AGENT_LISTEN_MS) ||
 							     (!a->ask.want && work)));
 	if (a->tries)
 		return now >= a->next_ms;
@@ -236,6 +236,7 @@ static void fill_ask(struct agent *a, int64_t now)
 	int64_t renew = first_renewal(a) - now;
 	int target = 0;
 
+	a->news = false;
 	a->ask.mode = a->mode;
 	a->ask.want = wanted(a, now, &target);
 	a->ask.wait_ms = (!a->ask.want && !listens(a, now)) || a->n_returns || !a->told_mode || a->tries ? 0 : AGENT_WAIT_MS;

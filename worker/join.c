@@ -7,8 +7,10 @@
 #include "common/log.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define REFRESH_MS (3600 * 1000)
+#define NEARBY_TIMEOUT_MS 5000
 #define RETRY_KNOWN_MS (60 * 1000) /* a refresh is not urgent */
 
 struct join {
@@ -20,25 +22,40 @@ struct join {
 	struct timer *timer;
 	struct fetch *fetch;
 	struct link to;
+	struct link found[JOIN_FOUND_MAX];
+	size_t n_found, next_found;
+	unsigned fresh; /* bits: which of `found` were not tried yet */
+	bool failing, nearby; /* nearby: the last try was one of these */
 	size_t turn;
 	int tries;
 	uint64_t seed;
 };
 
-/* Links we were given and ways that the descriptor names, in turn. */
+/* What was just found nearby, in every other try (whoever floods us with finds cannot keep us from the rest); else
+ * links we were given, ways that the descriptor names, and what was found, in turn. */
 static const struct link *next_link(struct join *j)
 {
 	const struct home *h = j->home;
-	size_t i, n = h->n_joins + h->n_ways;
+	size_t i, given = h->n_joins + h->n_ways, n = given + j->n_found;
 
 	if (!n)
 		return NULL;
-	i = j->turn++ % n;
-	return i < h->n_joins ? &h->joins[i] : &h->ways[i - h->n_joins];
+	j->nearby = j->fresh && (!j->nearby || !given);
+	for (i = 0; j->nearby && i < j->n_found; i++)
+		if (j->fresh & 1U << i) {
+			j->fresh &= ~(1U << i);
+			return &j->found[i];
+		}
+	i = j->turn++ % (j->fresh ? given : n);
+	if (i < h->n_joins)
+		return &h->joins[i];
+	i -= h->n_joins;
+	return i < h->n_ways ? &h->ways[i] : &j->found[i - h->n_ways];
 }
 
 static void failed(struct join *j, const struct err *e)
 {
+	j->failing = true;
 	int64_t wait = j->home->known ? RETRY_KNOWN_MS : backoff_ms(++j->tries, &j->seed);
 
 	if (j->home->known)
@@ -46,7 +63,7 @@ static void failed(struct join *j, const struct err *e)
 	else
 		log_warn("cannot join by %s:%u: %s; trying again in %lld ms", j->to.host, j->to.port, e->msg,
 			(long long)wait);
-	timer_in(j->timer, wait);
+	timer_in(j->timer, j->fresh ? 0 : wait);
 }
 
 static void on_descriptor(void *arg, struct answer *a)
@@ -64,6 +81,8 @@ static void on_descriptor(void *arg, struct answer *a)
 		return;
 	}
 	j->tries = 0;
+	j->failing = false;
+	j->fresh = 0;
 	timer_in(j->timer, REFRESH_MS);
 	j->learned(j->arg);
 }
@@ -80,8 +99,33 @@ static void try(void *arg)
 		return;
 	}
 	j->to = *to;
-	struct fetch_spec spec = { .method = "GET", .to = &j->to, .path = "/v1/grid", .timeout_ms = 15000 };
+	struct fetch_spec spec = { .method = "GET", .to = &j->to, .path = "/v1/grid",
+		.timeout_ms = j->nearby ? NEARBY_TIMEOUT_MS : 15000 };
 	j->fetch = fetch_start(j->fetcher, &spec, on_descriptor, j);
+}
+
+static bool same(const struct link *a, const struct link *b)
+{
+	return id_equal(&a->node, &b->node) && a->port == b->port && !strcmp(a->host, b->host);
+}
+
+void join_found(struct join *j, const struct id *node, const struct endpoint *at)
+{
+	struct link l = { .node = *node, .grid = j->home->grid_id, .port = at->port };
+	size_t i = 0;
+
+	memcpy(l.host, at->host, sizeof(l.host));
+	while (i < j->n_found && !same(&j->found[i], &l))
+		i++;
+	if (i == j->n_found) { /* a new one; when there are many it takes the oldest's place */
+		i = j->next_found++ % JOIN_FOUND_MAX;
+		j->found[i] = l;
+		if (j->n_found < JOIN_FOUND_MAX)
+			j->n_found++;
+	}
+	j->fresh |= 1U << i;
+	if (!j->fetch && (!j->home->known || j->failing))
+		timer_in(j->timer, 0);
 }
 
 struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn *learned, void *arg)

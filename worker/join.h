@@ -15,5 +15,9 @@ struct join;
 /* learned() is called from the loop after each descriptor that was taken. */
 struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn *learned, void *arg);
 void join_free(struct join *j);
+/* A node of our grid was found nearby: it is asked at once while there is no descriptor, or the last node did not
+ * give one, and is remembered (the last JOIN_FOUND_MAX are). */
+#define JOIN_FOUND_MAX 8
+void join_found(struct join *j, const struct id *node, const struct endpoint *at);
 
 #endif

@@ -14,7 +14,7 @@
 
 struct options {
 	struct worker_conf conf;
-	const char *listen, *advertise, *sandbox, *log_level;
+	const char *listen, *advertise, *web_seed, *sandbox, *log_level, *discovery;
 	double exit_when_idle;
 	bool json;
 	char *found_sandbox;
@@ -85,6 +85,16 @@ static int read_endpoints(struct options *o, struct err *e)
 	o->conf.advertises = o->advertise != NULL;
 	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
 		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
+	if (o->conf.gateway && !mapport_gateway_ok(o->conf.gateway))
+		return err_set(e, ERR_USAGE, "--gateway %.80s: is neither an IPv4 address nor an http:// URL", o->conf.gateway);
+	if (o->conf.maps_port && (!o->conf.listens || endpoint_is_loopback(&o->conf.listen)))
+		return err_set(e, ERR_USAGE, "--map-port: no router reaches --listen %s", o->listen);
+	o->conf.discovers = !strcmp(o->discovery, "on");
+	o->conf.web_seeds = o->web_seed != NULL;
+	if (o->web_seed && endpoint_parse(&o->conf.web_seed, o->web_seed, &why))
+		return err_set(e, ERR_USAGE, "--web-seed %s: %s", o->web_seed, why.msg);
+	if (o->web_seed && !o->conf.listens)
+		return err_set(e, ERR_USAGE, "--web-seed: with --listen none nobody would find it");
 	if (o->advertise && !o->conf.advertise.port)
 		return err_set(e, ERR_USAGE, "--advertise %s: needs a port", o->advertise);
 	return 0;
@@ -179,12 +189,16 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .exit_when_idle = -1 };
+	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .discovery = "on", .exit_when_idle = -1 };
 	const struct knob knobs[] = {
 		{ "data", 0, KNOB_TEXT, &o.conf.dir, "DIR", "the folder of this worker: key, blobs, results", 0, 0, NULL, false },
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
 		{ "listen", 0, KNOB_TEXT, &o.listen, "ADDR:PORT", "the peer port (default 0.0.0.0:0); none: outbound only", 0, 0, NULL, false },
 		{ "advertise", 0, KNOB_TEXT, &o.advertise, "HOST:PORT", "publish this address of the peer port", 0, 0, NULL, false },
+		{ "map-port", 0, KNOB_FLAG, &o.conf.maps_port, NULL, "open a port at the router (NAT-PMP, UPnP) and publish it", 0, 0, NULL, false },
+		{ "gateway", 0, KNOB_TEXT, &o.conf.gateway, "ADDR|URL", "the router for --map-port: its address (NAT-PMP) or description (UPnP)", 0, 0, NULL, false },
+		{ "local-discovery", 0, KNOB_CHOICE, &o.discovery, "on|off", "find nodes of the grid on the local network, and be found (default on)", 0, 0, "on|off", false },
+		{ "web-seed", 0, KNOB_TEXT, &o.web_seed, "ADDR:PORT", "serve blobs by plain HTTP too, for BitTorrent clients (default: off)", 0, 0, NULL, false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },

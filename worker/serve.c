@@ -3,14 +3,18 @@
  * serve.c: the peer port.
  */
 #include "worker/serve.h"
+#include "common/dialback.h"
+#include "common/seeds.h"
 
 #include <stdlib.h>
 
 struct serve {
-	struct httpd *httpd;
+	struct httpd *httpd, *web; /* web: NULL without --web-seed */
+	char web_base[SEED_BASE_MAX];
 	struct ssl_ctx_st *tls;
 	struct blobs *blobs;
 	const struct home *home;
+	struct dialback *dialback;
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -31,6 +35,42 @@ static void get_blob(void *arg, struct req *r)
 	req_problem(r, &e);
 }
 
+static void get_layer(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+	struct digest d, *hashes = NULL;
+	int64_t piece;
+	struct err e;
+	size_t n;
+
+	if (!digest_from_text(&d, req_part(r, 0)))
+		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
+	else if (!seeds_piece(&piece, req_query(r, "piece"), &e) &&
+		!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
+		req_answer(r, 200, "application/octet-stream", hashes, n * sizeof(*hashes));
+		free(hashes);
+		return;
+	}
+	req_problem(r, &e);
+}
+
+static void get_seeds(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+	struct digest d;
+	struct err e;
+	int64_t size = digest_from_text(&d, req_part(r, 0)) ? blob_size(s->blobs, &d) : -1;
+
+	if (size >= 0) {
+		auto_free char *text = seeds_json(&d, size, s->web_base);
+
+		req_answer_json(r, 200, text);
+		return;
+	}
+	err_set(&e, ERR_UNKNOWN_BLOB, "%.80s is not here", req_part(r, 0));
+	req_problem(r, &e);
+}
+
 static void get_grid(void *arg, struct req *r)
 {
 	const struct serve *s = arg;
@@ -44,12 +84,27 @@ static void get_grid(void *arg, struct req *r)
 	req_problem(r, &e);
 }
 
+static void post_dial_back(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	dialback_handle(s->dialback, r);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
+	{ "GET", "/v1/blobs/*/layer", get_layer, 0 },
+	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "POST", "/v1/dial-back", post_dial_back, DIALBACK_BODY_MAX },
 };
 
-int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
+static const struct route web_routes[] = {
+	{ "GET", "/v1/blobs/*", get_blob, 0 },
+	{ "GET", "/v1/blobs/*/*", get_blob, 0 }, /* BEP 19: some clients put the file's name behind the URL */
+};
+
+int serve_new(struct serve **out, struct loop *l, struct fetcher *f, const struct key *k, const struct endpoint *listen,
 	struct blobs *blobs, const struct home *h, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
@@ -57,8 +112,9 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 
 	s->blobs = blobs;
 	s->home = h;
+	s->dialback = dialback_new(f);
 	if (key_tls_server(&s->tls, k, e)) {
-		free(s);
+		serve_free(s);
 		return -1;
 	}
 	spec.tls = s->tls;
@@ -67,6 +123,18 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 		return err_wrap(e, "--listen");
 	}
 	*out = s;
+	return 0;
+}
+
+int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, const struct endpoint *advertise,
+	struct err *e)
+{
+	struct httpd_spec spec = { .listen = *listen, .routes = web_routes, .n_routes = ARRAY_LEN(web_routes),
+		.arg = s };
+
+	if (httpd_new(&s->web, l, &spec, e))
+		return err_wrap(e, "--web-seed");
+	seeds_base(s->web_base, listen, httpd_port(s->web), advertise);
 	return 0;
 }
 
@@ -79,8 +147,12 @@ void serve_free(struct serve *s)
 {
 	if (!s)
 		return;
+	dialback_free(s->dialback);
 	if (s->httpd)
 		httpd_free(s->httpd);
-	key_tls_free(s->tls);
+	if (s->web)
+		httpd_free(s->web);
+	if (s->tls)
+		key_tls_free(s->tls);
 	free(s);
 }

@@ -9,14 +9,19 @@
 
 #include "worker/home.h"
 #include "common/blob.h"
+#include "common/fetch.h"
 #include "common/httpd.h"
 #include "common/key.h"
 
 struct serve;
 
 /* All but `listen` is borrowed and outlives the server. */
-int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
+/* f: to call back who asks whether it can be reached. */
+int serve_new(struct serve **out, struct loop *l, struct fetcher *f, const struct key *k, const struct endpoint *listen,
 	struct blobs *blobs, const struct home *h, struct err *e);
+/* Serve blobs by plain HTTP too, at `listen`; in URLs the host is that of `advertise`, NULL: of `listen`. */
+int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, const struct endpoint *advertise,
+	struct err *e);
 uint16_t serve_port(const struct serve *s);
 void serve_free(struct serve *s);
 

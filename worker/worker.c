@@ -326,20 +326,19 @@ static void make_link(struct worker *w)
 
 static int open_serve(struct worker *w, struct err *e)
 {
-	struct endpoint public = w->conf.advertise;
+	struct endpoint public = w->conf.listen;
 
 	if (!w->conf.listens)
 		return 0;
-	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+	if (serve_new(&w->serve, w->loop, w->fetcher, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
 		return -1;
-	if (!w->conf.advertises) {
-		public = w->conf.listen;
-		public.port = serve_port(w->serve);
-		if (!endpoint_is_loopback(&public)) /* published only when told to */
-			return 0;
-	}
-	endpoint_text(w->address, &public);
-	return 0;
+	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
+					 w->conf.advertises ? &w->conf.advertise : NULL, e))
+		return -1;
+	public.port = serve_port(w->serve);
+	if (!w->conf.advertises && endpoint_is_loopback(&public))
+		endpoint_text(w->address, &public);
+	return 0; /* another is published when told to, and once somebody got through to it */
 }
 
 static void know_self(struct worker *w)
@@ -452,7 +451,8 @@ static int worker_open(struct worker *w, struct err *e)
 		return -1;
 	know_self(w);
 	open_agent(w);
-	return control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
+	return outside_open(w, e) ||
+			control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
 			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
 			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
 		-1 :
@@ -465,6 +465,7 @@ static void worker_close(struct worker *w)
 		note_leases(w); /* none: nothing to give back at the next start */
 	control_free(w->control);
 	serve_free(w->serve);
+	outside_close(w);
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);

@@ -10,7 +10,10 @@
 #include "worker/errand.h"
 #include "worker/guard.h"
 #include "worker/join.h"
+#include "worker/lan.h"
+#include "worker/mapport.h"
 #include "worker/outbox.h"
+#include "worker/probe.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
 #include "common/conf.h"
@@ -23,6 +26,11 @@ struct worker_conf {
 	struct endpoint listen;
 	bool advertises;
 	struct endpoint advertise;
+	bool web_seeds;
+	struct endpoint web_seed;
+	bool maps_port;      /* at the router */
+	const char *gateway; /* which one; NULL: found by itself */
+	bool discovers; /* nodes on the local network */
 	int64_t slots, memory_mib, disk_mib;
 	const char *sandbox;  /* a path */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
@@ -51,6 +59,9 @@ struct worker {
 	struct serve *serve;
 	struct control *control;
 	struct join *joining;
+	struct probe *probe; /* NULL: nothing but loopback to publish */
+	struct mapport *mapport; /* NULL without --map-port */
+	struct lan *lan; /* NULL: does not listen, or was told not to look */
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */
@@ -59,6 +70,10 @@ struct worker {
 
 /* Run until told to end. 0, or -1 when it could not start. */
 int worker_run(const struct worker_conf *conf, struct err *e);
+
+/* outside.c: how it is found and reached. */
+int outside_open(struct worker *w, struct err *e);
+void outside_close(struct worker *w);
 
 /* status.c: one JSON document of what goes on; and the same for people. Yours. */
 char *status_json(const struct worker *w) MUST_USE;

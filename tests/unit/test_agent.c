@@ -282,6 +282,22 @@ static void an_ask_that_listens_gives_way_to_one_that_wants(void **state)
 	free(w);
 }
 
+static void news_of_the_worker_is_said_at_once_and_once(void **state)
+{
+	struct world *w = make(1, 0, 3000);
+
+	(void)state;
+	run(w, 2500);
+	int asks = w->asks;
+	assert_true(w->answer_at >= 0 && w->ask.wait_ms > 10000); /* idle: one waits at the coordinator's */
+	agent_news(&w->a);
+	run(w, 50);
+	assert_int_equal(w->asks, asks + 1);
+	run(w, 1000);
+	assert_int_equal(w->asks, asks + 1);
+	free(w);
+}
+
 static void results_of_two_jobs_never_share_an_envelope(void **state)
 {
 	struct world *w = make(4, 500, 7);
@@ -689,6 +705,7 @@ int main(void)
 		cmocka_unit_test(an_ended_lease_with_a_result_in_hand_is_still_reported),
 		cmocka_unit_test(a_task_too_big_for_the_worker_goes_back),
 		cmocka_unit_test(a_broken_box_slows_the_worker_down),
+		cmocka_unit_test(news_of_the_worker_is_said_at_once_and_once),
 		cmocka_unit_test(the_same_lease_twice_is_one_task),
 		cmocka_unit_test(an_empty_answer_does_not_make_a_busy_loop),
 		cmocka_unit_test(wake_is_never_later_than_what_is_due),
