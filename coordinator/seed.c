@@ -33,16 +33,16 @@ struct blob_seed {
 	size_t n_open, room;
 };
 
-struct seeds {
+struct seeding {
 	struct blob_seed *blobs[SEED_BLOBS_MAX];
 };
 
-struct seeds *seeds_new(void)
+struct seeding *seeding_new(void)
 {
-	return xcalloc(1, sizeof(struct seeds));
+	return xcalloc(1, sizeof(struct seeding));
 }
 
-void seeds_free(struct seeds *s)
+void seeding_free(struct seeding *s)
 {
 	if (!s)
 		return;
@@ -52,7 +52,7 @@ void seeds_free(struct seeds *s)
 }
 
 /* The blob's counters, made when there are none yet. */
-static struct blob_seed *find(struct seeds *s, const struct digest *d, int64_t now)
+static struct blob_seed *find(struct seeding *s, const struct digest *d, int64_t now)
 {
 	size_t at = 0;
 
@@ -101,7 +101,7 @@ static void expire(struct blob_seed *b, int64_t now)
 		}
 }
 
-void seed_heard(struct seeds *s, const struct swarm_ask *ask, size_t n_pieces, int64_t now_ms)
+void seed_heard(struct seeding *s, const struct swarm_ask *ask, size_t n_pieces, int64_t now_ms)
 {
 	struct blob_seed *b = find(s, &ask->digest, now_ms);
 
@@ -174,7 +174,7 @@ static void offer_all(struct offer *o)
 			}
 }
 
-size_t seed_offer(struct seeds *s, const struct swarm_ask *ask, size_t n_pieces, bool alone,
+size_t seed_offer(struct seeding *s, const struct swarm_ask *ask, size_t n_pieces, bool alone,
 	int64_t now_ms, uint16_t out[SWARM_OFFER_MAX])
 {
 	struct blob_seed *b = find(s, &ask->digest, now_ms);

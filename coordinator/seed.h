@@ -22,16 +22,16 @@
 #define SEED_TAKE_MS 15000  /* to take an offered piece */
 #define SEED_AGAIN_MS 10000 /* between two offers of a piece that was taken */
 
-struct seeds;
+struct seeding;
 
-struct seeds *seeds_new(void);
-void seeds_free(struct seeds *s);
+struct seeding *seeding_new(void);
+void seeding_free(struct seeding *s);
 
 /* Somebody tells what it has. */
-void seed_heard(struct seeds *s, const struct swarm_ask *ask, size_t n_pieces, int64_t now_ms);
+void seed_heard(struct seeding *s, const struct swarm_ask *ask, size_t n_pieces, int64_t now_ms);
 /* What to offer it now: up to SWARM_OFFER_MAX pieces. alone: there is no peer to name, so all it lacks must
  * come from here. */
-size_t seed_offer(struct seeds *s, const struct swarm_ask *ask, size_t n_pieces, bool alone,
+size_t seed_offer(struct seeding *s, const struct swarm_ask *ask, size_t n_pieces, bool alone,
 	int64_t now_ms, uint16_t out[SWARM_OFFER_MAX]);
 
 #endif

@@ -3,11 +3,12 @@
  * cache.c: programs and inputs by digest.
  *
  * A `get` is one digest that somebody wants: waiting --> moving --> here or failed. At most MOVING_MAX move at once,
- * in the order they were wanted.
+ * in the order they were wanted. What has more than one piece moves as a pull, the rest in one transfer.
  */
 #include "worker/cache.h"
 #include "worker/agent.h"
 #include "common/log.h"
+#include "common/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ struct get {
 	struct want *wants;
 	struct blob_in *in;
 	struct fetch *fetch;
+	struct pull *pull;
 	struct timer *timer;
 	int tries, bad;
 	struct get *next;
@@ -46,6 +48,9 @@ struct cache {
 	struct home *home;
 	struct get *gets;
 	uint64_t seed;
+	struct pull_env env;
+	changed_fn *changed;
+	void *changed_arg;
 };
 
 /* --- gets ------------------------------------------------------------------------------------------------ */
@@ -69,6 +74,7 @@ static void get_unmove(struct get *g)
 		fetch_cancel(TAKE(g->fetch));
 	if (g->in)
 		blob_in_leave(TAKE(g->in));
+	pull_free(TAKE(g->pull));
 }
 
 static void get_free(struct get *g)
@@ -156,6 +162,8 @@ static void get_finish(struct get *g)
 
 	if (!blob_in_finish(TAKE(g->in), NULL, &e)) {
 		get_over(g, NULL);
+		if (g->cache->changed)
+			g->cache->changed(g->cache->changed_arg, &g->blob.digest);
 		return;
 	}
 	err_wrap(&e, "a blob from the coordinator");
@@ -203,6 +211,31 @@ static int get_prepare(struct get *g, struct err *e)
 	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
 }
 
+static void on_pulled(void *arg, const struct err *e)
+{
+	struct get *g = arg;
+	struct cache *c = g->cache;
+
+	get_unmove(g);
+	if (e && e->code == ERR_DIGEST)
+		get_wrong(g, e);
+	else
+		get_over(g, e);
+	pump(c);
+}
+
+static bool is_swarmed(const struct get *g)
+{
+	return g->cache->env.self && piece_count(g->blob.size) > 1;
+}
+
+static void get_pull(struct get *g)
+{
+	timer_off(g->timer);
+	g->state = GET_MOVING;
+	g->pull = pull_start(&g->cache->env, &g->blob, on_pulled, g);
+}
+
 static void get_move(struct get *g, const struct link *way)
 {
 	char path[16 + DIGEST_TEXT], range[64];
@@ -244,9 +277,12 @@ static void pump(struct cache *c)
 			if (!ready && g->state == GET_WAITING && !timer_is_on(g->timer))
 				ready = g;
 		}
-		if (!ready || !way || moving >= MOVING_MAX)
+		if (!ready || moving >= MOVING_MAX || (!way && !is_swarmed(ready)))
 			return;
-		get_move(ready, way);
+		if (is_swarmed(ready))
+			get_pull(ready);
+		else
+			get_move(ready, way);
 	}
 }
 
@@ -323,6 +359,42 @@ void want_free(struct want *w)
 
 /* --- the cache ------------------------------------------------------------------------------------------------ */
 
+static int make_room(void *arg, int64_t bytes, struct err *e)
+{
+	struct cache *c = arg;
+
+	return blobs_make_room(c->blobs, bytes, is_wanted, c, e);
+}
+
+static void on_changed(void *arg, const struct digest *blob)
+{
+	struct cache *c = arg;
+
+	if (c->changed)
+		c->changed(c->changed_arg, blob);
+}
+
+void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources)
+{
+	c->env.self = self;
+	c->env.address = address;
+	c->env.sources = sources ? *sources : (struct sources){ 0 };
+}
+
+const struct pull *cache_pull(const struct cache *c, const struct digest *d)
+{
+	for (const struct get *g = c->gets; g; g = g->next)
+		if (g->pull && digest_equal(&g->blob.digest, d))
+			return g->pull;
+	return NULL;
+}
+
+void cache_on_change(struct cache *c, changed_fn *fn, void *arg)
+{
+	c->changed = fn;
+	c->changed_arg = arg;
+}
+
 int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l, struct fetcher *f,
 	struct home *h, struct err *e)
 {
@@ -333,6 +405,8 @@ int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l
 		free(c);
 		return -1;
 	}
+	c->env = (struct pull_env){ .loop = l, .fetcher = f, .blobs = c->blobs, .home = h, .make_room = make_room,
+		.changed = on_changed, .arg = c };
 	*out = c;
 	return 0;
 }
@@ -365,6 +439,8 @@ void cache_hurry(struct cache *c)
 		if (g->state == GET_WAITING) {
 			timer_off(g->timer);
 			g->tries = 0;
+		} else if (g->pull) {
+			pull_hurry(g->pull);
 		}
 	pump(c);
 }

@@ -3,32 +3,29 @@
  * serve.c: the peer port.
  */
 #include "worker/serve.h"
+#include "common/have.h"
 
 #include <stdlib.h>
 
 struct serve {
 	struct httpd *httpd;
 	struct ssl_ctx_st *tls;
-	struct blobs *blobs;
+	struct share *share;
 	const struct home *home;
 };
 
 static void get_blob(void *arg, struct req *r)
 {
 	struct serve *s = arg;
-	const char *name = req_part(r, 0);
-	struct digest d;
-	struct err e;
-	int64_t size;
-	int fd;
 
-	if (!digest_from_text(&d, name))
-		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
-	else if (!blob_open(s->blobs, &d, &fd, &size, &e)) {
-		req_answer_fd(r, "application/octet-stream", fd, size, name);
-		return;
-	}
-	req_problem(r, &e);
+	share_blob(s->share, r);
+}
+
+static void post_swarm(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	share_swarm(s->share, r);
 }
 
 static void get_grid(void *arg, struct req *r)
@@ -47,17 +44,20 @@ static void get_grid(void *arg, struct req *r)
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
 };
 
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
-	struct blobs *blobs, const struct home *h, struct err *e)
+	struct cache *cache, const struct home *h, int64_t upload_kib, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
 	struct httpd_spec spec = { .listen = *listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
 
-	s->blobs = blobs;
+	s->share = share_new(l, cache, h, upload_kib);
 	s->home = h;
+	spec.send_bytes_s = upload_kib > 0 ? upload_kib * KIB : 0;
 	if (key_tls_server(&s->tls, k, e)) {
+		share_free(s->share);
 		free(s);
 		return -1;
 	}
@@ -81,6 +81,7 @@ void serve_free(struct serve *s)
 		return;
 	if (s->httpd)
 		httpd_free(s->httpd);
+	share_free(s->share);
 	key_tls_free(s->tls);
 	free(s);
 }

@@ -7,16 +7,15 @@
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
-#include "worker/home.h"
-#include "common/blob.h"
+#include "worker/share.h"
 #include "common/httpd.h"
 #include "common/key.h"
 
 struct serve;
 
-/* All but `listen` is borrowed and outlives the server. */
+/* All but `listen` is borrowed and outlives the server. upload_kib: what it sends a second (0: no blobs, -1: no limit). */
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
-	struct blobs *blobs, const struct home *h, struct err *e);
+	struct cache *cache, const struct home *h, int64_t upload_kib, struct err *e);
 uint16_t serve_port(const struct serve *s);
 void serve_free(struct serve *s);
 

@@ -330,7 +330,7 @@ static int open_serve(struct worker *w, struct err *e)
 
 	if (!w->conf.listens)
 		return 0;
-	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, w->cache, &w->home, w->conf.upload_kib, e))
 		return -1;
 	if (!w->conf.advertises) {
 		public = w->conf.listen;
@@ -354,6 +354,7 @@ static void know_self(struct worker *w)
 	s->platform_class = host_platform_class();
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
+	cache_know(w->cache, key_id(w->key), s->address, NULL);
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */

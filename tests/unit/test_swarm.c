@@ -336,7 +336,7 @@ static struct swarm_ask ask_of(int node)
 
 static void each_piece_is_offered_once_before_any_twice(void **state)
 {
-	struct seeds *s = seeds_new();
+	struct seeding *s = seeding_new();
 	uint16_t out[SWARM_OFFER_MAX];
 	int times[40] = { 0 };
 	size_t n;
@@ -355,12 +355,12 @@ static void each_piece_is_offered_once_before_any_twice(void **state)
 	}
 	for (size_t i = 0; i < 40; i++)
 		assert_int_equal(times[i], 1);
-	seeds_free(s);
+	seeding_free(s);
 }
 
 static void few_offers_are_open_at_a_time_and_the_untaken_go_to_another(void **state)
 {
-	struct seeds *s = seeds_new();
+	struct seeding *s = seeding_new();
 	uint16_t out[SWARM_OFFER_MAX], more[SWARM_OFFER_MAX];
 	size_t open = 0, n;
 
@@ -377,12 +377,12 @@ static void few_offers_are_open_at_a_time_and_the_untaken_go_to_another(void **s
 	assert_int_equal(seed_offer(s, &other, 100, false, 2000, more), 0);
 	assert_true(seed_offer(s, &other, 100, false, 1000 + SEED_TAKE_MS, more) > 0);
 	assert_int_equal(more[0], out[0]);
-	seeds_free(s);
+	seeding_free(s);
 }
 
 static void a_taken_piece_is_had_again_only_when_wanted_and_after_a_pause(void **state)
 {
-	struct seeds *s = seeds_new();
+	struct seeding *s = seeding_new();
 	uint16_t out[SWARM_OFFER_MAX];
 	struct swarm_ask a = ask_of(1), b = ask_of(2);
 
@@ -399,12 +399,12 @@ static void a_taken_piece_is_had_again_only_when_wanted_and_after_a_pause(void *
 	c.want[0] = 3;
 	c.n_want = 1;
 	assert_int_equal(seed_offer(s, &c, 10, false, 1000 + SEED_AGAIN_MS + 1, out), 0);
-	seeds_free(s);
+	seeding_free(s);
 }
 
 static void who_is_alone_gets_all_it_lacks(void **state)
 {
-	struct seeds *s = seeds_new();
+	struct seeding *s = seeding_new();
 	uint16_t out[SWARM_OFFER_MAX];
 	struct swarm_ask a = ask_of(1), b = ask_of(2);
 	size_t n, rounds = 0;
@@ -418,12 +418,12 @@ static void who_is_alone_gets_all_it_lacks(void **state)
 			have_set(a.have, out[i]);
 	}
 	assert_int_equal(rounds, 3);
-	seeds_free(s);
+	seeding_free(s);
 }
 
 static void memory_is_bounded_whatever_is_asked_for(void **state)
 {
-	struct seeds *s = seeds_new();
+	struct seeding *s = seeding_new();
 	uint16_t out[SWARM_OFFER_MAX];
 
 	(void)state;
@@ -433,7 +433,7 @@ static void memory_is_bounded_whatever_is_asked_for(void **state)
 		memcpy(a.digest.b, &i, sizeof(i));
 		assert_true(seed_offer(s, &a, HAVE_PIECES_MAX, false, 1000 + i, out) > 0);
 	}
-	seeds_free(s);
+	seeding_free(s);
 }
 
 /* --- a swarm in virtual time: uplinks are shared equally by what they send ------------------------- */
@@ -464,7 +464,7 @@ struct node {
 
 struct world {
 	struct node nodes[NODES];
-	struct seeds *seeds;
+	struct seeding *seeding;
 	struct transfer t[TRANSFERS_MAX];
 	size_t n_t, pieces;
 	double uplink[NODES + 1], sent[NODES + 1];
@@ -474,7 +474,7 @@ struct world {
 
 static void world_new(struct world *w, size_t pieces, uint64_t seed)
 {
-	*w = (struct world){ .seeds = seeds_new(), .pieces = pieces };
+	*w = (struct world){ .seeding = seeding_new(), .pieces = pieces };
 	w->uplink[SEED_NODE] = 1e6; /* bytes a second: 8 and 16 Mbit/s */
 	for (int i = 0; i < NODES; i++) {
 		struct node *n = &w->nodes[i];
@@ -496,7 +496,7 @@ static void world_free(struct world *w)
 {
 	for (int i = 0; i < NODES; i++)
 		swarm_free(w->nodes[i].s);
-	seeds_free(w->seeds);
+	seeding_free(w->seeding);
 }
 
 /* What node i says of itself. */
@@ -520,9 +520,9 @@ static void poll_seed(struct world *w, int i)
 		return;
 	struct swarm_ask a = says(w, i);
 	if (!n->waits)
-		seed_heard(w->seeds, &a, w->pieces, w->now);
+		seed_heard(w->seeding, &a, w->pieces, w->now);
 	n->waits = true;
-	size_t got = seed_offer(w->seeds, &a, w->pieces, false, w->now, out);
+	size_t got = seed_offer(w->seeding, &a, w->pieces, false, w->now, out);
 	if (got) {
 		swarm_offered(n->s, seed, out, got);
 		n->waits = false;

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pull.h: one blob's download from whoever has it: swarm.h's decisions, done.
+ *
+ * The coordinator is one source (a first seed: it offers what to take from it) and names others; every node's links
+ * pin its key. Each piece is checked against the layer on arrival, the layer against the job's root.
+ * What is verified can be read, and served, before the whole is here; it is still here after kill -9.
+ */
+#ifndef WORKER_PULL_H
+#define WORKER_PULL_H
+
+#include "worker/deed.h"
+#include "worker/home.h"
+#include "common/blob.h"
+#include "common/fetch.h"
+#include "common/loop.h"
+
+struct pull;
+
+/* What all downloads of a worker share. All borrowed; set before the first one starts. */
+struct pull_env {
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct blobs *blobs;
+	struct home *home;
+	const struct id *self;
+	const char *address; /* HOST:PORT of our peer port; NULL: none */
+	struct sources sources; /* list and report may be NULL */
+	/* Room for so many more bytes in the store, or -1. */
+	int (*make_room)(void *arg, int64_t bytes, struct err *e);
+	/* One more piece is here. */
+	void (*changed)(void *arg, const struct digest *blob);
+	void *arg;
+};
+
+/* e NULL: the blob is here, whole. Called once, from the loop, never from within pull_start(). */
+typedef void pull_fn(void *arg, const struct err *e);
+
+struct pull *pull_start(const struct pull_env *env, const struct blob *b, pull_fn *fn, void *arg);
+void pull_free(struct pull *p); /* what is here stays for the next one; NULL is fine */
+/* Something was heard from the coordinator: what waits for a retry is tried now. */
+void pull_hurry(struct pull *p);
+
+const struct blob *pull_blob(const struct pull *p);
+/* What is here, borrowed; NULL while not even the layer is. */
+const unsigned char *pull_map(const struct pull *p, size_t *n_pieces);
+/* The hashes of the pieces; NULL while there are none. */
+const struct digest *pull_layer(const struct pull *p, size_t *n);
+/* A descriptor for reading n bytes at `at`, all of verified pieces; yours. */
+int pull_reader(const struct pull *p, int64_t at, int64_t n, int *fd, struct err *e);
+/* Links of the nodes it has from, at most max. */
+size_t pull_peers(const struct pull *p, struct link *out, size_t max);
+
+#endif
