@@ -135,7 +135,8 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
-TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static
+TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
+	python3-libtorrent
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

@@ -361,6 +361,8 @@ static void make_pace(struct httpd *h)
 	struct timeval tick = { 0, 1000000 / PACES_S };
 	size_t part = (size_t)(h->spec.send_bytes_s / PACES_S) + 1;
 
+	if (h->spec.paced_with)
+		h->pace = h->spec.paced_with->pace;
 	if (!h->spec.send_bytes_s)
 		return;
 	h->pace_cfg = ev_token_bucket_cfg_new(EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, part, part, &tick);
@@ -426,10 +428,10 @@ void httpd_free(struct httpd *h)
 	conn_drop_all(h);
 	timer_free(h->sweep);
 	timer_free(h->accept_again);
-	if (h->pace)
+	if (h->pace_cfg) {
 		bufferevent_rate_limit_group_free(h->pace);
-	if (h->pace_cfg)
 		ev_token_bucket_cfg_free(h->pace_cfg);
+	}
 	free(h->by_fd);
 	free(h);
 }

@@ -40,6 +40,7 @@ struct httpd_spec {
 	int64_t idle_ms;      /* between requests; 0: the default */
 	size_t conns_max, conns_per_address_max; /* 0: the defaults */
 	int64_t send_bytes_s; /* all connections together send no more a second; 0: no limit */
+	struct httpd *paced_with; /* another server, freed after this one: its limit is for both. NULL: none */
 };
 
 int httpd_new(struct httpd **out, struct loop *l, const struct httpd_spec *spec, struct err *e);

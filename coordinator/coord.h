@@ -14,6 +14,7 @@
 #include "common/blob.h"
 #include "common/buf.h"
 #include "common/grid.h"
+#include "common/seeds.h"
 #include "coordinator/rate.h"
 #include "coordinator/store.h"
 
@@ -101,6 +102,7 @@ struct coord {
 	struct decided *decided;
 	size_t n_decided, decided_room;
 	struct uploads *uploads;
+	char web_seed[SEED_BASE_MAX]; /* "http://HOST:PORT" of --web-seed; "": none */
 	bool draining, more; /* more: the next turn has work waiting */
 	bool failed;         /* the last commit did; try gently */
 	int64_t retry_ms;

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "coordinator/admin.h"
 #include "coordinator/routes.h"
+#include "coordinator/spread.h"
 
 #include <netdb.h>
 #include <signal.h>
@@ -21,7 +22,7 @@
 #define TOKEN_MAX 1024
 
 static const char *data, *listen_at = "0.0.0.0:7070", *admin_at = "127.0.0.1:7071", *advertise,
-			 *token_file;
+			 *token_file, *web_at;
 static const char *name = "", *about = "", *contact = "", *submit = "listed", *work = "open",
 		  *independence = "network", *level = "info";
 static int64_t disk_mib;
@@ -35,6 +36,9 @@ static const struct knob knobs[] = {
 		"the admin port, plain HTTP (default 127.0.0.1:7071)", 0, 0, NULL, false },
 	{ "advertise", 0, KNOB_TEXT, &advertise, "HOST:PORT",
 		"where others reach the grid port (goes into the link)", 0, 0, NULL, false },
+	{ "web-seed", 0, KNOB_TEXT, &web_at, "ADDR:PORT",
+		"serve blobs by plain HTTP too, for BitTorrent clients (default: off)", 0, 0, NULL,
+		false },
 	{ "name", 0, KNOB_TEXT, &name, "TEXT", "the grid's name, shown to whoever joins", 0, 0,
 		NULL, false },
 	{ "about", 0, KNOB_TEXT, &about, "TEXT", "what the grid is for", 0, 0, NULL, false },
@@ -69,13 +73,13 @@ static struct conf conf = {
 struct program {
 	struct loop *loop;
 	struct coord *c;
-	struct httpd *grid, *admin;
+	struct httpd *grid, *admin, *web; /* web: NULL without --web-seed */
 	struct admin *socket;
 	struct turn_end *turn_end;
 	struct timer *due, *checkpoint, *stop;
 	struct ssl_ctx_st *tls;
 	struct door grid_door, admin_door;
-	struct endpoint listen, admin_listen, advertise;
+	struct endpoint listen, admin_listen, advertise, web_listen;
 	char *token;
 	int64_t stop_by;
 };
@@ -115,7 +119,7 @@ static void try_stop(void *arg)
 {
 	struct program *p = arg;
 
-	if (httpd_in_flight(p->grid) + httpd_in_flight(p->admin) > 0 &&
+	if (httpd_in_flight(p->grid) + httpd_in_flight(p->admin) > 0 && /* a web seed may be cut */
 		clock_mono_ms() < p->stop_by)
 		timer_in(p->stop, 20);
 	else
@@ -129,8 +133,11 @@ static void stop(void *arg)
 	log_info("stopping");
 	httpd_stop_accepting(p->grid);
 	httpd_stop_accepting(p->admin);
+	if (p->web)
+		httpd_stop_accepting(p->web);
 	p->c->draining = true;
 	coord_release_holds(p->c);
+	spread_release(p->grid_door.spread);
 	p->stop_by = clock_mono_ms() + STOP_MS;
 	timer_in(p->stop, 20);
 }
@@ -173,7 +180,8 @@ static int read_options(struct program *p, struct coord_options *o, struct err *
 			e, ERR_USAGE, "--name and --contact have at most 200 bytes, --about 1000");
 	if (read_endpoint(&p->listen, "listen", listen_at, e) ||
 		read_endpoint(&p->admin_listen, "admin", admin_at, e) ||
-		(advertise && read_endpoint(&p->advertise, "advertise", advertise, e)))
+		(advertise && read_endpoint(&p->advertise, "advertise", advertise, e)) ||
+		(web_at && read_endpoint(&p->web_listen, "web-seed", web_at, e)))
 		return -1;
 	*o = (struct coord_options){ .dir = data,
 		.name = name,
@@ -213,12 +221,28 @@ static int open_ports(struct program *p, struct err *e)
 		.arg = &p->admin_door,
 		.check_host = true };
 
-	p->grid_door = (struct door){ p->c, NULL };
-	p->admin_door = (struct door){ p->c, p->token };
+	p->grid_door = (struct door){ p->c, NULL, spread_new(p->loop, p->c) };
+	p->admin_door = (struct door){ p->c, p->token, NULL };
 	if (httpd_new(&p->grid, p->loop, &grid, e))
 		return err_wrap(e, "--listen %s", listen_at);
 	if (httpd_new(&p->admin, p->loop, &admin, e))
 		return err_wrap(e, "--admin %s", admin_at);
+	return 0;
+}
+
+static int open_web(struct program *p, struct err *e)
+{
+	struct httpd_spec web = { .listen = p->web_listen,
+		.routes = web_routes,
+		.n_routes = n_web_routes,
+		.arg = &p->grid_door };
+
+	if (!web_at)
+		return 0;
+	if (httpd_new(&p->web, p->loop, &web, e))
+		return err_wrap(e, "--web-seed %s", web_at);
+	seeds_base(p->c->web_seed, &p->web_listen, httpd_port(p->web), advertise ? &p->advertise : NULL);
+	log_info("serving blobs at %s", p->c->web_seed[0] ? p->c->web_seed : "--web-seed");
 	return 0;
 }
 
@@ -249,7 +273,7 @@ static int announce(struct program *p, struct err *e)
 static int start(struct program *p, const struct coord_options *o, struct err *e)
 {
 	if (read_token(p, e) || coord_open(&p->c, o, e) || loop_new(&p->loop, e) ||
-		key_tls_server(&p->tls, p->c->key, e) || open_ports(p, e) ||
+		key_tls_server(&p->tls, p->c->key, e) || open_ports(p, e) || open_web(p, e) ||
 		admin_new(&p->socket, p->loop, p->c, e) ||
 		loop_on_signal(p->loop, SIGTERM, stop, p, e) ||
 		loop_on_signal(p->loop, SIGINT, stop, p, e))
@@ -269,7 +293,10 @@ static void finish(struct program *p)
 {
 	httpd_free(p->grid);
 	httpd_free(p->admin);
+	if (p->web)
+		httpd_free(p->web);
 	admin_free(p->socket);
+	spread_free(p->grid_door.spread);
 	coord_close(p->c);
 	timer_free(p->due);
 	timer_free(p->stop);

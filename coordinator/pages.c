@@ -217,36 +217,3 @@ void show_worker(struct call *call, const char *text)
 	err_set(&e, ERR_NOT_FOUND, "no such worker");
 	reply_error(call, &e);
 }
-
-/* --- blobs -------------------------------------------------------------------------------- */
-/* Only what is public is there at all. */
-void show_blob(struct call *call, const char *text)
-{
-	struct coord *c = call->c;
-	struct digest d;
-	struct blob_row row;
-	struct err e;
-
-	if (!digest_from_text(&d, text)) {
-		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
-		reply_error(call, &e);
-		return;
-	}
-	if (!store_blob(c->store, &d, &row) || !row.public) {
-		err_set(&e, ERR_UNKNOWN_BLOB, "no such blob");
-		reply_error(call, &e);
-		return;
-	}
-	snprintf(call->reply.etag, sizeof(call->reply.etag), "\"%s\"", text);
-	call->reply.ranged = true;
-	if (row.inside) {
-		size_t n;
-		char *bytes = store_blob_bytes(c->store, &d, &n);
-
-		reply_text(call, 200, "application/octet-stream", bytes, n);
-	} else if (blob_open(c->blobs, &d, &call->reply.fd, &call->reply.size, &e)) {
-		reply_error(call, &e);
-	} else {
-		reply_text(call, 200, "application/octet-stream", NULL, 0);
-	}
-}

@@ -4,7 +4,9 @@
  * when the turn it was made in is durable.
  */
 #include "coordinator/routes.h"
+#include "common/have.h"
 #include "common/tus.h"
+#include "coordinator/spread.h"
 #include "coordinator/status.h"
 #include "coordinator/uploads.h"
 
@@ -140,6 +142,23 @@ static void blob_get(void *arg, struct req *r)
 	show_blob(begin(arg, r), req_part(r, 0));
 }
 
+static void layer_get(void *arg, struct req *r)
+{
+	show_layer(begin(arg, r), req_part(r, 0), req_query(r, "piece"));
+}
+
+static void seeds_get(void *arg, struct req *r)
+{
+	show_seeds(begin(arg, r), req_part(r, 0));
+}
+
+static void swarm_post(void *arg, struct req *r)
+{
+	struct door *d = arg;
+
+	spread_post(d->spread, r);
+}
+
 static void public_jobs(void *arg, struct req *r)
 {
 	show_jobs(begin(arg, r), req_query(r, "limit"), req_query(r, "after"), true);
@@ -178,6 +197,9 @@ const struct route grid_routes[] = {
 	{ "HEAD", "/v1/uploads/*", upload_head, 0 },
 	{ "PATCH", "/v1/uploads/*", upload_patch, TUS_PART_MAX },
 	{ "GET", "/v1/blobs/*", blob_get, 0 },
+	{ "GET", "/v1/blobs/*/layer", layer_get, 0 },
+	{ "GET", "/v1/blobs/*/seeds", seeds_get, 0 },
+	{ "POST", "/v1/swarm", swarm_post, SWARM_TEXT_MAX },
 	{ "GET", "/v1/jobs", public_jobs, 0 },
 	{ "GET", "/v1/jobs/*", public_job, 0 },
 	{ "GET", "/v1/jobs/*/manifest", manifest_get, 0 },
@@ -186,6 +208,13 @@ const struct route grid_routes[] = {
 	{ "GET", "/v1/workers", public_workers, 0 },
 };
 const size_t n_grid_routes = ARRAY_LEN(grid_routes);
+
+/* --- the web seed: plain HTTP, for stock BitTorrent clients --------------------------------- */
+const struct route web_routes[] = {
+	{ "GET", "/v1/blobs/*", blob_get, 0 },
+	{ "GET", "/v1/blobs/*/*", blob_get, 0 }, /* BEP 19: some clients put the file's name behind the URL */
+};
+const size_t n_web_routes = ARRAY_LEN(web_routes);
 
 /* --- the admin port ----------------------------------------------------------------------- */
 /* Compares all of it whatever differs, so that time tells nothing. */

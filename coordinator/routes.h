@@ -8,12 +8,15 @@
 #include "common/httpd.h"
 #include "coordinator/coord.h"
 
+struct spread;
+
 struct door {
 	struct coord *c;
 	const char *token; /* of the admin port; NULL: none is asked for */
+	struct spread *spread; /* of the grid port */
 };
 
-extern const struct route grid_routes[], admin_routes[];
-extern const size_t n_grid_routes, n_admin_routes;
+extern const struct route grid_routes[], admin_routes[], web_routes[];
+extern const size_t n_grid_routes, n_admin_routes, n_web_routes;
 
 #endif

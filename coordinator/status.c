@@ -65,6 +65,8 @@ json_t *worker_json(struct coord *c, const struct worker *w, bool hide)
 	id_text(id, &w->id);
 	json_t *o = json_pack("{s:s,s:s,s:I,s:b}", "id", id, "platform", w->platform, "slots",
 		(json_int_t)w->slots, "online", (int)worker_online(w, coord_now(c)));
+	if (hide && w->address[0]) /* it publishes that one: others fetch from there */
+		json_object_set_new(o, "address", json_string(w->address));
 	if (hide)
 		return o;
 	json_t *more = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b}", "platform_class",

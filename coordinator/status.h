@@ -23,6 +23,8 @@ void show_worker(struct call *call, const char *id);
 void show_manifest(struct call *call, const char *id);
 void show_verdicts(struct call *call, const char *id, const char *limit, const char *after);
 void show_attestations(struct call *call, const char *id, const char *limit, const char *after);
-void show_blob(struct call *call, const char *digest);
+void show_blob(struct call *call, const char *digest); /* these three: blobs.c */
+void show_layer(struct call *call, const char *digest, const char *piece);
+void show_seeds(struct call *call, const char *digest);
 
 #endif

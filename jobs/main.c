@@ -24,7 +24,7 @@ static const struct {
 	{ "retry", cmd_retry, "(not there yet)" },
 	{ "workers", cmd_workers, "who works here" },
 	{ "grid", cmd_grid, "what this grid is" },
-	{ "blob", cmd_blob, "put or get bytes by digest" },
+	{ "blob", cmd_blob, "put or get bytes by digest, and their names elsewhere" },
 	{ "keygen", cmd_keygen, "make a key" },
 	{ "id", cmd_id, "print the id of your key" },
 };

@@ -14,7 +14,7 @@
 
 struct options {
 	struct worker_conf conf;
-	const char *listen, *advertise, *sandbox, *log_level;
+	const char *listen, *advertise, *web_seed, *sandbox, *log_level;
 	double exit_when_idle;
 	bool json;
 	char *found_sandbox;
@@ -85,6 +85,11 @@ static int read_endpoints(struct options *o, struct err *e)
 	o->conf.advertises = o->advertise != NULL;
 	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
 		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
+	o->conf.web_seeds = o->web_seed != NULL;
+	if (o->web_seed && endpoint_parse(&o->conf.web_seed, o->web_seed, &why))
+		return err_set(e, ERR_USAGE, "--web-seed %s: %s", o->web_seed, why.msg);
+	if (o->web_seed && !o->conf.listens)
+		return err_set(e, ERR_USAGE, "--web-seed: with --listen none nobody would find it");
 	if (o->advertise && !o->conf.advertise.port)
 		return err_set(e, ERR_USAGE, "--advertise %s: needs a port", o->advertise);
 	return 0;
@@ -186,6 +191,7 @@ int main(int argc, char **argv)
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
 		{ "listen", 0, KNOB_TEXT, &o.listen, "ADDR:PORT", "the peer port (default 0.0.0.0:0); none: outbound only", 0, 0, NULL, false },
 		{ "advertise", 0, KNOB_TEXT, &o.advertise, "HOST:PORT", "publish this address of the peer port", 0, 0, NULL, false },
+		{ "web-seed", 0, KNOB_TEXT, &o.web_seed, "ADDR:PORT", "serve blobs by plain HTTP too, for BitTorrent clients (default: off)", 0, 0, NULL, false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },

@@ -4,13 +4,17 @@
  */
 #include "worker/serve.h"
 #include "common/have.h"
+#include "common/seeds.h"
 
 #include <stdlib.h>
 
 struct serve {
-	struct httpd *httpd;
+	struct httpd *httpd, *web; /* web: NULL without --web-seed */
+	char web_base[SEED_BASE_MAX];
 	struct ssl_ctx_st *tls;
 	struct share *share;
+	struct blobs *blobs;
+	int64_t upload_kib;
 	const struct home *home;
 };
 
@@ -28,6 +32,45 @@ static void post_swarm(void *arg, struct req *r)
 	share_swarm(s->share, r);
 }
 
+static void get_layer(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+	struct digest d, *hashes = NULL;
+	int64_t piece;
+	struct err e;
+	size_t n;
+
+	if (!digest_from_text(&d, req_part(r, 0)))
+		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
+	else if (!seeds_piece(&piece, req_query(r, "piece"), &e)) {
+		if (share_layer(s->share, r, &d, piece))
+			return;
+		if (!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
+			req_answer(r, 200, "application/octet-stream", hashes, n * sizeof(*hashes));
+			free(hashes);
+			return;
+		}
+	}
+	req_problem(r, &e);
+}
+
+static void get_seeds(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+	struct digest d;
+	struct err e;
+	int64_t size = digest_from_text(&d, req_part(r, 0)) ? blob_size(s->blobs, &d) : -1;
+
+	if (size >= 0) {
+		auto_free char *text = seeds_json(&d, size, s->web_base);
+
+		req_answer_json(r, 200, text);
+		return;
+	}
+	err_set(&e, ERR_UNKNOWN_BLOB, "%.80s is not here", req_part(r, 0));
+	req_problem(r, &e);
+}
+
 static void get_grid(void *arg, struct req *r)
 {
 	const struct serve *s = arg;
@@ -43,8 +86,15 @@ static void get_grid(void *arg, struct req *r)
 
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
+	{ "GET", "/v1/blobs/*/layer", get_layer, 0 },
+	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
 	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
+};
+
+static const struct route web_routes[] = {
+	{ "GET", "/v1/blobs/*", get_blob, 0 },
+	{ "GET", "/v1/blobs/*/*", get_blob, 0 }, /* BEP 19: some clients put the file's name behind the URL */
 };
 
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
@@ -54,6 +104,8 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 	struct httpd_spec spec = { .listen = *listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
 
 	s->share = share_new(l, cache, h, upload_kib);
+	s->blobs = cache_blobs(cache);
+	s->upload_kib = upload_kib;
 	s->home = h;
 	spec.send_bytes_s = upload_kib > 0 ? upload_kib * KIB : 0;
 	if (key_tls_server(&s->tls, k, e)) {
@@ -70,6 +122,18 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 	return 0;
 }
 
+int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, const struct endpoint *advertise,
+	struct err *e)
+{
+	struct httpd_spec spec = { .listen = *listen, .routes = web_routes, .n_routes = ARRAY_LEN(web_routes),
+		.arg = s, .paced_with = s->httpd };
+
+	if (httpd_new(&s->web, l, &spec, e))
+		return err_wrap(e, "--web-seed");
+	seeds_base(s->web_base, listen, httpd_port(s->web), advertise);
+	return 0;
+}
+
 uint16_t serve_port(const struct serve *s)
 {
 	return httpd_port(s->httpd);
@@ -79,6 +143,8 @@ void serve_free(struct serve *s)
 {
 	if (!s)
 		return;
+	if (s->web)
+		httpd_free(s->web);
 	if (s->httpd)
 		httpd_free(s->httpd);
 	share_free(s->share);

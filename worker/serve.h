@@ -16,6 +16,9 @@ struct serve;
 /* All but `listen` is borrowed and outlives the server. upload_kib: what it sends a second (0: no blobs, -1: no limit). */
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
 	struct cache *cache, const struct home *h, int64_t upload_kib, struct err *e);
+/* Serve blobs by plain HTTP too, at `listen`; in URLs the host is that of `advertise`, NULL: of `listen`. */
+int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, const struct endpoint *advertise,
+	struct err *e);
 uint16_t serve_port(const struct serve *s);
 void serve_free(struct serve *s);
 

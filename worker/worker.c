@@ -332,6 +332,9 @@ static int open_serve(struct worker *w, struct err *e)
 		return 0;
 	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, w->cache, &w->home, w->conf.upload_kib, e))
 		return -1;
+	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
+					 w->conf.advertises ? &w->conf.advertise : NULL, e))
+		return -1;
 	if (!w->conf.advertises) {
 		public = w->conf.listen;
 		public.port = serve_port(w->serve);

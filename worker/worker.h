@@ -23,6 +23,8 @@ struct worker_conf {
 	struct endpoint listen;
 	bool advertises;
 	struct endpoint advertise;
+	bool web_seeds;
+	struct endpoint web_seed;
 	int64_t slots, memory_mib, disk_mib;
 	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
 	const char *sandbox;  /* a path */

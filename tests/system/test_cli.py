@@ -75,7 +75,7 @@ def test_wrong_usage_is_exit_2_and_named():
         h.refused("--output", "results", "abcdef0123")
         h.refused("no grid", "jobs")
         h.refused("--grid", "jobs", "--grid", "http://example.org")
-        h.refused("put or get", "blob", "push", "x")
+        h.refused("put, get, torrent or cid", "blob", "push", "x")
         h.refused("sha256", "blob", "get", "abc", "-o", "x")
         h.refused("--grid", "verify", ".", "--grid", "xyz")
         h.refused("not there yet", "retry", "abcdef0123")
