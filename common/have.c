@@ -72,16 +72,12 @@ static const struct shape answer_shape[] = {
 
 static json_t *load(const char *text, size_t n, const struct shape *shape, struct err *e)
 {
-	json_t *o;
-
 	if (n > SWARM_TEXT_MAX) {
 		err_set(e, ERR_TOO_BIG, "more than 64 KiB");
 		return NULL;
 	}
-	o = shape_load(text, n, e);
-	if (o && shape_check(o, shape, e))
-		shape_decref(&o);
-	return o;
+	auto_json json_t *o = shape_load(text, n, e);
+	return o && !shape_check(o, shape, e) ? TAKE(o) : NULL;
 }
 
 static int read_map(const json_t *o, unsigned char map[HAVE_BYTES_MAX], size_t *n, struct err *e)

@@ -153,7 +153,7 @@ bool share_layer(struct share *s, struct req *r, const struct digest *d, int64_t
 }
 
 /* --- who has what ------------------------------------------------------------------------------ */
-static void look(const struct share *s, const struct digest *d, struct swarm_answer *a)
+static void look(const struct share *s, const struct digest *d, bool first, struct swarm_answer *a)
 {
 	const struct pull *p = cache_pull(s->cache, d);
 	const unsigned char *map;
@@ -167,7 +167,8 @@ static void look(const struct share *s, const struct digest *d, struct swarm_ans
 		a->has = map && have_count(map, pieces) > 0;
 		if (a->has)
 			memcpy(a->have, map, have_bytes(pieces));
-		a->n_peers = pull_peers(p, a->peers, SWARM_PEERS_MAX);
+		if (first) /* later they would only fill the line */
+			a->n_peers = pull_peers(p, a->peers, SWARM_PEERS_MAX);
 	} else {
 		int64_t size = blob_size(cache_blobs(s->cache), d);
 
@@ -191,11 +192,12 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 	return size > 0 ? piece_count(size) : 0;
 }
 
-static void answer(struct share *s, struct req *r, const struct digest *d, int64_t next_ms)
+/* first: who asks knows of nothing here yet. */
+static void answer(struct share *s, struct req *r, const struct digest *d, bool first, int64_t next_ms)
 {
 	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
 
-	look(s, d, a);
+	look(s, d, first, a);
 	a->next_ms = next_ms;
 	auto_free char *text = swarm_answer_text(a);
 	req_answer_json(r, 200, text);
@@ -217,10 +219,11 @@ static void poll_answer(struct poll *p)
 	struct share *s = p->share;
 	struct req *r = p->req;
 	struct digest d = p->digest;
+	bool first = p->known == 0;
 
 	poll_remove(p);
 	req_on_gone(r, NULL, NULL);
-	answer(s, r, &d, NEXT_MS);
+	answer(s, r, &d, first, NEXT_MS);
 }
 
 static void on_poll_gone(void *arg)
@@ -280,9 +283,9 @@ void share_swarm(struct share *s, struct req *r)
 		err_set(&e, ERR_GRID, "this worker is of another grid");
 		req_problem(r, &e);
 	} else if (count_here(s, &ask->digest) != ask->known || ask->wait_ms == 0) {
-		answer(s, r, &ask->digest, NEXT_MS);
+		answer(s, r, &ask->digest, ask->known == 0, NEXT_MS);
 	} else if (s->n_polls >= POLLS_MAX) {
-		answer(s, r, &ask->digest, NEXT_FULL_MS);
+		answer(s, r, &ask->digest, ask->known == 0, NEXT_FULL_MS);
 	} else {
 		hold(s, r, ask);
 	}

@@ -48,6 +48,8 @@ def test_ours():
         took = g.wait_spread(g.workers)
         show("talkoot", max(took.values()), min(took.values()), g.seed_sent() - before, best)
         g.check_digests(g.workers)
+        got = sum(w.host.counters("eth0")[0] for w in g.workers)
+        print("             the workers received %.2f of what they needed, all told" % (got / SIZE / WORKERS))
         if os.environ.get("SHOW"):
             print(sorted("%.1f" % t for t in took.values()))
             cpu = 0
@@ -118,5 +120,16 @@ def test_libtorrent():
                 c.stdout.close()
 
 
+def use_a_python_that_has_it():
+    """Debian's package serves Debian's python, which need not be the first in PATH."""
+    debians = "/usr/bin/python3"
+    try:
+        import libtorrent  # noqa: F401
+    except ImportError:
+        if os.path.exists(debians) and os.path.realpath(sys.executable) != os.path.realpath(debians):
+            os.execv(debians, [debians] + sys.argv)
+
+
 if __name__ == "__main__":
+    use_a_python_that_has_it()
     netns.main(globals())
