@@ -3,11 +3,13 @@
  * spread.c: `POST /v1/swarm` at the coordinator.
  *
  * seed.c decides what is offered. The peers that are named are the workers that published an address and hold live
- * leases of a job that uses the blob: they are looked up in the scheduler at most once in PEERS_AGE_MS a blob.
+ * leases of a job that uses the blob, or held some lately (they have it still): they are looked up in the scheduler
+ * at most once in PEERS_AGE_MS a blob.
  */
 #include "coordinator/spread.h"
 #include "common/clock.h"
 #include "common/have.h"
+#include "common/log.h"
 #include "common/pieces.h"
 #include "coordinator/seed.h"
 
@@ -19,6 +21,7 @@
 #define TRIES_MAX 64       /* held asks that one look tries, in turn */
 #define PEERS_KEPT 256     /* of a blob */
 #define PEERS_AGE_MS 1000
+#define PEERS_LATELY_MS 600000
 #define BLOBS_KEPT 64
 #define NEXT_MS 200        /* when to ask again … */
 #define NEXT_FULL_MS 5000  /* … and when too many ask */
@@ -36,7 +39,10 @@ struct held {
 struct users { /* of a blob */
 	struct digest digest;
 	int64_t at_ms; /* 0: empty */
-	uint32_t workers[PEERS_KEPT];
+	struct {
+		uint32_t worker;
+		int64_t held_ms; /* its lease, last */
+	} by[PEERS_KEPT];
 	size_t n;
 };
 
@@ -63,33 +69,44 @@ static bool job_uses(const struct job *j, const struct digest *d)
 	return uses;
 }
 
-/* One more worker; when there are too many, a random choice of them (reservoir sampling, Vitter 1985). */
-static void add_user(struct spread *s, struct users *u, uint32_t worker, size_t seen)
+/* A worker that holds a lease; when there are too many, one of the known goes by chance. */
+static void add_user(struct spread *s, struct users *u, uint32_t worker, int64_t now)
 {
-	size_t at = u->n < PEERS_KEPT ? u->n++ : (size_t)rng_below(&s->rng, seen);
+	size_t at = u->n < PEERS_KEPT ? u->n++ : (size_t)rng_below(&s->rng, PEERS_KEPT);
 
-	if (at < PEERS_KEPT)
-		u->workers[at] = worker;
+	u->by[at].worker = worker;
+	u->by[at].held_ms = now;
+}
+
+/* Forget who is not there any more, or held its last lease too long ago; mark in `known` who is known. */
+static void forget_users(struct users *u, const struct sched *d, bool *known, int64_t now)
+{
+	for (size_t i = u->n; i-- > 0;)
+		if (u->by[i].worker >= d->n_workers || !worker_online(&d->workers[u->by[i].worker], now) ||
+			now - u->by[i].held_ms > PEERS_LATELY_MS)
+			u->by[i] = u->by[--u->n];
+		else
+			known[u->by[i].worker] = true;
 }
 
 static void find_users(struct spread *s, struct users *u, int64_t now)
 {
 	const struct sched *d = &s->c->sched;
-	auto_free bool *job = xcalloc(d->n_jobs + 1, 1), *known = xcalloc(d->n_workers + 1, 1);
-	size_t seen = 0;
+	auto_free bool *job = xcalloc(d->n_jobs + 1, 1), *known = xcalloc(d->n_workers + 1, 1),
+		       *holds = xcalloc(d->n_workers + 1, 1);
 
-	u->n = 0;
+	forget_users(u, d, known, now);
 	for (size_t i = 0; i < d->n_jobs; i++)
 		job[i] = !d->jobs[i].gone && s->c->manifests[i] && job_uses(s->c->manifests[i], &u->digest);
-	for (size_t i = 0; i < d->n_leases; i++) {
-		uint32_t at = d->leases[i].worker;
-
-		if (at == NOBODY || known[at] || !job[d->leases[i].job] || !d->workers[at].address[0] ||
-			!worker_online(&d->workers[at], now))
-			continue;
-		known[at] = true;
-		add_user(s, u, at, ++seen);
-	}
+	for (size_t i = 0; i < d->n_leases; i++)
+		if (d->leases[i].worker != NOBODY && job[d->leases[i].job])
+			holds[d->leases[i].worker] = true;
+	for (size_t i = 0; i < u->n; i++)
+		if (holds[u->by[i].worker])
+			u->by[i].held_ms = now;
+	for (uint32_t i = 0; i < d->n_workers; i++)
+		if (holds[i] && !known[i] && d->workers[i].address[0] && worker_online(&d->workers[i], now))
+			add_user(s, u, i, now);
 }
 
 static const struct users *users_of(struct spread *s, const struct digest *d)
@@ -105,8 +122,11 @@ static const struct users *users_of(struct spread *s, const struct digest *d)
 	}
 	if (u && now - u->at_ms < PEERS_AGE_MS)
 		return u;
-	u = u ? u : oldest;
-	u->digest = *d;
+	if (!u) {
+		u = oldest;
+		u->digest = *d;
+		u->n = 0;
+	}
 	u->at_ms = now;
 	find_users(s, u, now);
 	return u;
@@ -119,7 +139,7 @@ static void name_peers(struct spread *s, const struct swarm_ask *ask, struct swa
 	size_t from = u->n ? (size_t)rng_below(&s->rng, u->n) : 0;
 
 	for (size_t k = 0; k < u->n && a->n_peers < SWARM_PEERS_MAX; k++) {
-		const struct worker *w = &s->c->sched.workers[u->workers[(from + k) % u->n]];
+		const struct worker *w = &s->c->sched.workers[u->by[(from + k) % u->n].worker];
 		struct link *l = &a->peers[a->n_peers];
 		struct endpoint at;
 		struct err e;
@@ -147,6 +167,10 @@ static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *
 	if (!a->n_offer && !must)
 		return false;
 	a->next_ms = next_ms;
+	if (a->n_offer)
+		log_debug("%zu pieces from %d on are offered to %s, which has %zu of %zu and wants %zu; %zu peers",
+			a->n_offer, a->offer[0], req_address(r), have_count(ask->have, pieces), pieces, ask->n_want,
+			a->n_peers);
 	auto_free char *text = swarm_answer_text(a);
 	req_on_gone(r, NULL, NULL);
 	req_answer_json(r, 200, text);
@@ -239,8 +263,9 @@ void spread_post(struct spread *s, struct req *r)
 	seed_heard(s->seeding, ask, pieces, clock_mono_ms());
 	serve_held(s); /* who waits longer goes first; and what this one has may have made room */
 	bool full = s->n_held >= HELD_MAX, whole = have_count(ask->have, pieces) == pieces;
-	if (!try_answer(s, r, ask, pieces, full ? NEXT_FULL_MS : NEXT_MS,
-		    full || whole || ask->wait_ms == 0 || s->c->draining))
+	bool news = ask->known != (int64_t)pieces; /* it has not heard of us, nor of any peers, yet */
+	if (!try_answer(s, r, ask, pieces, full ? NEXT_FULL_MS : news ? 0 : NEXT_MS,
+		    full || whole || news || ask->wait_ms == 0 || s->c->draining))
 		hold(s, r, ask, pieces);
 }
 

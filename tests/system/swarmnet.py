@@ -95,6 +95,9 @@ class SwarmGrid(Grid):
             if w.ready is None:
                 w.wait_ready()
 
+    def worker_word(self, w, word):
+        return run([program("talkoot-worker"), "--data", self.path(w.name), word], self.env)
+
     # --- the shared input
     def make_input(self, size, seed):
         self.data = random.Random(seed).randbytes(size)
