@@ -16,7 +16,8 @@
 #define FAST_MS 500     /* a piece that comes in this time: its source can take one more … */
 #define SLOW_MS 4000    /* … and one that takes longer, one less */
 #define CROWDED_MS 8000 /* pieces that take so long are too many at once for our own line */
-#define ENDGAME_MS 500  /* a piece on its way for longer may be asked twice in the end game */
+#define LATE_MIN_MS 500 /* a piece on its way for so long, and for twice as long as usual, is late: in the end game … */
+#define LATE_UNKNOWN_MS 2000 /* … it is asked elsewhere too. While nothing has come there is no "usual" */
 #define REST_MS 2000    /* after a failure; doubled with each more */
 #define COPIES_MAX 2    /* flights of one piece */
 #define WAKE_MAX_MS 10000
@@ -47,6 +48,7 @@ struct swarm {
 	struct source sources[SWARM_SOURCES_MAX];
 	struct flight flights[SWARM_FLIGHTS_MAX];
 	size_t n_flights, room, room_max; /* room: of flights */
+	int64_t usual_ms; /* that a piece takes: a moving average; 0: none came yet */
 	uint64_t rng;
 };
 
@@ -261,6 +263,11 @@ static size_t pick_rarest(struct swarm *s, const struct source *from)
 	return best;
 }
 
+static int64_t late_ms(const struct swarm *s)
+{
+	return !s->usual_ms ? LATE_UNKNOWN_MS : 2 * s->usual_ms > LATE_MIN_MS ? 2 * s->usual_ms : LATE_MIN_MS;
+}
+
 /* In the end game: the piece that has been on its way the longest, and from one source only. */
 static size_t pick_again(const struct swarm *s, int source, int64_t now)
 {
@@ -271,7 +278,7 @@ static size_t pick_again(const struct swarm *s, int source, int64_t now)
 
 		if (!f->cancel && f->source != source && s->flying[f->piece] < COPIES_MAX &&
 			have_get(s->sources[source].have, f->piece) &&
-			now - f->since_ms >= ENDGAME_MS &&
+			now - f->since_ms >= late_ms(s) &&
 			(!oldest || f->since_ms < oldest->since_ms))
 			oldest = f;
 	}
@@ -410,7 +417,7 @@ int64_t swarm_wake(const struct swarm *s, int64_t now_ms)
 
 	for (size_t i = 0; i < s->n_flights; i++) {
 		sooner(&least, s->flights[i].window_ms + SWARM_WINDOW_MS, now_ms);
-		sooner(&least, s->flights[i].since_ms + ENDGAME_MS, now_ms);
+		sooner(&least, s->flights[i].since_ms + late_ms(s), now_ms);
 	}
 	for (int i = 0; i < SWARM_SOURCES_MAX; i++)
 		if (s->sources[i].used)
@@ -430,6 +437,7 @@ void swarm_moved(struct swarm *s, int source, size_t piece, size_t n)
 /* How many pieces at once: one more when they come soon, a quarter less when our line is crowded (AIMD). */
 static void pace(struct swarm *s, struct source *from, int64_t took)
 {
+	s->usual_ms = s->usual_ms ? (7 * s->usual_ms + took) / 8 : took > 0 ? took : 1;
 	if (took <= FAST_MS && from->depth < SWARM_DEPTH_MAX)
 		from->depth++;
 	else if (took > SLOW_MS && from->depth > 1 && !from->seeds)

@@ -179,21 +179,38 @@ static void in_the_end_game_a_slow_piece_is_asked_twice_and_the_loser_cancelled(
 	assert_int_equal(asks(s, 0, got, 8), 2);
 	int b = full_source(s, 2);
 	assert_int_equal(asks(s, 100, got, 8), 0); /* it may come yet */
-	assert_true(swarm_wake(s, 100) <= 500);
-	assert_int_equal(asks(s, 600, got, 8), 2);
+	assert_true(swarm_wake(s, 100) <= 2000);
+	assert_int_equal(asks(s, 2100, got, 8), 2);
 	assert_true(got[0].source == b && got[1].source == b);
 	full_source(s, 2);
-	assert_int_equal(asks(s, 1200, got + 2, 6), 0); /* twice is enough */
-	swarm_arrived(s, b, got[0].piece, true, 1300);
-	assert_true(swarm_next(s, 1300, &got[3]));
+	assert_int_equal(asks(s, 4200, got + 2, 6), 0); /* twice is enough */
+	swarm_arrived(s, b, got[0].piece, true, 4300);
+	assert_true(swarm_next(s, 4300, &got[3]));
 	assert_int_equal(got[3].kind, SWARM_CANCEL);
 	assert_int_equal(got[3].source, a);
 	assert_int_equal(got[3].piece, got[0].piece);
-	swarm_arrived(s, a, got[1].piece, true, 1400);
+	swarm_arrived(s, a, got[1].piece, true, 4400);
 	assert_int_equal(swarm_missing(s), 0);
-	assert_true(swarm_next(s, 1400, &got[3]));
+	assert_true(swarm_next(s, 4400, &got[3]));
 	assert_true(got[3].kind == SWARM_CANCEL && got[3].source == b);
-	assert_false(swarm_next(s, 1400, &got[3]));
+	assert_false(swarm_next(s, 4400, &got[3]));
+	swarm_free(s);
+}
+
+static void what_takes_as_long_as_usual_is_not_asked_twice(void **state)
+{
+	struct swarm *s = fresh(4);
+	struct swarm_act got[8];
+
+	(void)state;
+	int a = full_source(s, 4);
+	assert_int_equal(asks(s, 0, got, 8), 2);
+	swarm_arrived(s, a, got[0].piece, true, 3000);
+	assert_int_equal(asks(s, 3000, got, 8), 1);
+	full_source(s, 4);
+	assert_int_equal(asks(s, 3000, got + 1, 7), 1); /* now all are on their way */
+	assert_int_equal(asks(s, 5900, got + 2, 6), 0);
+	assert_true(asks(s, 9100, got + 2, 6) > 0);
 	swarm_free(s);
 }
 
@@ -780,6 +797,7 @@ int main(void)
 		cmocka_unit_test(what_a_first_seed_offers_comes_first_and_nothing_else_from_it),
 		cmocka_unit_test(
 			in_the_end_game_a_slow_piece_is_asked_twice_and_the_loser_cancelled),
+		cmocka_unit_test(what_takes_as_long_as_usual_is_not_asked_twice),
 		cmocka_unit_test(it_is_no_end_game_while_a_piece_is_nowhere),
 		cmocka_unit_test(wrong_bytes_put_their_source_out_at_once_and_nobody_else),
 		cmocka_unit_test(a_tarpit_is_left_for_another_source),
