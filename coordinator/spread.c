@@ -16,16 +16,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_MAX 2048      /* asks; beyond it they are answered at once */
-#define TICK_MS 250        /* how often it is looked whether something can be offered */
-#define TRIES_MAX 64       /* held asks that one look tries, in turn */
-#define PEERS_KEPT 256     /* of a blob */
+#define HELD_MAX 2048  /* asks; beyond it they are answered at once */
+#define TICK_MS 250    /* how often it is looked whether something can be offered */
+#define TRIES_MAX 64   /* held asks that one look tries, in turn */
+#define PEERS_KEPT 256 /* of a blob */
 #define PEERS_AGE_MS 1000
 #define PEERS_LATELY_MS 600000
 #define BLOBS_KEPT 64
-#define NEXT_MS 200        /* when to ask again … */
-#define NEXT_FULL_MS 5000  /* … and when too many ask */
-#define ADDRESS_RATE 100   /* asks a second of one address; four times that at once */
+#define NEXT_MS 200       /* when to ask again … */
+#define NEXT_FULL_MS 5000 /* … and when too many ask */
+#define ADDRESS_RATE 100  /* asks a second of one address; four times that at once */
 
 struct held {
 	struct spread *spread;
@@ -55,6 +55,7 @@ struct spread {
 	struct users *users; /* BLOBS_KEPT */
 	struct rate rate;
 	uint64_t rng;
+	bool stopping;
 };
 
 /* --- who has it ------------------------------------------------------------------------------ */
@@ -82,7 +83,8 @@ static void add_user(struct spread *s, struct users *u, uint32_t worker, int64_t
 static void forget_users(struct users *u, const struct sched *d, bool *known, int64_t now)
 {
 	for (size_t i = u->n; i-- > 0;)
-		if (u->by[i].worker >= d->n_workers || !worker_online(&d->workers[u->by[i].worker], now) ||
+		if (u->by[i].worker >= d->n_workers ||
+			!worker_online(&d->workers[u->by[i].worker], now) ||
 			now - u->by[i].held_ms > PEERS_LATELY_MS)
 			u->by[i] = u->by[--u->n];
 		else
@@ -97,7 +99,8 @@ static void find_users(struct spread *s, struct users *u, int64_t now)
 
 	forget_users(u, d, known, now);
 	for (size_t i = 0; i < d->n_jobs; i++)
-		job[i] = !d->jobs[i].gone && s->c->manifests[i] && job_uses(s->c->manifests[i], &u->digest);
+		job[i] = !d->jobs[i].gone && s->c->manifests[i] &&
+		         job_uses(s->c->manifests[i], &u->digest);
 	for (size_t i = 0; i < d->n_leases; i++)
 		if (d->leases[i].worker != NOBODY && job[d->leases[i].job])
 			holds[d->leases[i].worker] = true;
@@ -105,7 +108,8 @@ static void find_users(struct spread *s, struct users *u, int64_t now)
 		if (holds[u->by[i].worker])
 			u->by[i].held_ms = now;
 	for (uint32_t i = 0; i < d->n_workers; i++)
-		if (holds[i] && !known[i] && d->workers[i].address[0] && worker_online(&d->workers[i], now))
+		if (holds[i] && !known[i] && d->workers[i].address[0] &&
+			worker_online(&d->workers[i], now))
 			add_user(s, u, i, now);
 }
 
@@ -144,7 +148,8 @@ static void name_peers(struct spread *s, const struct swarm_ask *ask, struct swa
 		struct endpoint at;
 		struct err e;
 
-		if (id_equal(&w->id, &ask->node) || w->banned || endpoint_parse(&at, w->address, &e) || !at.port)
+		if (id_equal(&w->id, &ask->node) || w->banned ||
+			endpoint_parse(&at, w->address, &e) || !at.port)
 			continue;
 		*l = (struct link){ .node = w->id, .grid = s->c->id, .port = at.port };
 		memcpy(l->host, at.host, sizeof(l->host));
@@ -154,8 +159,8 @@ static void name_peers(struct spread *s, const struct swarm_ask *ask, struct swa
 
 /* --- answering --------------------------------------------------------------------------------- */
 /* Answer it if there is something to offer, or if it must be. Whether it was. */
-static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *ask, size_t pieces, int64_t next_ms,
-	bool must)
+static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *ask, size_t pieces,
+	int64_t next_ms, bool must)
 {
 	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
 
@@ -163,14 +168,16 @@ static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *
 	a->has = a->seeds = true;
 	a->n_have = have_bytes(pieces);
 	have_fill(a->have, pieces);
-	a->n_offer = seed_offer(s->seeding, ask, pieces, a->n_peers == 0, clock_mono_ms(), a->offer);
+	a->n_offer =
+		seed_offer(s->seeding, ask, pieces, a->n_peers == 0, clock_mono_ms(), a->offer);
 	if (!a->n_offer && !must)
 		return false;
 	a->next_ms = next_ms;
 	if (a->n_offer)
-		log_debug("%zu pieces from %d on are offered to %s, which has %zu of %zu and wants %zu; %zu peers",
-			a->n_offer, a->offer[0], req_address(r), have_count(ask->have, pieces), pieces, ask->n_want,
-			a->n_peers);
+		log_debug("%zu pieces from %d on are offered to %s, which has %zu of %zu and wants "
+		          "%zu; %zu peers",
+			a->n_offer, a->offer[0], req_address(r), have_count(ask->have, pieces),
+			pieces, ask->n_want, a->n_peers);
 	auto_free char *text = swarm_answer_text(a);
 	req_on_gone(r, NULL, NULL);
 	req_answer_json(r, 200, text);
@@ -219,7 +226,10 @@ static void hold(struct spread *s, struct req *r, const struct swarm_ask *ask, s
 {
 	struct held *h = xcalloc(1, sizeof(*h)), **at = &s->held;
 
-	*h = (struct held){ .spread = s, .req = r, .ask = *ask, .pieces = pieces,
+	*h = (struct held){ .spread = s,
+		.req = r,
+		.ask = *ask,
+		.pieces = pieces,
 		.until_ms = clock_mono_ms() + ask->wait_ms };
 	while (*at)
 		at = &(*at)->next;
@@ -230,7 +240,8 @@ static void hold(struct spread *s, struct req *r, const struct swarm_ask *ask, s
 		timer_in(s->tick, TICK_MS);
 }
 
-static int check(struct spread *s, struct req *r, struct swarm_ask *ask, size_t *pieces, struct err *e)
+static int check(
+	struct spread *s, struct req *r, struct swarm_ask *ask, size_t *pieces, struct err *e)
 {
 	size_t n;
 	const char *body = req_body(r, &n), *address = req_address(r);
@@ -262,15 +273,21 @@ void spread_post(struct spread *s, struct req *r)
 	}
 	seed_heard(s->seeding, ask, pieces, clock_mono_ms());
 	serve_held(s); /* who waits longer goes first; and what this one has may have made room */
-	bool full = s->n_held >= HELD_MAX, whole = have_count(ask->have, pieces) == pieces;
-	bool news = ask->known != (int64_t)pieces; /* it has not heard of us, nor of any peers, yet */
-	if (!try_answer(s, r, ask, pieces, full ? NEXT_FULL_MS : news ? 0 : NEXT_MS,
-		    full || whole || news || ask->wait_ms == 0 || s->c->draining))
+	bool full = s->n_held >= HELD_MAX || s->stopping,
+	     whole = have_count(ask->have, pieces) == pieces;
+	bool news =
+		ask->known != (int64_t)pieces; /* it has not heard of us, nor of any peers, yet */
+	if (!try_answer(s, r, ask, pieces,
+		    full   ? NEXT_FULL_MS
+		    : news ? 0
+			   : NEXT_MS,
+		    full || whole || news || ask->wait_ms == 0))
 		hold(s, r, ask, pieces);
 }
 
 void spread_release(struct spread *s)
 {
+	s->stopping = true;
 	while (s->held) {
 		try_answer(s, s->held->req, &s->held->ask, s->held->pieces, NEXT_FULL_MS, true);
 		held_free(s->held);
@@ -283,7 +300,9 @@ struct spread *spread_new(struct loop *l, struct coord *c)
 
 	*s = (struct spread){ .c = c, .seeding = seeding_new(), .rng = random_seed() };
 	s->users = xcalloc(BLOBS_KEPT, sizeof(*s->users));
-	s->rate = (struct rate){ .seed = random_seed(), .per_s = ADDRESS_RATE, .burst = 4 * ADDRESS_RATE };
+	s->rate = (struct rate){
+		.seed = random_seed(), .per_s = ADDRESS_RATE, .burst = 4 * ADDRESS_RATE
+	};
 	s->tick = timer_new(l, on_tick, s);
 	return s;
 }

@@ -3,7 +3,8 @@
  * cache.c: programs and inputs by digest.
  *
  * A `get` is one digest that somebody wants: waiting --> moving --> here or failed. At most MOVING_MAX move at once,
- * in the order they were wanted. What has more than one piece moves as a pull, the rest in one transfer.
+ * in the order they were wanted. What has more than one piece moves as a pull, the rest in one transfer: from the
+ * coordinator, and while that fails every other time from a peer.
  */
 #include "worker/cache.h"
 #include "worker/agent.h"
@@ -16,6 +17,7 @@
 
 #define MOVING_MAX 4  /* transfers at once: more only share the same line */
 #define BAD_MAX 3     /* wrong bytes so often in a row: the source does not have it */
+#define PEERS_TRIED 8 /* that a single transfer chooses from */
 #define RATE_MIN (16 * KIB) /* bytes a second that a transfer must make in all */
 
 enum get_state { GET_WAITING, GET_MOVING, GET_OVER };
@@ -38,6 +40,8 @@ struct get {
 	struct pull *pull;
 	struct timer *timer;
 	int tries, bad;
+	bool from_peer;
+	struct link peer; /* when from_peer */
 	struct get *next;
 };
 
@@ -156,14 +160,19 @@ static void get_wrong(struct get *g, const struct err *e)
 		get_retry(g);
 }
 
+static void get_here(struct get *g)
+{
+	get_over(g, NULL);
+	if (g->cache->changed)
+		g->cache->changed(g->cache->changed_arg, &g->blob.digest);
+}
+
 static void get_finish(struct get *g)
 {
 	struct err e;
 
 	if (!blob_in_finish(TAKE(g->in), NULL, &e)) {
-		get_over(g, NULL);
-		if (g->cache->changed)
-			g->cache->changed(g->cache->changed_arg, &g->blob.digest);
+		get_here(g);
 		return;
 	}
 	err_wrap(&e, "a blob from the coordinator");
@@ -179,11 +188,36 @@ static bool is_final(enum err_code code)
 	       code == ERR_BANNED;
 }
 
+/* A peer's answer is never the last word. */
+static void peer_moved(struct get *g, const struct answer *a)
+{
+	const struct sources *from = &g->cache->env.sources;
+	struct err e = a->e;
+	bool came = a->status >= 200 && a->status < 300 && !a->e.code;
+
+	if (came && !blob_in_finish(TAKE(g->in), NULL, &e)) {
+		get_here(g);
+		return;
+	}
+	log_debug("a blob did not come from a peer: %s", e.msg);
+	if (from->report)
+		from->report(from->arg, &g->peer.node, came || e.code == ERR_TOO_BIG ? PEER_WRONG_BYTES :
+			a->status == 0 ? PEER_UNREACHABLE : PEER_STALE);
+	if (g->in)
+		blob_in_drop(TAKE(g->in)); /* whose bytes are wrong must be clear */
+	get_retry(g);
+}
+
 static void on_moved(void *arg, struct answer *a)
 {
 	struct get *g = arg;
 
 	g->fetch = NULL;
+	if (g->from_peer) {
+		peer_moved(g, a);
+		pump(g->cache);
+		return;
+	}
 	if (a->status >= 200 && a->status < 300 && !a->e.code)
 		get_finish(g);
 	else if (a->e.code == ERR_TOO_BIG || a->e.code == ERR_RANGE)
@@ -236,6 +270,22 @@ static void get_pull(struct get *g)
 	g->pull = pull_start(&g->cache->env, &g->blob, on_pulled, g);
 }
 
+/* After a failure of the coordinator's: a peer, if one is known. */
+static bool pick_peer(struct get *g)
+{
+	struct link links[PEERS_TRIED];
+	const struct pull_env *env = &g->cache->env;
+	size_t n = g->tries % 2 && env->sources.list ? env->sources.list(env->sources.arg, &g->blob.digest, links,
+							  PEERS_TRIED) : 0;
+
+	g->from_peer = n > 0;
+	if (!n)
+		return false;
+	g->peer = links[rng_below(&g->cache->seed, n)];
+	g->from_peer = pull_may_call(env, &g->peer);
+	return g->from_peer;
+}
+
 static void get_move(struct get *g, const struct link *way)
 {
 	char path[16 + DIGEST_TEXT], range[64];
@@ -260,6 +310,8 @@ static void get_move(struct get *g, const struct link *way)
 		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
 	if (offset)
 		spec.headers[0] = range;
+	if (pick_peer(g))
+		spec.to = &g->peer;
 	g->fetch = fetch_start(g->cache->fetcher, &spec, on_moved, g);
 }
 

@@ -4,7 +4,7 @@
  *
  *	LAYER --(hashes that make up the root)--> PIECES --(all here, and the digest is right)--> OVER
  *
- * A peer is polled (`POST /v1/swarm`, held until it has more) and asked for pieces; each such request is a carry. The
+ * A peer is polled (`POST /v1/swarm`, held until it has more) and asked for pieces; each such request is a haul. The
  * coordinator is the peer with `home` set: it has no link of its own, since its ways change. It is polled again when
  * what it offered has been taken.
  */
@@ -20,22 +20,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PEERS_MAX 16              /* polled at once: enough that every node is two steps from every other */
-#define BUDGET_BYTES (32 * MIB)   /* of pieces on their way */
-#define POLL_WAIT_MS 20000        /* a peer's answer is held so long */
-#define HOME_WAIT_MS 10000        /* the coordinator's: it shall know soon what nobody has */
-#define POLL_PAUSE_MS 500         /* between two polls of a peer: its news come in batches … */
-#define POLL_PAUSE_SMALL_MS 50    /* … but for a blob of few pieces */
+#define PEERS_MAX 16 /* polled at once: enough that every node is two steps from every other */
+#define BUDGET_BYTES (32 * MIB) /* of pieces on their way */
+#define POLL_WAIT_MS 20000      /* a peer's answer is held so long */
+#define HOME_WAIT_MS 10000      /* the coordinator's: it shall know soon what nobody has */
+#define POLL_PAUSE_MS 500       /* between two polls of a peer: its news come in batches … */
+#define POLL_PAUSE_SMALL_MS 50  /* … but for a blob of few pieces */
 #define SMALL_PIECES 16
-#define POLL_FAILS_MAX 3          /* in a row: the peer is gone */
-#define SHUNNED_MAX 64            /* peers that are not taken again */
-#define SHUN_MS 30000             /* … for so long, unless they lied */
-#define FIND_MS 5000              /* how often more peers are looked for */
-#define WRONG_MAX 3               /* as often may the coordinator's bytes, or the whole, be wrong */
-#define BUSY_MS 500               /* a source without room is asked again after this, at least … */
-#define BUSY_MAX_MS 10000         /* … and at most */
-#define HASH_STEP (4 * MIB)       /* of the whole's digest, with each piece */
-#define LAYER_TIMEOUT_MS 60000    /* the first time it may be made from the whole blob */
+#define POLL_FAILS_MAX 3       /* in a row: the peer is gone */
+#define SHUNNED_MAX 64         /* peers that are not taken again */
+#define SHUN_MS 30000          /* … for so long, unless they lied */
+#define FIND_MS 5000           /* how often more peers are looked for */
+#define IDLE_MS 20000          /* a peer that has had nothing for so long makes room for another */
+#define WRONG_MAX 3            /* as often may the coordinator's bytes, or the whole, be wrong */
+#define BUSY_MS 500            /* a source without room is asked again after this, at least … */
+#define BUSY_MAX_MS 10000      /* … and at most */
+#define HASH_STEP (4 * MIB)    /* of the whole's digest, with each piece */
+#define LAYER_TIMEOUT_MS 60000 /* the first time it may be made from the whole blob */
 
 struct peer {
 	struct pull *pull;
@@ -45,15 +46,16 @@ struct peer {
 	struct fetch *poll;
 	struct timer *timer;
 	int fails;
-	int64_t known; /* how many of its pieces we know of */
+	int64_t known;   /* how many of its pieces we know of */
+	int64_t idle_ms; /* since when it has had nothing at all */
 };
 
-struct carry {
+struct haul {
 	struct peer *from;
 	size_t piece, n, size;
 	unsigned char *bytes; /* size */
 	struct fetch *fetch;
-	struct carry *next;
+	struct haul *next;
 };
 
 struct shunned {
@@ -73,7 +75,7 @@ struct pull {
 	int tries, wrong;
 	struct fetch *layer_fetch;
 	struct id layer_from;
-	bool layer_home;  /* the layer was asked from the coordinator */
+	bool layer_home;   /* the layer was asked from the coordinator */
 	size_t layer_turn; /* whom to ask next */
 	struct digest *layer;
 	size_t n; /* pieces */
@@ -82,7 +84,7 @@ struct pull {
 	struct swarm *swarm;
 	struct peer *peers[SWARM_SOURCES_MAX];
 	size_t n_peers;
-	struct carry *carries;
+	struct haul *hauls;
 	struct shunned shunned[SHUNNED_MAX];
 	size_t n_shunned;
 	int64_t found_ms;
@@ -105,6 +107,13 @@ static void report(struct pull *p, const struct peer *from, enum peer_deed deed)
 {
 	if (p->env->sources.report && !from->home)
 		p->env->sources.report(p->env->sources.arg, &from->link.node, deed);
+}
+
+/* Send it to the peer (NULL: the coordinator). False: no way there is known. */
+static bool aim(const struct pull *p, const struct peer *q, struct fetch_spec *spec)
+{
+	spec->to = q && !q->home ? &q->link : home_way(p->env->home);
+	return spec->to != NULL;
 }
 
 static void blob_url(char out[128], const struct pull *p, const char *more)
@@ -144,13 +153,18 @@ static bool joined_private(const struct home *h)
 	return false;
 }
 
-static bool may_call(const struct pull *p, const struct link *l)
+bool pull_may_call(const struct pull_env *env, const struct link *l)
 {
 	struct endpoint at = { .port = l->port };
 
 	memcpy(at.host, l->host, sizeof(at.host));
-	return id_equal(&l->grid, &p->env->home->grid_id) && !id_equal(&l->node, p->env->self) &&
-		!is_shunned(p, &l->node) && dial_allowed(&at, joined_private(p->env->home));
+	return id_equal(&l->grid, &env->home->grid_id) && !id_equal(&l->node, env->self) &&
+	       dial_allowed(&at, joined_private(env->home));
+}
+
+static bool may_call(const struct pull *p, const struct link *l)
+{
+	return !is_shunned(p, &l->node) && pull_may_call(p->env, l);
 }
 
 static bool is_known(const struct pull *p, const struct id *node)
@@ -171,6 +185,7 @@ static struct peer *peer_new(struct pull *p, const struct link *l)
 	*q = (struct peer){ .pull = p, .home = !l, .source = source };
 	if (l)
 		q->link = *l;
+	q->idle_ms = clock_mono_ms();
 	q->timer = timer_new(p->env->loop, poll_peer, q);
 	p->peers[source] = q;
 	p->n_peers++;
@@ -178,9 +193,9 @@ static struct peer *peer_new(struct pull *p, const struct link *l)
 	return q;
 }
 
-static void carry_free(struct carry *c)
+static void haul_free(struct haul *c)
 {
-	struct carry **at = &c->from->pull->carries;
+	struct haul **at = &c->from->pull->hauls;
 
 	while (*at != c)
 		at = &(*at)->next;
@@ -196,10 +211,10 @@ static void peer_free(struct peer *q)
 {
 	struct pull *p = q->pull;
 
-	for (struct carry *c = p->carries, *next; c; c = next) {
+	for (struct haul *c = p->hauls, *next; c; c = next) {
 		next = c->next;
 		if (c->from == q)
-			carry_free(c);
+			haul_free(c);
 	}
 	if (q->poll)
 		fetch_cancel(q->poll);
@@ -219,16 +234,35 @@ static void peer_gone(struct peer *q)
 	peer_free(q);
 }
 
-static void meet(struct pull *p, const struct link *links, size_t n)
+/* Whether one more may be met; one that has had nothing for long goes for it. q is not that one. */
+static bool has_room(struct pull *p, const struct peer *q)
 {
-	for (size_t i = 0; i < n && p->n_peers <= PEERS_MAX; i++)
-		if (!is_known(p, &links[i].node) && may_call(p, &links[i]))
+	for (size_t i = 0; i < SWARM_SOURCES_MAX && p->n_peers > PEERS_MAX; i++) {
+		struct peer *o = p->peers[i];
+
+		if (o && o != q && !o->home && !o->known &&
+			clock_mono_ms() - o->idle_ms > IDLE_MS) {
+			shun(p, &o->link.node, false);
+			swarm_remove(p->swarm, o->source, clock_mono_ms());
+			peer_free(o);
+		}
+	}
+	return p->n_peers <= PEERS_MAX;
+}
+
+/* from: who named them; NULL: nobody. */
+static void meet(struct pull *p, const struct peer *from, const struct link *links, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_known(p, &links[i].node) && may_call(p, &links[i]) && has_room(p, from))
 			peer_new(p, &links[i]);
 }
 
 static size_t look_around(struct pull *p, struct link *out, size_t max)
 {
-	return p->env->sources.list ? p->env->sources.list(p->env->sources.arg, &p->blob.digest, out, max) : 0;
+	return p->env->sources.list
+	               ? p->env->sources.list(p->env->sources.arg, &p->blob.digest, out, max)
+	               : 0;
 }
 
 static void find_more(struct pull *p)
@@ -240,7 +274,7 @@ static void find_more(struct pull *p)
 		return;
 	p->found_ms = now + FIND_MS;
 	links = xcalloc(PEERS_MAX, sizeof(*links));
-	meet(p, links, look_around(p, links, PEERS_MAX));
+	meet(p, NULL, links, look_around(p, links, PEERS_MAX));
 }
 
 /* --- polling --------------------------------------------------------------------------------- */
@@ -255,6 +289,7 @@ static void hear_map(struct peer *q, const struct swarm_answer *a)
 	int64_t now = clock_mono_ms();
 
 	if (!a->has || !have_fits(a->have, a->n_have, p->n)) {
+		q->idle_ms = q->known ? now : q->idle_ms;
 		q->known = 0;
 		swarm_has(p->swarm, q->source, NULL, now);
 		return;
@@ -280,7 +315,7 @@ static void heard(struct peer *q, const struct answer *a)
 	}
 	q->fails = 0;
 	hear_map(q, said);
-	meet(p, said->peers, said->n_peers);
+	meet(p, q, said->peers, said->n_peers);
 	int64_t least = q->home ? 0 : pause_ms(p);
 	timer_in(q->timer, said->next_ms > least ? said->next_ms : least);
 }
@@ -307,15 +342,13 @@ static void on_polled(void *arg, struct answer *a)
 	pump(p);
 }
 
-static const struct link *link_of(const struct peer *q)
-{
-	return q->home ? home_way(q->pull->env->home) : &q->link;
-}
-
 static char *what_we_have(struct pull *p, const struct peer *q, int64_t wait_ms)
 {
-	struct swarm_ask ask = { .grid = p->env->home->grid_id, .node = *p->env->self, .digest = p->blob.digest,
-		.n_have = have_bytes(p->n), .wait_ms = wait_ms };
+	struct swarm_ask ask = { .grid = p->env->home->grid_id,
+		.node = *p->env->self,
+		.digest = p->blob.digest,
+		.n_have = have_bytes(p->n),
+		.wait_ms = wait_ms };
 	struct err e;
 
 	memcpy(ask.have, swarm_map(p->swarm), ask.n_have);
@@ -330,21 +363,25 @@ static void poll_peer(void *peer)
 {
 	struct peer *q = peer;
 	struct pull *p = q->pull;
-	const struct link *to = link_of(q);
 	int64_t wait = q->home ? HOME_WAIT_MS : POLL_WAIT_MS;
 
 	if (q->poll || p->over)
 		return;
-	if (!to) {
+	if (q->home && swarm_offers(p->swarm,
+			       q->source)) /* polled again when these are taken: see pump() */
+		return;
+	auto_free char *body = what_we_have(p, q, wait);
+	struct fetch_spec spec = { .method = "POST",
+		.path = "/v1/swarm",
+		.body = body,
+		.n = strlen(body),
+		.answer_max = SWARM_TEXT_MAX,
+		.timeout_ms = wait + 30000,
+		.headers = { "Content-Type: application/json" } };
+	if (!aim(p, q, &spec)) {
 		timer_in(q->timer, POLL_PAUSE_MS);
 		return;
 	}
-	if (q->home && swarm_offers(p->swarm, q->source)) /* polled again when these are taken: see pump() */
-		return;
-	auto_free char *body = what_we_have(p, q, wait);
-	struct fetch_spec spec = { .method = "POST", .to = to, .path = "/v1/swarm", .body = body, .n = strlen(body),
-		.answer_max = SWARM_TEXT_MAX, .timeout_ms = wait + 30000,
-		.headers = { "Content-Type: application/json" } };
 	q->poll = fetch_start(p->env->fetcher, &spec, on_polled, q);
 }
 
@@ -358,7 +395,7 @@ static size_t bytes_of(const struct pull *p, size_t piece)
 
 static int on_bytes(void *arg, const void *bytes, size_t n, struct err *e)
 {
-	struct carry *c = arg;
+	struct haul *c = arg;
 
 	if (n > c->size - c->n)
 		return err_set(e, ERR_TOO_BIG, "more bytes than the piece has");
@@ -368,20 +405,21 @@ static int on_bytes(void *arg, const void *bytes, size_t n, struct err *e)
 	return 0;
 }
 
-static void fail_carry(struct carry *c, const struct answer *a)
+static void fail_haul(struct haul *c, const struct answer *a)
 {
 	struct pull *p = c->from->pull;
 	int64_t rest = a->retry_after_s > 1 ? a->retry_after_s * 1000 : BUSY_MS;
-	enum swarm_fail why = a->status == 429 ? SWARM_BUSY :
-		a->status >= 400 && a->status < 500 ? SWARM_MISSING : SWARM_BROKEN;
+	enum swarm_fail why = a->status == 429                      ? SWARM_BUSY
+	                      : a->status >= 400 && a->status < 500 ? SWARM_MISSING
+	                                                            : SWARM_BROKEN;
 
 	log_debug("piece %zu did not come: %s", c->piece, a->e.msg);
-	swarm_failed(p->swarm, c->from->source, c->piece, why, rest > BUSY_MAX_MS ? BUSY_MAX_MS : rest,
-		clock_mono_ms());
+	swarm_failed(p->swarm, c->from->source, c->piece, why,
+		rest > BUSY_MAX_MS ? BUSY_MAX_MS : rest, clock_mono_ms());
 }
 
 /* All bytes of the piece are here. */
-static void take_piece(struct carry *c)
+static void take_piece(struct haul *c)
 {
 	struct pull *p = c->from->pull;
 	struct err e;
@@ -407,48 +445,53 @@ static void take_piece(struct carry *c)
 		p->env->changed(p->env->arg, &p->blob.digest);
 }
 
-static void on_carried(void *arg, struct answer *a)
+static void on_hauled(void *arg, struct answer *a)
 {
-	struct carry *c = arg;
+	struct haul *c = arg;
 	struct pull *p = c->from->pull;
 
 	c->fetch = NULL;
 	if ((a->status == 206 || a->status == 200) && !a->e.code && c->n == c->size)
 		take_piece(c);
 	else
-		fail_carry(c, a);
-	carry_free(c);
+		fail_haul(c, a);
+	haul_free(c);
 	pump(p);
 }
 
 static void ask(struct pull *p, int source, size_t piece)
 {
 	struct peer *q = p->peers[source];
-	const struct link *to = link_of(q);
-	struct carry *c;
+	struct fetch_spec spec = { .method = "GET" };
 	char path[128], range[64];
 	int64_t at = (int64_t)piece * p->piece;
 
-	if (!to) {
+	if (!aim(p, q, &spec)) {
 		swarm_failed(p->swarm, source, piece, SWARM_BROKEN, 0, clock_mono_ms());
 		return;
 	}
-	c = xcalloc(1, sizeof(*c));
-	*c = (struct carry){ .from = q, .piece = piece, .size = bytes_of(p, piece), .next = p->carries };
+	struct haul *c = xcalloc(1, sizeof(*c));
+	*c = (struct haul){
+		.from = q, .piece = piece, .size = bytes_of(p, piece), .next = p->hauls
+	};
 	c->bytes = xmalloc(c->size);
-	p->carries = c;
+	p->hauls = c;
 	blob_url(path, p, "");
-	snprintf(range, sizeof(range), "Range: bytes=%lld-%lld", (long long)at, (long long)at + (long long)c->size - 1);
-	struct fetch_spec spec = { .method = "GET", .to = to, .path = path, .headers = { range }, .sink = on_bytes,
-		.sink_arg = c, .timeout_ms = 60000 + (int64_t)c->size / SWARM_RATE_MIN * 1000 };
-	c->fetch = fetch_start(p->env->fetcher, &spec, on_carried, c);
+	snprintf(range, sizeof(range), "Range: bytes=%lld-%lld", (long long)at,
+		(long long)at + (long long)c->size - 1);
+	spec.path = path;
+	spec.headers[0] = range;
+	spec.sink = on_bytes;
+	spec.sink_arg = c;
+	spec.timeout_ms = 60000 + (int64_t)c->size / SWARM_RATE_MIN * 1000;
+	c->fetch = fetch_start(p->env->fetcher, &spec, on_hauled, c);
 }
 
 static void cancel(struct pull *p, int source, size_t piece)
 {
-	for (struct carry *c = p->carries; c; c = c->next)
+	for (struct haul *c = p->hauls; c; c = c->next)
 		if (c->from->source == source && c->piece == piece) {
-			carry_free(c);
+			haul_free(c);
 			return;
 		}
 }
@@ -478,12 +521,15 @@ static void on_told(void *arg, struct answer *a)
 /* The first seed should know what is had, so that it does not offer it once more. */
 static void tell_home(struct pull *p)
 {
-	const struct link *to = home_way(p->env->home);
 	auto_free char *body = what_we_have(p, NULL, 0);
-	struct fetch_spec spec = { .method = "POST", .to = to, .path = "/v1/swarm", .body = body, .n = strlen(body),
-		.answer_max = SWARM_TEXT_MAX, .headers = { "Content-Type: application/json" } };
+	struct fetch_spec spec = { .method = "POST",
+		.path = "/v1/swarm",
+		.body = body,
+		.n = strlen(body),
+		.answer_max = SWARM_TEXT_MAX,
+		.headers = { "Content-Type: application/json" } };
 
-	if (to)
+	if (aim(p, NULL, &spec))
 		fetch_start(p->env->fetcher, &spec, on_told, NULL);
 }
 
@@ -518,16 +564,14 @@ static void pump(struct pull *p)
 		return;
 	}
 	for (int i = 0; i < SWARM_SOURCES_MAX; i++)
-		if (p->peers[i] && p->peers[i]->home && !swarm_offers(p->swarm, i) && !p->peers[i]->poll &&
-			!timer_is_on(p->peers[i]->timer))
+		if (p->peers[i] && p->peers[i]->home && !swarm_offers(p->swarm, i) &&
+			!p->peers[i]->poll && !timer_is_on(p->peers[i]->timer))
 			timer_in(p->peers[i]->timer, 0);
 	find_more(p);
 	timer_in(p->timer, swarm_wake(p->swarm, clock_mono_ms()));
 }
 
 /* --- the layer ------------------------------------------------------------------------------------ */
-static void get_layer(struct pull *p);
-
 static void layer_again(struct pull *p)
 {
 	p->layer_turn++;
@@ -552,8 +596,8 @@ static void begin(struct pull *p)
 		pull_over(p, &e);
 		return;
 	}
-	p->swarm = swarm_new(p->n, p->piece, blob_parts_map(p->parts, &n_bytes), BUDGET_BYTES, rng_next(&p->seed),
-		clock_mono_ms());
+	p->swarm = swarm_new(p->n, p->piece, blob_parts_map(p->parts, &n_bytes), BUDGET_BYTES,
+		rng_next(&p->seed), clock_mono_ms());
 	peer_new(p, NULL);
 	pump(p);
 }
@@ -588,41 +632,43 @@ static void on_layer(void *arg, struct answer *a)
 		home_failed(p->env->home);
 	if (!p->layer_home && p->env->sources.report)
 		p->env->sources.report(p->env->sources.arg, &p->layer_from,
-			a->status == 0 ? PEER_UNREACHABLE : a->status == 200 ? PEER_WRONG_BYTES : PEER_STALE);
+			a->status == 0     ? PEER_UNREACHABLE
+			: a->status == 200 ? PEER_WRONG_BYTES
+					   : PEER_STALE);
 	layer_again(p);
 }
 
 /* The coordinator first; when it does not answer, it and the peers that are known in turn. */
-static bool whom_to_ask(struct pull *p, struct link *out)
+static bool aim_layer(struct pull *p, struct link links[PEERS_MAX], struct fetch_spec *spec)
 {
-	struct link links[PEERS_MAX];
-	const struct link *way = home_way(p->env->home);
-	size_t n = p->layer_turn ? look_around(p, links, PEERS_MAX) : 0, at = p->layer_turn % (n + 1);
+	size_t n = p->layer_turn ? look_around(p, links, PEERS_MAX) : 0,
+	       at = p->layer_turn % (n + 1);
 
 	p->layer_home = at == 0;
-	if (p->layer_home && way)
-		*out = *way;
-	else if (!p->layer_home && may_call(p, &links[at - 1]))
-		*out = links[at - 1];
-	else
+	if (p->layer_home)
+		return aim(p, NULL, spec);
+	if (!may_call(p, &links[at - 1]))
 		return false;
-	p->layer_from = out->node;
+	spec->to = &links[at - 1];
+	p->layer_from = spec->to->node;
 	return true;
 }
 
 static void get_layer(struct pull *p)
 {
+	struct link links[PEERS_MAX];
+	struct fetch_spec spec = { .method = "GET",
+		.answer_max = p->n * sizeof(struct digest),
+		.timeout_ms = LAYER_TIMEOUT_MS };
 	char path[128], query[40];
-	struct link to;
 
-	if (!whom_to_ask(p, &to)) {
+	if (!aim_layer(p, links, &spec)) {
 		layer_again(p);
 		return;
 	}
 	snprintf(query, sizeof(query), "/layer?piece=%lld", (long long)p->piece);
 	blob_url(path, p, query);
-	struct fetch_spec spec = { .method = "GET", .to = &to, .path = path,
-		.answer_max = p->n * sizeof(struct digest), .timeout_ms = LAYER_TIMEOUT_MS };
+	spec.path = path;
 	p->layer_fetch = fetch_start(p->env->fetcher, &spec, on_layer, p);
 }
 

@@ -24,7 +24,7 @@ struct pull_env {
 	struct blobs *blobs;
 	struct home *home;
 	const struct id *self;
-	const char *address; /* HOST:PORT of our peer port; NULL: none */
+	const char *address;    /* HOST:PORT of our peer port; NULL: none */
 	struct sources sources; /* list and report may be NULL */
 	/* Room for so many more bytes in the store, or -1. */
 	int (*make_room)(void *arg, int64_t bytes, struct err *e);
@@ -41,6 +41,8 @@ void pull_free(struct pull *p); /* what is here stays for the next one; NULL is 
 /* Something was heard from the coordinator: what waits for a retry is tried now. */
 void pull_hurry(struct pull *p);
 
+/* Whether a node that a stranger named may be called: of this grid, not us, at an address that dial.h allows. */
+bool pull_may_call(const struct pull_env *env, const struct link *l);
 const struct blob *pull_blob(const struct pull *p);
 /* What is here, borrowed; NULL while not even the layer is. */
 const unsigned char *pull_map(const struct pull *p, size_t *n_pieces);

@@ -11,11 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SLOTS 4        /* answers with bytes that go out at once: few, so that the first ones are whole soon and help */
-#define QUEUE_MAX 4    /* requests that wait for a slot: not to idle between two */
-#define SLOT_KIB 16    /* a slot for so much of --upload: slower ones would be left by who asks */
-#define POLLS_MAX 512  /* held; beyond it they are answered at once */
-#define NEXT_MS 100    /* when to poll again */
+#define SLOTS                                                                                      \
+	4 /* answers with bytes that go out at once: few, so that the first ones are whole soon and help */
+#define QUEUE_MAX 4   /* requests that wait for a slot: not to idle between two */
+#define SLOT_KIB 16   /* a slot for so much of --upload: slower ones would be left by who asks */
+#define POLLS_MAX 512 /* held; beyond it they are answered at once */
+#define NEXT_MS 100   /* when to poll again */
 #define NEXT_FULL_MS 5000
 
 struct waiting { /* for a slot */
@@ -54,16 +55,19 @@ static void on_over(void *arg)
 	serve_waiting(s);
 }
 
-static int open_blob(struct share *s, struct req *r, const struct digest *d, int *fd, int64_t *size, struct err *e)
+static int open_blob(struct share *s, struct req *r, const struct digest *d, int *fd, int64_t *size,
+	struct err *e)
 {
 	const struct pull *p = cache_pull(s->cache, d);
 	int64_t at, n;
 
-	if (!p || blob_size(cache_blobs(s->cache), d) >= 0) /* whole, though its download may not have ended */
+	if (!p || blob_size(cache_blobs(s->cache), d) >=
+			  0) /* whole, though its download may not have ended */
 		return blob_open(cache_blobs(s->cache), d, fd, size, e);
 	*size = pull_blob(p)->size;
 	if (!req_range(r, *size, &at, &n))
-		return err_set(e, ERR_UNKNOWN_BLOB, "only pieces of it are here yet: ask for one with Range");
+		return err_set(e, ERR_UNKNOWN_BLOB,
+			"only pieces of it are here yet: ask for one with Range");
 	return pull_reader(p, at, n, fd, e);
 }
 
@@ -135,7 +139,8 @@ void share_blob(struct share *s, struct req *r)
 	} else if (s->n_waiting < QUEUE_MAX) {
 		queue(s, r);
 	} else {
-		err_set(&e, ERR_RATE, "%zu answers are on their way and %zu wait", s->busy, s->n_waiting);
+		err_set(&e, ERR_RATE, "%zu answers are on their way and %zu wait", s->busy,
+			s->n_waiting);
 		req_problem(r, &e);
 	}
 }
@@ -193,7 +198,8 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 }
 
 /* first: who asks knows of nothing here yet. */
-static void answer(struct share *s, struct req *r, const struct digest *d, bool first, int64_t next_ms)
+static void answer(
+	struct share *s, struct req *r, const struct digest *d, bool first, int64_t next_ms)
 {
 	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
 
@@ -239,7 +245,8 @@ static void serve_polls(struct share *s, const struct digest *changed)
 
 	for (struct poll *p = s->polls, *next; p; p = next) {
 		next = p->next;
-		if (now >= p->until_ms || (changed && digest_equal(&p->digest, changed) && here != p->known))
+		if (now >= p->until_ms ||
+			(changed && digest_equal(&p->digest, changed) && here != p->known))
 			poll_answer(p);
 		else if (p->until_ms < due)
 			due = p->until_ms;
@@ -262,8 +269,12 @@ static void hold(struct share *s, struct req *r, const struct swarm_ask *ask)
 {
 	struct poll *p = xcalloc(1, sizeof(*p));
 
-	*p = (struct poll){ .share = s, .req = r, .digest = ask->digest, .known = ask->known,
-		.until_ms = clock_mono_ms() + ask->wait_ms, .next = s->polls };
+	*p = (struct poll){ .share = s,
+		.req = r,
+		.digest = ask->digest,
+		.known = ask->known,
+		.until_ms = clock_mono_ms() + ask->wait_ms,
+		.next = s->polls };
 	s->polls = p;
 	s->n_polls++;
 	req_on_gone(r, on_poll_gone, p);

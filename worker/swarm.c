@@ -16,10 +16,12 @@
 #define FAST_MS 500     /* a piece that comes in this time: its source can take one more … */
 #define SLOW_MS 4000    /* … and one that takes longer, one less */
 #define CROWDED_MS 8000 /* pieces that take so long are too many at once for our own line */
-#define LATE_MIN_MS 500 /* a piece on its way for so long, and for twice as long as usual, is late: in the end game … */
-#define LATE_UNKNOWN_MS 2000 /* … it is asked elsewhere too. While nothing has come there is no "usual" */
-#define REST_MS 2000    /* after a failure; doubled with each more */
-#define COPIES_MAX 2    /* flights of one piece */
+#define LATE_MIN_MS                                                                                \
+	500 /* a piece on its way for so long, and for twice as long as usual, is late: in the end game … */
+#define LATE_UNKNOWN_MS                                                                            \
+	2000         /* … it is asked elsewhere too. While nothing has come there is no "usual" */
+#define REST_MS 2000 /* after a failure; doubled with each more */
+#define COPIES_MAX 2 /* flights of one piece */
 #define WAKE_MAX_MS 10000
 
 struct source {
@@ -265,7 +267,9 @@ static size_t pick_rarest(struct swarm *s, const struct source *from)
 
 static int64_t late_ms(const struct swarm *s)
 {
-	return !s->usual_ms ? LATE_UNKNOWN_MS : 2 * s->usual_ms > LATE_MIN_MS ? 2 * s->usual_ms : LATE_MIN_MS;
+	return !s->usual_ms                    ? LATE_UNKNOWN_MS
+	       : 2 * s->usual_ms > LATE_MIN_MS ? 2 * s->usual_ms
+	                                       : LATE_MIN_MS;
 }
 
 /* In the end game: the piece that has been on its way the longest, and from one source only. */

@@ -20,7 +20,8 @@ static void body(const char *text, size_t n)
 		assert(e.code != ERR_NONE && e.msg[0]);
 		return;
 	}
-	assert(a.n_have <= HAVE_BYTES_MAX && a.n_want <= SWARM_WANT_MAX && a.wait_ms <= SWARM_WAIT_MAX_MS);
+	assert(a.n_have <= HAVE_BYTES_MAX && a.n_want <= SWARM_WANT_MAX &&
+		a.wait_ms <= SWARM_WAIT_MAX_MS);
 	auto_free char *again = swarm_ask_text(&a);
 	int bad = swarm_ask_read(&b, again, strlen(again), &e);
 	auto_free char *third = bad ? NULL : swarm_ask_text(&b);
@@ -49,7 +50,8 @@ static void answer(const char *text, size_t n)
 		assert(e.code != ERR_NONE && e.msg[0]);
 		return;
 	}
-	assert(a.n_have <= HAVE_BYTES_MAX && a.n_peers <= SWARM_PEERS_MAX && a.n_offer <= SWARM_OFFER_MAX);
+	assert(a.n_have <= HAVE_BYTES_MAX && a.n_peers <= SWARM_PEERS_MAX &&
+		a.n_offer <= SWARM_OFFER_MAX);
 	auto_free char *again = swarm_answer_text(&a);
 	int bad = swarm_answer_read(&b, again, strlen(again), &e);
 	auto_free char *third = bad ? NULL : swarm_answer_text(&b);

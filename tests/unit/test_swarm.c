@@ -713,7 +713,7 @@ static double copies(const struct world *w)
 static void show(const char *what, uint64_t seed, const struct world *w, int nodes, int64_t took)
 {
 	print_message("%s, seed %llu: %.1f s, %.2f of the bound; the seed sent %.2f copies until "
-	              "%.1f s\n",
+		      "%.1f s\n",
 		what, (unsigned long long)seed, (double)took / 1000,
 		(double)took / bound_ms(w, nodes), copies(w), (double)w->seed_last_ms / 1000);
 }
