@@ -66,6 +66,12 @@ static const struct shape answer_shape[] = {
 		.max = SWARM_OFFER_MAX,
 		.each = SHAPE_INT,
 		.each_max = HAVE_PIECES_MAX - 1 },
+	{ .name = "want",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SWARM_WANT_MAX,
+		.each = SHAPE_INT,
+		.each_max = HAVE_PIECES_MAX - 1 },
 	{ .name = "next_ms", .kind = SHAPE_INT, .max = 3600000 },
 	{ .name = NULL },
 };
@@ -149,6 +155,7 @@ int swarm_answer_read(struct swarm_answer *a, const char *text, size_t n, struct
 	a->has = json_object_get(o, "have") != NULL;
 	a->seeds = json_object_get(o, "offer") != NULL;
 	a->n_offer = read_pieces(json_object_get(o, "offer"), a->offer);
+	a->n_want = read_pieces(json_object_get(o, "want"), a->want);
 	a->next_ms = jint(o, "next_ms", 0);
 	if (a->has && read_map(o, a->have, &a->n_have, e))
 		return -1;
@@ -206,5 +213,7 @@ char *swarm_answer_text(const struct swarm_answer *a)
 		put_map(o, a->have, a->n_have);
 	if (a->seeds)
 		put_pieces(o, "offer", a->offer, a->n_offer);
+	if (a->n_want)
+		put_pieces(o, "want", a->want, a->n_want);
 	return shape_dump(o);
 }

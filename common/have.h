@@ -46,6 +46,7 @@ bool have_fits(const unsigned char *map, size_t n_bytes, size_t pieces);
 #define SWARM_WANT_MAX 8
 #define SWARM_PEERS_MAX 32
 #define SWARM_WAIT_MAX_MS 30000
+#define PIECE_POST_MAX MIB /* larger pieces are not brought, only fetched */
 
 struct swarm_ask {
 	struct id grid, node;
@@ -69,6 +70,8 @@ struct swarm_answer {
 	uint16_t offer[SWARM_OFFER_MAX]; /* from a first seed: take these from it */
 	bool seeds;                      /* it is one: take nothing else from it */
 	size_t n_offer;
+	uint16_t want[SWARM_WANT_MAX]; /* from who asks: bring these, by `POST /v1/pieces` */
+	size_t n_want;
 	int64_t next_ms; /* ask again no sooner */
 };
 

@@ -17,6 +17,7 @@
 
 #define MOVING_MAX 4  /* transfers at once: more only share the same line */
 #define BAD_MAX 3     /* wrong bytes so often in a row: the source does not have it */
+#define LENT_MAX 4    /* blobs that are lent after their download, by a worker that only dials out */
 #define PEERS_TRIED 8 /* that a single transfer chooses from */
 #define RATE_MIN (16 * KIB) /* bytes a second that a transfer must make in all */
 
@@ -54,7 +55,10 @@ struct cache {
 	uint64_t seed;
 	struct pull_env env;
 	changed_fn *changed;
-	void *changed_arg;
+	wanted_fn *wanted;
+	void *changed_arg, *wanted_arg;
+	struct pull *lent[LENT_MAX]; /* whole blobs that peers without our address want pieces of */
+	size_t next_lent;
 };
 
 /* --- gets ------------------------------------------------------------------------------------------------ */
@@ -245,11 +249,31 @@ static int get_prepare(struct get *g, struct err *e)
 	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
 }
 
+static void on_lent(void *arg, const struct err *e)
+{
+	struct pull **at = arg;
+
+	(void)e;
+	pull_free(TAKE(*at));
+}
+
+/* Who only dials out goes on polling its peers, to bring them what they want. */
+static void lend(struct cache *c, struct pull *p)
+{
+	struct pull **at = &c->lent[c->next_lent++ % LENT_MAX];
+
+	pull_free(*at);
+	*at = p;
+	pull_lend(p, on_lent, at);
+}
+
 static void on_pulled(void *arg, const struct err *e)
 {
 	struct get *g = arg;
 	struct cache *c = g->cache;
 
+	if (!e && !c->env.address && c->env.upload_kib)
+		lend(c, TAKE(g->pull));
 	get_unmove(g);
 	if (e && e->code == ERR_DIGEST)
 		get_wrong(g, e);
@@ -426,14 +450,31 @@ static void on_changed(void *arg, const struct digest *blob)
 		c->changed(c->changed_arg, blob);
 }
 
-void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources)
+static void on_wanted(void *arg, const struct digest *blob, const struct id *guest)
 {
+	struct cache *c = arg;
+
+	if (c->wanted)
+		c->wanted(c->wanted_arg, blob, guest);
+}
+
+void cache_on_want(struct cache *c, wanted_fn *fn, void *arg)
+{
+	c->wanted = fn;
+	c->wanted_arg = arg;
+}
+
+void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources,
+	int64_t upload_kib)
+{
+	c->env.wanted = on_wanted;
+	c->env.upload_kib = upload_kib;
 	c->env.self = self;
 	c->env.address = address;
 	c->env.sources = sources ? *sources : (struct sources){ 0 };
 }
 
-const struct pull *cache_pull(const struct cache *c, const struct digest *d)
+struct pull *cache_pull(const struct cache *c, const struct digest *d)
 {
 	for (const struct get *g = c->gets; g; g = g->next)
 		if (g->pull && digest_equal(&g->blob.digest, d))
@@ -476,6 +517,8 @@ void cache_free(struct cache *c)
 		}
 		get_free(c->gets);
 	}
+	for (size_t i = 0; i < LENT_MAX; i++)
+		pull_free(c->lent[i]);
 	blobs_close(c->blobs);
 	free(c);
 }

@@ -30,12 +30,16 @@ void want_free(struct want *w); /* fn is not called any more; NULL is fine */
 
 /* Who we are, for peers; before the first want. address: HOST:PORT of our peer port, NULL: none; both borrowed.
  * sources: where else peers come from (NULL: from the coordinator alone). */
-void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources);
+void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources,
+	int64_t upload_kib);
 /* The download of a blob that is not here whole, or NULL: for serving the pieces that are. */
-const struct pull *cache_pull(const struct cache *c, const struct digest *d);
+struct pull *cache_pull(const struct cache *c, const struct digest *d);
 /* fn is called when one more piece of a blob, or the whole, is here. One fn. */
 typedef void changed_fn(void *arg, const struct digest *blob);
 void cache_on_change(struct cache *c, changed_fn *fn, void *arg);
+/* fn is called when a guest (pull.h) is to bring a piece. One fn. */
+typedef void wanted_fn(void *arg, const struct digest *blob, const struct id *guest);
+void cache_on_want(struct cache *c, wanted_fn *fn, void *arg);
 /* The store itself, for reading and serving. */
 struct blobs *cache_blobs(struct cache *c);
 /* Something was heard from the coordinator: what waits for a retry is tried now. */

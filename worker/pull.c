@@ -34,7 +34,7 @@ void pull_over(struct pull *p, const struct err *e)
 
 void pull_report(struct pull *p, const struct peer *from, enum peer_deed deed)
 {
-	if (p->env->sources.report && !from->home)
+	if (p->env->sources.report && !from->home && !from->guest)
 		p->env->sources.report(p->env->sources.arg, &from->link.node, deed);
 }
 
@@ -58,7 +58,7 @@ static void drop(struct pull *p, int source, bool wrong)
 	struct peer *q = p->peers[source];
 	struct err e;
 
-	if (!wrong)
+	if (!wrong && !q->guest)
 		pull_report(p, q, PEER_UNREACHABLE);
 	if (q->home) { /* its key is pinned, so it is the coordinator: the blob is wrong there */
 		err_set(&e, ERR_DIGEST, "the coordinator's bytes are not what the job names");
@@ -107,6 +107,11 @@ void pull_pump(struct pull *p)
 {
 	struct swarm_act act;
 
+	if (p->lends) {
+		if (!p->over && !p->n_peers)
+			pull_over(p, NULL);
+		return;
+	}
 	while (!p->over && swarm_next(p->swarm, clock_mono_ms(), &act))
 		if (act.kind == SWARM_ASK)
 			haul_start(p, act.source, act.piece);
@@ -234,7 +239,9 @@ static void on_timer(void *arg)
 {
 	struct pull *p = arg;
 
-	if (p->over)
+	if (p->lends && !p->over)
+		pull_over(p, NULL); /* long enough */
+	else if (p->over)
 		p->fn(p->arg, p->e.code ? &p->e : NULL);
 	else if (p->swarm)
 		pull_pump(p);
@@ -253,6 +260,28 @@ struct pull *pull_start(const struct pull_env *env, const struct blob *b, pull_f
 	p->timer = timer_new(env->loop, on_timer, p);
 	timer_in(p->timer, 0);
 	return p;
+}
+
+/* --- lending: see pull_guest.c ------------------------------------------------------------------ */
+bool pull_is_lent_to(const struct peer *q)
+{
+	return !q->home && !q->guest && q->known < (int64_t)q->pull->n;
+}
+
+void pull_lend(struct pull *p, pull_fn *fn, void *arg)
+{
+	p->fn = fn;
+	p->arg = arg;
+	p->over = false;
+	p->lends = true;
+	for (size_t i = 0; i < SWARM_SOURCES_MAX; i++)
+		if (p->peers[i] && !pull_is_lent_to(p->peers[i]))
+			peer_free(p->peers[i]);
+	timer_in(p->timer, PULL_LEND_MS);
+	for (size_t i = 0; i < SWARM_SOURCES_MAX; i++) /* they shall hear that we have all */
+		if (p->peers[i] && !p->peers[i]->poll)
+			timer_in(p->peers[i]->timer, 0);
+	pull_pump(p);
 }
 
 void pull_free(struct pull *p)
@@ -318,7 +347,7 @@ size_t pull_peers(const struct pull *p, struct link *out, size_t max)
 	size_t n = 0;
 
 	for (size_t i = 0; i < SWARM_SOURCES_MAX && n < max; i++)
-		if (p->peers[i] && !p->peers[i]->home)
+		if (p->peers[i] && !p->peers[i]->home && !p->peers[i]->guest)
 			out[n++] = p->peers[i]->link;
 	return n;
 }

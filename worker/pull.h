@@ -13,6 +13,7 @@
 #include "worker/home.h"
 #include "common/blob.h"
 #include "common/fetch.h"
+#include "common/have.h"
 #include "common/loop.h"
 
 struct pull;
@@ -30,6 +31,9 @@ struct pull_env {
 	int (*make_room)(void *arg, int64_t bytes, struct err *e);
 	/* One more piece is here. */
 	void (*changed)(void *arg, const struct digest *blob);
+	/* A guest (see below) is wanted to bring something: pull_wants() says what. */
+	void (*wanted)(void *arg, const struct digest *blob, const struct id *guest);
+	int64_t upload_kib; /* as --upload: for what we bring to others */
 	void *arg;
 };
 
@@ -50,6 +54,19 @@ const unsigned char *pull_map(const struct pull *p, size_t *n_pieces);
 const struct digest *pull_layer(const struct pull *p, size_t *n);
 /* A descriptor for reading n bytes at `at`, all of verified pieces; yours. */
 int pull_reader(const struct pull *p, int64_t at, int64_t n, int *fd, struct err *e);
+/* --- guests: nodes that only dial out. They poll us, and bring what we want from them ------- */
+/* A node without an address has told what it has. */
+void pull_heed(struct pull *p, const struct swarm_ask *ask);
+/* What it shall bring now, at most SWARM_WANT_MAX pieces; each is told once. out NULL: only how many. */
+size_t pull_wants(struct pull *p, const struct id *guest, uint16_t out[SWARM_WANT_MAX]);
+/* It has brought a piece. ERR_CONFLICT: it was not wanted from it; ERR_DIGEST: other bytes. */
+int pull_take(struct pull *p, const struct id *guest, size_t piece, const void *bytes, size_t n,
+	struct err *e);
+/* The blob is here whole, and we are such a node: go on polling the peers, and bring what they want. fn is called when
+ * nobody wants anything any more, or it has been PULL_LEND_MS. */
+#define PULL_LEND_MS 600000
+void pull_lend(struct pull *p, pull_fn *fn, void *arg);
+
 /* Links of the nodes it has from, at most max. */
 size_t pull_peers(const struct pull *p, struct link *out, size_t max);
 

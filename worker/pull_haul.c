@@ -59,45 +59,55 @@ static void fail_haul(struct haul *c, const struct answer *a)
 		rest > BUSY_MAX_MS ? BUSY_MAX_MS : rest, clock_mono_ms());
 }
 
-/* All bytes of the piece are here. */
-static void take_piece(struct haul *c)
+int haul_arrived(struct peer *q, size_t piece, const void *bytes, size_t n, struct err *e)
 {
-	struct pull *p = c->from->pull;
-	struct err e;
-	int bad = blob_parts_put(p->parts, c->piece, c->bytes, c->size, &e);
+	struct pull *p = q->pull;
+	char node[ID_TEXT + 1];
+	int bad = blob_parts_put(p->parts, piece, bytes, n, e);
 
-	if (bad && e.code != ERR_DIGEST) {
-		pull_over(p, &e);
-		return;
+	if (bad && e->code != ERR_DIGEST) {
+		pull_over(p, e);
+		return -1;
 	}
-	swarm_arrived(p->swarm, c->from->source, c->piece, !bad, clock_mono_ms());
+	swarm_arrived(p->swarm, q->source, piece, !bad, clock_mono_ms());
 	if (bad) {
-		char node[ID_TEXT + 1];
-
-		id_text(node, &c->from->link.node);
+		id_text(node, &q->link.node);
 		log_warn("%s sent wrong bytes for piece %zu: nothing more is taken from it",
-			c->from->home ? "the coordinator" : node, c->piece);
-		pull_report(p, c->from, PEER_WRONG_BYTES);
-		return;
+			q->home ? "the coordinator" : node, piece);
+		pull_report(p, q, PEER_WRONG_BYTES);
+		return -1;
 	}
-	pull_report(p, c->from, PEER_GOOD);
+	pull_report(p, q, PEER_GOOD);
 	blob_parts_hash(p->parts, HASH_STEP);
 	if (p->env->changed)
 		p->env->changed(p->env->arg, &p->blob.digest);
+	return 0;
 }
 
 static void on_hauled(void *arg, struct answer *a)
 {
 	struct haul *c = arg;
 	struct pull *p = c->from->pull;
+	struct err e;
 
 	c->fetch = NULL;
 	if ((a->status == 206 || a->status == 200) && !a->e.code && c->n == c->size)
-		take_piece(c);
+		haul_arrived(c->from, c->piece, c->bytes, c->size, &e);
 	else
 		fail_haul(c, a);
 	haul_free(c);
 	pull_pump(p);
+}
+
+static struct haul *haul_new(struct peer *q, size_t piece)
+{
+	struct haul *c = xcalloc(1, sizeof(*c));
+
+	*c = (struct haul){
+		.from = q, .piece = piece, .size = bytes_of(q->pull, piece), .next = q->pull->hauls
+	};
+	q->pull->hauls = c;
+	return c;
 }
 
 void haul_start(struct pull *p, int source, size_t piece)
@@ -107,16 +117,18 @@ void haul_start(struct pull *p, int source, size_t piece)
 	char path[128], range[64];
 	int64_t at = (int64_t)piece * p->piece;
 
+	if (q->guest) {
+		haul_new(q, piece);
+		if (p->env->wanted)
+			p->env->wanted(p->env->arg, &p->blob.digest, &q->link.node);
+		return;
+	}
 	if (!pull_aim(p, q, &spec)) {
 		swarm_failed(p->swarm, source, piece, SWARM_BROKEN, 0, clock_mono_ms());
 		return;
 	}
-	struct haul *c = xcalloc(1, sizeof(*c));
-	*c = (struct haul){
-		.from = q, .piece = piece, .size = bytes_of(p, piece), .next = p->hauls
-	};
+	struct haul *c = haul_new(q, piece);
 	c->bytes = xmalloc(c->size);
-	p->hauls = c;
 	pull_url(path, p, "");
 	snprintf(range, sizeof(range), "Range: bytes=%lld-%lld", (long long)at,
 		(long long)at + (long long)c->size - 1);

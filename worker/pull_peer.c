@@ -59,6 +59,11 @@ bool pull_may_call(const struct pull_env *env, const struct link *l)
 	       dial_allowed(&at, joined_private(env->home));
 }
 
+bool pull_welcomes(const struct pull *p, const struct id *node)
+{
+	return !is_shunned(p, node);
+}
+
 bool pull_would_call(const struct pull *p, const struct link *l)
 {
 	return !is_shunned(p, &l->node) && pull_may_call(p->env, l);
@@ -67,7 +72,8 @@ bool pull_would_call(const struct pull *p, const struct link *l)
 static bool is_known(const struct pull *p, const struct id *node)
 {
 	for (size_t i = 0; i < SWARM_SOURCES_MAX; i++)
-		if (p->peers[i] && !p->peers[i]->home && id_equal(&p->peers[i]->link.node, node))
+		if (p->peers[i] && !p->peers[i]->home && !p->peers[i]->guest &&
+			id_equal(&p->peers[i]->link.node, node))
 			return true;
 	return false;
 }
@@ -100,11 +106,17 @@ void peer_free(struct peer *q)
 		if (c->from == q)
 			haul_free(c);
 	}
+	for (struct gift *g = p->gifts, *next; g; g = next) {
+		next = g->next;
+		if (g->to == q)
+			gift_free(g);
+	}
 	if (q->poll)
 		fetch_cancel(q->poll);
 	timer_free(q->timer);
 	p->peers[q->source] = NULL;
-	p->n_peers--;
+	p->n_peers -= !q->guest;
+	p->n_guests -= q->guest;
 	free(q);
 }
 
@@ -124,7 +136,7 @@ static bool has_room(struct pull *p, const struct peer *q)
 	for (size_t i = 0; i < SWARM_SOURCES_MAX && p->n_peers > PEERS_MAX; i++) {
 		struct peer *o = p->peers[i];
 
-		if (o && o != q && !o->home && !o->known &&
+		if (o && o != q && !o->home && !o->guest && !o->known &&
 			clock_mono_ms() - o->idle_ms > IDLE_MS) {
 			pull_shun(p, &o->link.node, false);
 			swarm_remove(p->swarm, o->source, clock_mono_ms());
@@ -200,8 +212,10 @@ static void heard(struct peer *q, const struct answer *a)
 	}
 	q->fails = 0;
 	hear_map(q, said);
-	meet(p, q, said->peers, said->n_peers);
-	int64_t least = q->home ? 0 : pause_ms(p);
+	gift_give(q, said->want, said->n_want);
+	if (!p->lends)
+		meet(p, q, said->peers, said->n_peers);
+	int64_t least = q->home || said->n_want ? 0 : pause_ms(p);
 	timer_in(q->timer, said->next_ms > least ? said->next_ms : least);
 }
 
@@ -213,7 +227,7 @@ static void on_polled(void *arg, struct answer *a)
 	q->poll = NULL;
 	if (a->status == 200) {
 		heard(q, a);
-	} else if (q->home && (a->status == 404 || a->status == 405)) {
+	} else if (q->home && !p->lends && (a->status == 404 || a->status == 405)) {
 		pull_over(p, &a->e); /* the job's own coordinator does not know it */
 		return;
 	} else {
@@ -224,6 +238,8 @@ static void on_polled(void *arg, struct answer *a)
 	}
 	if (!q->home && q->fails >= POLL_FAILS_MAX)
 		peer_gone(q);
+	else if (p->lends && !pull_is_lent_to(q))
+		peer_free(q);
 	pull_pump(p);
 }
 
@@ -236,8 +252,10 @@ char *pull_says(struct pull *p, const struct peer *q, int64_t wait_ms)
 		.wait_ms = wait_ms };
 	struct err e;
 
-	memcpy(ask.have, swarm_map(p->swarm), ask.n_have);
-	ask.known = q ? q->known : 0;
+	if (!q || q->home || p->env->upload_kib) /* a peer shall not want what we do not give */
+		memcpy(ask.have, swarm_map(p->swarm), ask.n_have);
+	ask.known =
+		q ? q->known : 0; /* the truth, also while we lend: what it gets is news to us */
 	if (q && q->home)
 		ask.n_want = swarm_lacking(p->swarm, clock_mono_ms(), ask.want, SWARM_WANT_MAX);
 	ask.has_address = p->env->address && !endpoint_parse(&ask.address, p->env->address, &e);

@@ -32,6 +32,13 @@ static void post_swarm(void *arg, struct req *r)
 	share_swarm(s->share, r);
 }
 
+static void post_piece(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	share_piece(s->share, r);
+}
+
 static void get_layer(void *arg, struct req *r)
 {
 	struct serve *s = arg;
@@ -90,6 +97,7 @@ static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
 	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
+	{ "POST", "/v1/pieces/*", post_piece, PIECE_POST_MAX },
 };
 
 static const struct route web_routes[] = {

@@ -4,6 +4,7 @@
  */
 #include "worker/share.h"
 #include "common/clock.h"
+#include "common/codec.h"
 #include "common/have.h"
 #include "common/log.h"
 #include "common/pieces.h"
@@ -25,11 +26,18 @@ struct waiting { /* for a slot */
 	struct waiting *next;
 };
 
+struct asker { /* what `POST /v1/swarm` needs to know of who asks */
+	struct digest digest;
+	struct id node;
+	bool guest; /* it only dials out: what is wanted of it is told in its answer */
+	int64_t known;
+};
+
 struct poll {
 	struct share *share;
 	struct req *req;
-	struct digest digest;
-	int64_t known, until_ms;
+	struct asker who;
+	int64_t until_ms;
 	struct poll *next;
 };
 
@@ -197,13 +205,14 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 	return size > 0 ? piece_count(size) : 0;
 }
 
-/* first: who asks knows of nothing here yet. */
-static void answer(
-	struct share *s, struct req *r, const struct digest *d, bool first, int64_t next_ms)
+static void answer(struct share *s, struct req *r, const struct asker *who, int64_t next_ms)
 {
 	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
+	struct pull *p = who->guest ? cache_pull(s->cache, &who->digest) : NULL;
 
-	look(s, d, first, a);
+	look(s, &who->digest, who->known == 0, a);
+	if (p)
+		a->n_want = pull_wants(p, &who->node, a->want);
 	a->next_ms = next_ms;
 	auto_free char *text = swarm_answer_text(a);
 	req_answer_json(r, 200, text);
@@ -224,12 +233,11 @@ static void poll_answer(struct poll *p)
 {
 	struct share *s = p->share;
 	struct req *r = p->req;
-	struct digest d = p->digest;
-	bool first = p->known == 0;
+	struct asker who = p->who;
 
 	poll_remove(p);
 	req_on_gone(r, NULL, NULL);
-	answer(s, r, &d, first, NEXT_MS);
+	answer(s, r, &who, NEXT_MS);
 }
 
 static void on_poll_gone(void *arg)
@@ -246,7 +254,7 @@ static void serve_polls(struct share *s, const struct digest *changed)
 	for (struct poll *p = s->polls, *next; p; p = next) {
 		next = p->next;
 		if (now >= p->until_ms ||
-			(changed && digest_equal(&p->digest, changed) && here != p->known))
+			(changed && digest_equal(&p->who.digest, changed) && here != p->who.known))
 			poll_answer(p);
 		else if (p->until_ms < due)
 			due = p->until_ms;
@@ -265,20 +273,43 @@ static void on_changed(void *arg, const struct digest *blob)
 	serve_polls(arg, blob);
 }
 
-static void hold(struct share *s, struct req *r, const struct swarm_ask *ask)
+static void on_wanted(void *arg, const struct digest *blob, const struct id *guest)
+{
+	struct share *s = arg;
+
+	for (struct poll *p = s->polls; p; p = p->next)
+		if (p->who.guest && digest_equal(&p->who.digest, blob) &&
+			id_equal(&p->who.node, guest)) {
+			poll_answer(p);
+			return;
+		}
+}
+
+static void hold(struct share *s, struct req *r, const struct asker *who, int64_t wait_ms)
 {
 	struct poll *p = xcalloc(1, sizeof(*p));
 
 	*p = (struct poll){ .share = s,
 		.req = r,
-		.digest = ask->digest,
-		.known = ask->known,
-		.until_ms = clock_mono_ms() + ask->wait_ms,
+		.who = *who,
+		.until_ms = clock_mono_ms() + wait_ms,
 		.next = s->polls };
 	s->polls = p;
 	s->n_polls++;
 	req_on_gone(r, on_poll_gone, p);
 	serve_polls(s, NULL);
+}
+
+/* Tell the download of a guest; whether something is wanted of it now. */
+static bool heed(struct share *s, const struct swarm_ask *ask)
+{
+	struct pull *p = ask->has_address ? NULL : cache_pull(s->cache, &ask->digest);
+
+	if (!p)
+		return false;
+	pull_heed(p, ask);
+	p = cache_pull(s->cache, &ask->digest);
+	return p && pull_wants(p, &ask->node, NULL) > 0;
 }
 
 void share_swarm(struct share *s, struct req *r)
@@ -288,18 +319,51 @@ void share_swarm(struct share *s, struct req *r)
 	const char *body = req_body(r, &n);
 	struct err e;
 
-	if (swarm_ask_read(ask, body, n, &e)) {
+	if (swarm_ask_read(ask, body, n, &e) ||
+		(!id_equal(&ask->grid, &s->home->grid_id) &&
+			err_set(&e, ERR_GRID, "this worker is of another grid"))) {
 		req_problem(r, &e);
-	} else if (!id_equal(&ask->grid, &s->home->grid_id)) {
-		err_set(&e, ERR_GRID, "this worker is of another grid");
-		req_problem(r, &e);
-	} else if (count_here(s, &ask->digest) != ask->known || ask->wait_ms == 0) {
-		answer(s, r, &ask->digest, ask->known == 0, NEXT_MS);
-	} else if (s->n_polls >= POLLS_MAX) {
-		answer(s, r, &ask->digest, ask->known == 0, NEXT_FULL_MS);
-	} else {
-		hold(s, r, ask);
+		return;
 	}
+	struct asker who = { ask->digest, ask->node, !ask->has_address, ask->known };
+	if (heed(s, ask) || count_here(s, &ask->digest) != ask->known || ask->wait_ms == 0)
+		answer(s, r, &who, NEXT_MS);
+	else if (s->n_polls >= POLLS_MAX)
+		answer(s, r, &who, NEXT_FULL_MS);
+	else
+		hold(s, r, &who, ask->wait_ms);
+}
+
+static int take_piece(struct share *s, struct req *r, struct err *e)
+{
+	const char *piece = req_query(r, "piece"), *node = req_query(r, "node");
+	struct pull *p;
+	struct digest d;
+	struct id guest;
+	int64_t at;
+	size_t n;
+
+	if (!digest_from_text(&d, req_part(r, 0)))
+		return err_field(e, "digest", "must be sha256: and 64 lowercase hex digits");
+	if (!piece || !int_parse(&at, piece, 0, HAVE_PIECES_MAX - 1))
+		return err_field(e, "piece", "must be 0 to %d", HAVE_PIECES_MAX - 1);
+	if (!node || !id_parse(&guest, node))
+		return err_field(e, "node", "must be 64 lowercase hex digits");
+	p = cache_pull(s->cache, &d);
+	if (!p)
+		return err_set(e, ERR_CONFLICT, "nobody asked for pieces of this blob");
+	const char *bytes = req_body(r, &n);
+	return pull_take(p, &guest, (size_t)at, bytes, n, e);
+}
+
+void share_piece(struct share *s, struct req *r)
+{
+	struct err e;
+
+	if (take_piece(s, r, &e))
+		req_problem(r, &e);
+	else
+		req_answer(r, 204, NULL, "", 0);
 }
 
 /* --- the share ------------------------------------------------------------------------------------ */
@@ -312,6 +376,7 @@ struct share *share_new(struct loop *l, struct cache *c, const struct home *h, i
 	s->slots = slots < 1 ? 1 : slots > SLOTS ? SLOTS : (size_t)slots;
 	s->timer = timer_new(l, on_timer, s);
 	cache_on_change(c, on_changed, s);
+	cache_on_want(c, on_wanted, s);
 	return s;
 }
 
@@ -320,6 +385,7 @@ void share_free(struct share *s)
 	if (!s)
 		return;
 	cache_on_change(s->cache, NULL, NULL);
+	cache_on_want(s->cache, NULL, NULL);
 	timer_free(s->timer);
 	free(s);
 }

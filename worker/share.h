@@ -20,6 +20,7 @@ void share_free(struct share *s);
 /* Handlers; each answers, now or later. */
 void share_blob(struct share *s, struct req *r);  /* GET /v1/blobs/DIGEST */
 void share_swarm(struct share *s, struct req *r); /* POST /v1/swarm */
+void share_piece(struct share *s, struct req *r); /* POST /v1/pieces/DIGEST?piece=N&node=ID */
 /* GET /v1/blobs/DIGEST/layer of a blob that is not whole here. False, and nothing was answered: there is none such. */
 bool share_layer(struct share *s, struct req *r, const struct digest *d, int64_t piece);
 

@@ -357,7 +357,7 @@ static void know_self(struct worker *w)
 	s->platform_class = host_platform_class();
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
-	cache_know(w->cache, key_id(w->key), s->address, NULL);
+	cache_know(w->cache, key_id(w->key), s->address, NULL, w->conf.upload_kib);
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */

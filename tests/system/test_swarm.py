@@ -63,6 +63,9 @@ def test_sixteen_workers_have_it_from_each_other():
         g.wait_spread(g.workers)
         within_one_and_a_half(g, before)
         g.check_digests(g.workers)
+        brought = g.hosts[-1].counters("eth0")[1]
+        print("     the one that only dials out sent %d bytes" % brought)
+        assert brought > PIECE  # it was offered pieces like all, and nobody could fetch them there
         assert g.wait_done(job)["tasks"]["valid"] == 4 * WORKERS
         out = g.results(job)
         with open(os.path.join(out, "0", "stdout")) as f:
@@ -143,6 +146,43 @@ def test_a_poisoning_peer_is_left_at_its_first_piece_and_changes_nothing():
         blamed = run(["sh", "-c", "grep -h 'sent wrong bytes' %s/*.log" % g.dir]).splitlines()
         assert blamed and all(bad.ready[0] in line for line in blamed), blamed
         assert g.wait_done(job)["tasks"]["valid"] == 4 * WORKERS
+
+
+def bring(c, digest, node, piece, data):
+    c.request("POST", "/v1/pieces/sha256:%s?piece=%d&node=%s" % (digest, piece, node), data)
+    answer = c.getresponse()
+    answer.read()
+    return answer.status
+
+
+def test_who_only_dials_out_brings_what_is_wanted_and_nothing_else():
+    with netns.Net() as net, SwarmGrid(net, 2, "1mbit", None) as g:
+        g.make_input(SIZE, seed().randrange(1 << 30))
+        w = g.start_worker(0).wait_ready()
+        g.submit_readers(1)
+        liar, honest, grid, everything = "aa" * 32, "bb" * 32, g.link.rsplit("/", 1)[1], b"\xff" * (PIECES // 8)
+        with g.hosts[1].inside():  # no worker is here: this test is
+            c = https(7070, "10.9.0.2")
+            c.connect()
+
+        def wanted(node):
+            return swarm_post(c, grid, g.digest, everything, {"node": node})[1].get("want")
+
+        assert bring(c, g.digest, honest, 0, g.data[:PIECE]) == 409
+        want = wait_for("something to be wanted", lambda: wanted(liar))
+        assert bring(c, g.digest, honest, want[0], g.data[:PIECE]) == 409  # it was not asked
+        assert bring(c, g.digest, liar, want[0], b"x") == 400
+        want = wait_for("another to be wanted", lambda: wanted(liar))
+        assert bring(c, g.digest, liar, want[0], b"x" * PIECE) == 422
+        assert not wanted(liar)
+        brought = 0
+        while not g.has(w):
+            for piece in wanted(honest) or []:
+                brought += bring(c, g.digest, honest, piece, g.data[piece * PIECE:(piece + 1) * PIECE]) == 204
+        assert brought > PIECES / 2, brought
+        assert not wanted(liar)
+        g.check_digests([w])
+        c.close()
 
 
 def test_half_of_them_killed_costs_time_and_nothing_else_and_they_resume():
