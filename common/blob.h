@@ -93,6 +93,8 @@ const unsigned char *blob_parts_map(const struct blob_parts *p, size_t *n_bytes)
 /* n bytes at `at`, of verified pieces only: ERR_NOT_FOUND when one of them is not there yet,
  * ERR_RANGE beyond the end. */
 int blob_parts_read(struct blob_parts *p, int64_t at, void *out, size_t n, struct err *e);
+/* A descriptor of its own for reading the file, yours; where pieces are missing there are zeros or worse. */
+int blob_parts_reader(const struct blob_parts *p, int *fd, struct err *e);
 /* The whole blob's digest is SHA-256 from front to end: hash on at most max_bytes of what is there already, so that
  * little is left to do at the end. Whether there is more to hash now. */
 bool blob_parts_hash(struct blob_parts *p, int64_t max_bytes);

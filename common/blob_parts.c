@@ -270,6 +270,12 @@ static int hash_on(struct blob_parts *p, int64_t max_bytes, struct err *e)
 	return 0;
 }
 
+int blob_parts_reader(const struct blob_parts *p, int *fd, struct err *e)
+{
+	*fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return *fd < 0 ? err_sys(e, "opening %s", p->path) : 0;
+}
+
 bool blob_parts_hash(struct blob_parts *p, int64_t max_bytes)
 {
 	struct err e;

@@ -270,6 +270,8 @@ static void set_limits(struct fetch *t, const struct fetch_spec *spec)
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)ms);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? (long)ms : CONNECT_MS);
+	if (spec->send_bytes_s)
+		curl_easy_setopt(t->easy, CURLOPT_MAX_SEND_SPEED_LARGE, (curl_off_t)spec->send_bytes_s);
 	if (spec->sink) {
 		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 		curl_easy_setopt(t->easy, CURLOPT_LOW_SPEED_TIME, STALL_S);

@@ -28,6 +28,7 @@ struct fetch_spec {
 	size_t n;
 	size_t answer_max;       /* a longer answer is ERR_TOO_BIG; 0: 1 MiB */
 	int64_t timeout_ms;      /* in all; 0: 30 s. A long poll adds its wait */
+	int64_t send_bytes_s;    /* the body goes no faster; 0: no limit */
 	bool plain;              /* http:// without TLS: the admin port and tests */
 	/* When set, a 2xx body goes here part by part instead of into the answer; non-zero cuts the
 	 * transfer with `e` as the reason. */

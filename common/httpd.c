@@ -26,7 +26,9 @@
 #define CONNS_MAX 4096  /* 16 KiB each while idle over TLS: 64 MiB */
 #define CONNS_PER_ADDRESS_MAX 2048 /* a university behind one address */
 #define BACKLOG 1024
+#define UNSENT_BYTES 65536
 #define ACCEPT_PAUSE_MS 100 /* when there are no descriptors left */
+#define PACES_S 10 /* parts of a second in which --upload and the like are counted */
 
 /* --- who is meant: against DNS rebinding -------------------------------------------------------- */
 static bool is_loopback_text(const char *host)
@@ -231,10 +233,16 @@ void req_on_gone(struct req *r, loop_fn *fn, void *arg)
 	r->gone_arg = arg;
 }
 
+void req_on_over(struct req *r, loop_fn *fn, void *arg)
+{
+	r->conn->over = fn;
+	r->conn->over_arg = arg;
+}
+
 /* --- the server --------------------------------------------------------------------------------- */
 static int listen_on(const struct addrinfo *a)
 {
-	int on = 1;
+	int on = 1, unsent = UNSENT_BYTES;
 	auto_close int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -242,6 +250,9 @@ static int listen_on(const struct addrinfo *a)
 	/* Accepted sockets inherit TCP_NODELAY: without it TLS answers wait for delayed ACKs. */
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	/* Inherited too: what is not on its way yet waits here, not in the kernel, so that an answer that has left
+	 * has left, and few answers share a slow line. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	if (bind(fd, a->ai_addr, a->ai_addrlen) || listen(fd, BACKLOG))
 		return -1;
 	int good = fd;
@@ -344,6 +355,22 @@ static struct evhttp *http_new(struct httpd *h)
 	return http;
 }
 
+/* One bucket of tokens for what all connections send (libevent's rate limit group). */
+static void make_pace(struct httpd *h)
+{
+	struct timeval tick = { 0, 1000000 / PACES_S };
+	size_t part = (size_t)(h->spec.send_bytes_s / PACES_S) + 1;
+
+	if (h->spec.paced_with)
+		h->pace = h->spec.paced_with->pace;
+	if (!h->spec.send_bytes_s)
+		return;
+	h->pace_cfg = ev_token_bucket_cfg_new(EV_RATE_LIMIT_MAX, EV_RATE_LIMIT_MAX, part, part, &tick);
+	assert(h->pace_cfg);
+	h->pace = bufferevent_rate_limit_group_new(loop_base(h->loop), h->pace_cfg);
+	assert(h->pace);
+}
+
 int httpd_new(struct httpd **out, struct loop *l, const struct httpd_spec *spec, struct err *e)
 {
 	int fd;
@@ -360,6 +387,7 @@ int httpd_new(struct httpd **out, struct loop *l, const struct httpd_spec *spec,
 	h->sweep = timer_new(l, conn_sweep, h);
 	h->accept_again = timer_new(l, accept_again, h);
 	h->http = http_new(h);
+	make_pace(h);
 
 	struct evconnlistener *listener = evconnlistener_new(loop_base(l), NULL, NULL,
 		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
@@ -400,6 +428,10 @@ void httpd_free(struct httpd *h)
 	conn_drop_all(h);
 	timer_free(h->sweep);
 	timer_free(h->accept_again);
+	if (h->pace_cfg) {
+		bufferevent_rate_limit_group_free(h->pace);
+		ev_token_bucket_cfg_free(h->pace_cfg);
+	}
 	free(h->by_fd);
 	free(h);
 }

@@ -39,6 +39,8 @@ struct httpd_spec {
 	int64_t arrive_ms;    /* a request must have arrived whole in this time; 0: the default */
 	int64_t idle_ms;      /* between requests; 0: the default */
 	size_t conns_max, conns_per_address_max; /* 0: the defaults */
+	int64_t send_bytes_s; /* all connections together send no more a second; 0: no limit */
+	struct httpd *paced_with; /* another server, freed after this one: its limit is for both. NULL: none */
 };
 
 int httpd_new(struct httpd **out, struct loop *l, const struct httpd_spec *spec, struct err *e);
@@ -60,6 +62,11 @@ void *req_arg(const struct req *r);                            /* the server's a
 /* A handler may return without answering and answer later, once. If the peer goes away first, fn
  * is called and the request must not be touched again after it. One fn a request. */
 void req_on_gone(struct req *r, loop_fn *fn, void *arg);
+/* fn is called once when the request is over, however it ends: its answer has left whole, or the
+ * peer went away. The request must not be touched in it. */
+void req_on_over(struct req *r, loop_fn *fn, void *arg);
+/* What a Range header asks for of `size` bytes; false: nothing in particular (or nothing that there is). */
+bool req_range(const struct req *r, int64_t size, int64_t *from, int64_t *n);
 
 /* --- the answer: any headers first, then exactly one of the rest ------------------------------ */
 void req_out_header(struct req *r, const char *name, const char *value);

@@ -128,6 +128,11 @@ static enum range range_parse(const char *h, int64_t size, int64_t *from, int64_
 	return RANGE_PART;
 }
 
+bool req_range(const struct req *r, int64_t size, int64_t *from, int64_t *n)
+{
+	return range_parse(req_header(r, "Range"), size, from, n) == RANGE_PART;
+}
+
 /* Set the headers of an answer about `size` bytes with this etag. Says the status, and which part
  * to send; 304 and 416 have none. */
 static int select_part(struct req *r, int64_t size, const char *etag, int64_t *from, int64_t *n)

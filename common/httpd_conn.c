@@ -47,6 +47,14 @@ static void enter(struct conn *c, enum conn_state state, int64_t ms)
 		TAILQ_INSERT_TAIL(&h->idle, c, idle);
 }
 
+void conn_over(struct conn *c)
+{
+	loop_fn *over = TAKE(c->over);
+
+	if (over)
+		over(c->over_arg);
+}
+
 static void free_conn(struct conn *c)
 {
 	struct httpd *h = c->h;
@@ -61,6 +69,9 @@ static void free_conn(struct conn *c)
 	peer_uncount(c);
 	guard_release(&c->guard);
 	event_free(c->kick);
+	conn_over(c);
+	if (c->ev && h->pace)
+		bufferevent_remove_from_rate_limit_group(c->bev);
 	bufferevent_decref(c->bev);
 	free(c);
 }
@@ -157,6 +168,8 @@ static void start(struct conn *c)
 	evbuffer_add_cb(bufferevent_get_input(c->bev), on_input, c);
 	evbuffer_add_cb(bufferevent_get_output(c->bev), on_output, c);
 	peer_count(c);
+	if (h->pace)
+		bufferevent_add_to_rate_limit_group(c->bev, h->pace);
 	enter(c, CONN_ARRIVING, h->spec.arrive_ms);
 	if (!timer_is_on(h->sweep))
 		conn_sweep(h);
@@ -303,6 +316,7 @@ void conn_complete(struct evhttp_request *ev, void *conn)
 	(void)ev;
 	h->in_flight -= c->in_flight;
 	c->in_flight = false;
+	conn_over(c);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, 0);
 	enter(c, more ? CONN_ARRIVING : CONN_IDLE, more ? h->spec.arrive_ms : h->spec.idle_ms);
 	if (c->guard.state == GUARD_REFUSED)

@@ -61,6 +61,8 @@ struct conn {
 	uint64_t dispatched; /* requests that reached us through libevent */
 	size_t moved;        /* bytes of the answer taken since the deadline was set */
 	struct req *req;     /* with a handler, or streaming */
+	loop_fn *over;       /* of the answer that is on its way */
+	void *over_arg;
 	struct peer *peer;   /* NULL: not counted (loopback) */
 	bool in_flight;
 	int fd;
@@ -82,6 +84,8 @@ struct httpd {
 	size_t by_fd_room;
 	struct peer *peers[PEER_BUCKETS];
 	struct timer *sweep, *accept_again;
+	struct bufferevent_rate_limit_group *pace; /* NULL: none */
+	struct ev_token_bucket_cfg *pace_cfg;
 };
 
 struct req {
@@ -109,6 +113,7 @@ void conn_hand_later(struct conn *c);
 void conn_answering(struct conn *c); /* bytes go out from now on */
 void conn_complete(struct evhttp_request *ev, void *conn); /* evhttp has sent the answer whole */
 void conn_cut(struct conn *c);       /* c is gone after it */
+void conn_over(struct conn *c);      /* the request is: tell who wants to know */
 void conn_drop_all(struct httpd *h); /* after evhttp_free() */
 void conn_make_room(struct httpd *h); /* the longest idle one goes */
 void conn_close_idle(struct httpd *h);

@@ -8,6 +8,7 @@
 #include "common/loop.h"
 #include "coordinator/admin.h"
 #include "coordinator/routes.h"
+#include "coordinator/spread.h"
 
 #include <netdb.h>
 #include <signal.h>
@@ -138,6 +139,7 @@ static void stop(void *arg)
 		httpd_stop_accepting(p->web);
 	p->c->draining = true;
 	coord_release_holds(p->c);
+	spread_release(p->grid_door.spread);
 	p->stop_by = clock_mono_ms() + STOP_MS;
 	timer_in(p->stop, 20);
 }
@@ -222,8 +224,8 @@ static int open_ports(struct program *p, struct err *e)
 		.check_host = true };
 
 	p->dialback = dialback_new(p->fetcher);
-	p->grid_door = (struct door){ p->c, NULL, p->dialback };
-	p->admin_door = (struct door){ p->c, p->token, NULL };
+	p->grid_door = (struct door){ p->c, NULL, p->dialback, spread_new(p->loop, p->c) };
+	p->admin_door = (struct door){ p->c, p->token, NULL, NULL };
 	if (httpd_new(&p->grid, p->loop, &grid, e))
 		return err_wrap(e, "--listen %s", listen_at);
 	if (httpd_new(&p->admin, p->loop, &admin, e))
@@ -299,6 +301,7 @@ static void finish(struct program *p)
 	if (p->web)
 		httpd_free(p->web);
 	admin_free(p->socket);
+	spread_free(p->grid_door.spread);
 	coord_close(p->c);
 	timer_free(p->due);
 	timer_free(p->stop);

@@ -4,7 +4,9 @@
  * when the turn it was made in is durable.
  */
 #include "coordinator/routes.h"
+#include "common/have.h"
 #include "common/tus.h"
+#include "coordinator/spread.h"
 #include "coordinator/status.h"
 #include "coordinator/uploads.h"
 
@@ -150,6 +152,13 @@ static void seeds_get(void *arg, struct req *r)
 	show_seeds(begin(arg, r), req_part(r, 0));
 }
 
+static void swarm_post(void *arg, struct req *r)
+{
+	struct door *d = arg;
+
+	spread_post(d->spread, r);
+}
+
 static void public_jobs(void *arg, struct req *r)
 {
 	show_jobs(begin(arg, r), req_query(r, "limit"), req_query(r, "after"), true);
@@ -198,6 +207,7 @@ const struct route grid_routes[] = {
 	{ "GET", "/v1/blobs/*/layer", layer_get, 0 },
 	{ "GET", "/v1/blobs/*/seeds", seeds_get, 0 },
 	{ "POST", "/v1/dial-back", dial_back_post, DIALBACK_BODY_MAX },
+	{ "POST", "/v1/swarm", swarm_post, SWARM_TEXT_MAX },
 	{ "GET", "/v1/jobs", public_jobs, 0 },
 	{ "GET", "/v1/jobs/*", public_job, 0 },
 	{ "GET", "/v1/jobs/*/manifest", manifest_get, 0 },

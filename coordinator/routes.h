@@ -9,10 +9,13 @@
 #include "common/httpd.h"
 #include "coordinator/coord.h"
 
+struct spread;
+
 struct door {
 	struct coord *c;
 	const char *token; /* of the admin port; NULL: none is asked for */
 	struct dialback *dialback; /* of the grid port */
+	struct spread *spread; /* of the grid port */
 };
 
 extern const struct route grid_routes[], admin_routes[], web_routes[];

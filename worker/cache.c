@@ -3,11 +3,13 @@
  * cache.c: programs and inputs by digest.
  *
  * A `get` is one digest that somebody wants: waiting --> moving --> here or failed. At most MOVING_MAX move at once,
- * in the order they were wanted.
+ * in the order they were wanted. What has more than one piece moves as a pull, the rest in one transfer: from the
+ * coordinator, and while that fails every other time from a peer.
  */
 #include "worker/cache.h"
 #include "worker/agent.h"
 #include "common/log.h"
+#include "common/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,8 @@
 
 #define MOVING_MAX 4  /* transfers at once: more only share the same line */
 #define BAD_MAX 3     /* wrong bytes so often in a row: the source does not have it */
+#define LENT_MAX 4    /* blobs that are lent after their download, by a worker that only dials out */
+#define PEERS_TRIED 8 /* that a single transfer chooses from */
 #define RATE_MIN (16 * KIB) /* bytes a second that a transfer must make in all */
 
 enum get_state { GET_WAITING, GET_MOVING, GET_OVER };
@@ -34,8 +38,11 @@ struct get {
 	struct want *wants;
 	struct blob_in *in;
 	struct fetch *fetch;
+	struct pull *pull;
 	struct timer *timer;
 	int tries, bad;
+	bool from_peer;
+	struct link peer; /* when from_peer */
 	struct get *next;
 };
 
@@ -46,6 +53,12 @@ struct cache {
 	struct home *home;
 	struct get *gets;
 	uint64_t seed;
+	struct pull_env env;
+	changed_fn *changed;
+	wanted_fn *wanted;
+	void *changed_arg, *wanted_arg;
+	struct pull *lent[LENT_MAX]; /* whole blobs that peers without our address want pieces of */
+	size_t next_lent;
 };
 
 /* --- gets ------------------------------------------------------------------------------------------------ */
@@ -69,6 +82,7 @@ static void get_unmove(struct get *g)
 		fetch_cancel(TAKE(g->fetch));
 	if (g->in)
 		blob_in_leave(TAKE(g->in));
+	pull_free(TAKE(g->pull));
 }
 
 static void get_free(struct get *g)
@@ -150,12 +164,19 @@ static void get_wrong(struct get *g, const struct err *e)
 		get_retry(g);
 }
 
+static void get_here(struct get *g)
+{
+	get_over(g, NULL);
+	if (g->cache->changed)
+		g->cache->changed(g->cache->changed_arg, &g->blob.digest);
+}
+
 static void get_finish(struct get *g)
 {
 	struct err e;
 
 	if (!blob_in_finish(TAKE(g->in), NULL, &e)) {
-		get_over(g, NULL);
+		get_here(g);
 		return;
 	}
 	err_wrap(&e, "a blob from the coordinator");
@@ -171,11 +192,36 @@ static bool is_final(enum err_code code)
 	       code == ERR_BANNED;
 }
 
+/* A peer's answer is never the last word. */
+static void peer_moved(struct get *g, const struct answer *a)
+{
+	const struct sources *from = &g->cache->env.sources;
+	struct err e = a->e;
+	bool came = a->status >= 200 && a->status < 300 && !a->e.code;
+
+	if (came && !blob_in_finish(TAKE(g->in), NULL, &e)) {
+		get_here(g);
+		return;
+	}
+	log_debug("a blob did not come from a peer: %s", e.msg);
+	if (from->report)
+		from->report(from->arg, &g->peer.node, came || e.code == ERR_TOO_BIG ? PEER_WRONG_BYTES :
+			a->status == 0 ? PEER_UNREACHABLE : PEER_STALE);
+	if (g->in)
+		blob_in_drop(TAKE(g->in)); /* whose bytes are wrong must be clear */
+	get_retry(g);
+}
+
 static void on_moved(void *arg, struct answer *a)
 {
 	struct get *g = arg;
 
 	g->fetch = NULL;
+	if (g->from_peer) {
+		peer_moved(g, a);
+		pump(g->cache);
+		return;
+	}
 	if (a->status >= 200 && a->status < 300 && !a->e.code)
 		get_finish(g);
 	else if (a->e.code == ERR_TOO_BIG || a->e.code == ERR_RANGE)
@@ -203,6 +249,67 @@ static int get_prepare(struct get *g, struct err *e)
 	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
 }
 
+static void on_lent(void *arg, const struct err *e)
+{
+	struct pull **at = arg;
+
+	(void)e;
+	pull_free(TAKE(*at));
+}
+
+/* Who only dials out goes on polling its peers, to bring them what they want. */
+static void lend(struct cache *c, struct pull *p)
+{
+	struct pull **at = &c->lent[c->next_lent++ % LENT_MAX];
+
+	pull_free(*at);
+	*at = p;
+	pull_lend(p, on_lent, at);
+}
+
+static void on_pulled(void *arg, const struct err *e)
+{
+	struct get *g = arg;
+	struct cache *c = g->cache;
+
+	if (!e && !c->env.address && c->env.upload_kib)
+		lend(c, TAKE(g->pull));
+	get_unmove(g);
+	if (e && e->code == ERR_DIGEST)
+		get_wrong(g, e);
+	else
+		get_over(g, e);
+	pump(c);
+}
+
+static bool is_swarmed(const struct get *g)
+{
+	return g->cache->env.self && piece_count(g->blob.size) > 1;
+}
+
+static void get_pull(struct get *g)
+{
+	timer_off(g->timer);
+	g->state = GET_MOVING;
+	g->pull = pull_start(&g->cache->env, &g->blob, on_pulled, g);
+}
+
+/* After a failure of the coordinator's: a peer, if one is known. */
+static bool pick_peer(struct get *g)
+{
+	struct link links[PEERS_TRIED];
+	const struct pull_env *env = &g->cache->env;
+	size_t n = g->tries % 2 && env->sources.list ? env->sources.list(env->sources.arg, &g->blob.digest, links,
+							  PEERS_TRIED) : 0;
+
+	g->from_peer = n > 0;
+	if (!n)
+		return false;
+	g->peer = links[rng_below(&g->cache->seed, n)];
+	g->from_peer = pull_may_call(env, &g->peer);
+	return g->from_peer;
+}
+
 static void get_move(struct get *g, const struct link *way)
 {
 	char path[16 + DIGEST_TEXT], range[64];
@@ -227,6 +334,8 @@ static void get_move(struct get *g, const struct link *way)
 		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
 	if (offset)
 		spec.headers[0] = range;
+	if (pick_peer(g))
+		spec.to = &g->peer;
 	g->fetch = fetch_start(g->cache->fetcher, &spec, on_moved, g);
 }
 
@@ -244,9 +353,12 @@ static void pump(struct cache *c)
 			if (!ready && g->state == GET_WAITING && !timer_is_on(g->timer))
 				ready = g;
 		}
-		if (!ready || !way || moving >= MOVING_MAX)
+		if (!ready || moving >= MOVING_MAX || (!way && !is_swarmed(ready)))
 			return;
-		get_move(ready, way);
+		if (is_swarmed(ready))
+			get_pull(ready);
+		else
+			get_move(ready, way);
 	}
 }
 
@@ -323,6 +435,59 @@ void want_free(struct want *w)
 
 /* --- the cache ------------------------------------------------------------------------------------------------ */
 
+static int make_room(void *arg, int64_t bytes, struct err *e)
+{
+	struct cache *c = arg;
+
+	return blobs_make_room(c->blobs, bytes, is_wanted, c, e);
+}
+
+static void on_changed(void *arg, const struct digest *blob)
+{
+	struct cache *c = arg;
+
+	if (c->changed)
+		c->changed(c->changed_arg, blob);
+}
+
+static void on_wanted(void *arg, const struct digest *blob, const struct id *guest)
+{
+	struct cache *c = arg;
+
+	if (c->wanted)
+		c->wanted(c->wanted_arg, blob, guest);
+}
+
+void cache_on_want(struct cache *c, wanted_fn *fn, void *arg)
+{
+	c->wanted = fn;
+	c->wanted_arg = arg;
+}
+
+void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources,
+	int64_t upload_kib)
+{
+	c->env.wanted = on_wanted;
+	c->env.upload_kib = upload_kib;
+	c->env.self = self;
+	c->env.address = address;
+	c->env.sources = sources ? *sources : (struct sources){ 0 };
+}
+
+struct pull *cache_pull(const struct cache *c, const struct digest *d)
+{
+	for (const struct get *g = c->gets; g; g = g->next)
+		if (g->pull && digest_equal(&g->blob.digest, d))
+			return g->pull;
+	return NULL;
+}
+
+void cache_on_change(struct cache *c, changed_fn *fn, void *arg)
+{
+	c->changed = fn;
+	c->changed_arg = arg;
+}
+
 int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l, struct fetcher *f,
 	struct home *h, struct err *e)
 {
@@ -333,6 +498,8 @@ int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l
 		free(c);
 		return -1;
 	}
+	c->env = (struct pull_env){ .loop = l, .fetcher = f, .blobs = c->blobs, .home = h, .make_room = make_room,
+		.changed = on_changed, .arg = c };
 	*out = c;
 	return 0;
 }
@@ -350,6 +517,8 @@ void cache_free(struct cache *c)
 		}
 		get_free(c->gets);
 	}
+	for (size_t i = 0; i < LENT_MAX; i++)
+		pull_free(c->lent[i]);
 	blobs_close(c->blobs);
 	free(c);
 }
@@ -365,6 +534,8 @@ void cache_hurry(struct cache *c)
 		if (g->state == GET_WAITING) {
 			timer_off(g->timer);
 			g->tries = 0;
+		} else if (g->pull) {
+			pull_hurry(g->pull);
 		}
 	pump(c);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cache.h: programs and inputs, fetched by digest, verified while they stream in, kept while there is room.
+ * cache.h: programs and inputs, fetched by digest, verified while they come in, kept while there is room.
  *
+ * What is larger than one piece comes piece by piece from whoever has it (pull.h), the rest from the coordinator.
  * A want is a pin: from cache_want() to want_free() the blob is not removed to make room for others. One
  * transfer serves all wants of a digest; what a broken one left is resumed. As long as somebody wants a blob
  * it is tried again, unless the answer is final: nobody has it, its bytes are wrong, or it does not fit.
@@ -10,6 +11,7 @@
 #define WORKER_CACHE_H
 
 #include "worker/home.h"
+#include "worker/pull.h"
 #include "common/blob.h"
 #include "common/fetch.h"
 #include "common/loop.h"
@@ -26,6 +28,18 @@ void cache_free(struct cache *c);
 struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
 void want_free(struct want *w); /* fn is not called any more; NULL is fine */
 
+/* Who we are, for peers; before the first want. address: HOST:PORT of our peer port, NULL: none; both borrowed.
+ * sources: where else peers come from (NULL: from the coordinator alone). */
+void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources,
+	int64_t upload_kib);
+/* The download of a blob that is not here whole, or NULL: for serving the pieces that are. */
+struct pull *cache_pull(const struct cache *c, const struct digest *d);
+/* fn is called when one more piece of a blob, or the whole, is here. One fn. */
+typedef void changed_fn(void *arg, const struct digest *blob);
+void cache_on_change(struct cache *c, changed_fn *fn, void *arg);
+/* fn is called when a guest (pull.h) is to bring a piece. One fn. */
+typedef void wanted_fn(void *arg, const struct digest *blob, const struct id *guest);
+void cache_on_want(struct cache *c, wanted_fn *fn, void *arg);
 /* The store itself, for reading and serving. */
 struct blobs *cache_blobs(struct cache *c);
 /* Something was heard from the coordinator: what waits for a retry is tried now. */

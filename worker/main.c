@@ -189,7 +189,8 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .discovery = "on", .exit_when_idle = -1 };
+	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .discovery = "on", .exit_when_idle = -1,
+		.conf.upload_kib = -1 };
 	const struct knob knobs[] = {
 		{ "data", 0, KNOB_TEXT, &o.conf.dir, "DIR", "the folder of this worker: key, blobs, results", 0, 0, NULL, false },
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
@@ -202,6 +203,7 @@ int main(int argc, char **argv)
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },
+		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
 		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
 		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },

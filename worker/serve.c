@@ -4,6 +4,7 @@
  */
 #include "worker/serve.h"
 #include "common/dialback.h"
+#include "common/have.h"
 #include "common/seeds.h"
 
 #include <stdlib.h>
@@ -12,7 +13,9 @@ struct serve {
 	struct httpd *httpd, *web; /* web: NULL without --web-seed */
 	char web_base[SEED_BASE_MAX];
 	struct ssl_ctx_st *tls;
+	struct share *share;
 	struct blobs *blobs;
+	int64_t upload_kib;
 	const struct home *home;
 	struct dialback *dialback;
 };
@@ -20,19 +23,22 @@ struct serve {
 static void get_blob(void *arg, struct req *r)
 {
 	struct serve *s = arg;
-	const char *name = req_part(r, 0);
-	struct digest d;
-	struct err e;
-	int64_t size;
-	int fd;
 
-	if (!digest_from_text(&d, name))
-		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
-	else if (!blob_open(s->blobs, &d, &fd, &size, &e)) {
-		req_answer_fd(r, "application/octet-stream", fd, size, name);
-		return;
-	}
-	req_problem(r, &e);
+	share_blob(s->share, r);
+}
+
+static void post_swarm(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	share_swarm(s->share, r);
+}
+
+static void post_piece(void *arg, struct req *r)
+{
+	struct serve *s = arg;
+
+	share_piece(s->share, r);
 }
 
 static void get_layer(void *arg, struct req *r)
@@ -45,11 +51,14 @@ static void get_layer(void *arg, struct req *r)
 
 	if (!digest_from_text(&d, req_part(r, 0)))
 		err_field(&e, "digest", "must be sha256: and 64 lowercase hex digits");
-	else if (!seeds_piece(&piece, req_query(r, "piece"), &e) &&
-		!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
-		req_answer(r, 200, "application/octet-stream", hashes, n * sizeof(*hashes));
-		free(hashes);
-		return;
+	else if (!seeds_piece(&piece, req_query(r, "piece"), &e)) {
+		if (share_layer(s->share, r, &d, piece))
+			return;
+		if (!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
+			req_answer(r, 200, "application/octet-stream", hashes, n * sizeof(*hashes));
+			free(hashes);
+			return;
+		}
 	}
 	req_problem(r, &e);
 }
@@ -97,6 +106,8 @@ static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
 	{ "POST", "/v1/dial-back", post_dial_back, DIALBACK_BODY_MAX },
+	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
+	{ "POST", "/v1/pieces/*", post_piece, PIECE_POST_MAX },
 };
 
 static const struct route web_routes[] = {
@@ -104,21 +115,23 @@ static const struct route web_routes[] = {
 	{ "GET", "/v1/blobs/*/*", get_blob, 0 }, /* BEP 19: some clients put the file's name behind the URL */
 };
 
-int serve_new(struct serve **out, struct loop *l, struct fetcher *f, const struct key *k, const struct endpoint *listen,
-	struct blobs *blobs, const struct home *h, struct err *e)
+int serve_new(struct serve **out, const struct serve_parts *p, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
-	struct httpd_spec spec = { .listen = *listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
+	struct httpd_spec spec = { .listen = p->listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
 
-	s->blobs = blobs;
-	s->home = h;
-	s->dialback = dialback_new(f);
-	if (key_tls_server(&s->tls, k, e)) {
+	s->share = share_new(p->loop, p->cache, p->home, p->upload_kib);
+	s->blobs = cache_blobs(p->cache);
+	s->upload_kib = p->upload_kib;
+	s->home = p->home;
+	s->dialback = dialback_new(p->fetcher);
+	spec.send_bytes_s = p->upload_kib > 0 ? p->upload_kib * KIB : 0;
+	if (key_tls_server(&s->tls, p->key, e)) {
 		serve_free(s);
 		return -1;
 	}
 	spec.tls = s->tls;
-	if (httpd_new(&s->httpd, l, &spec, e)) {
+	if (httpd_new(&s->httpd, p->loop, &spec, e)) {
 		serve_free(s);
 		return err_wrap(e, "--listen");
 	}
@@ -130,7 +143,7 @@ int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, co
 	struct err *e)
 {
 	struct httpd_spec spec = { .listen = *listen, .routes = web_routes, .n_routes = ARRAY_LEN(web_routes),
-		.arg = s };
+		.arg = s, .paced_with = s->httpd };
 
 	if (httpd_new(&s->web, l, &spec, e))
 		return err_wrap(e, "--web-seed");
@@ -148,10 +161,12 @@ void serve_free(struct serve *s)
 	if (!s)
 		return;
 	dialback_free(s->dialback);
-	if (s->httpd)
-		httpd_free(s->httpd);
 	if (s->web)
 		httpd_free(s->web);
+	if (s->httpd)
+		httpd_free(s->httpd);
+	if (s->share)
+		share_free(s->share);
 	if (s->tls)
 		key_tls_free(s->tls);
 	free(s);

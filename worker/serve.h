@@ -7,18 +7,25 @@
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
-#include "worker/home.h"
-#include "common/blob.h"
+#include "worker/share.h"
 #include "common/fetch.h"
 #include "common/httpd.h"
 #include "common/key.h"
 
 struct serve;
 
-/* All but `listen` is borrowed and outlives the server. */
-/* f: to call back who asks whether it can be reached. */
-int serve_new(struct serve **out, struct loop *l, struct fetcher *f, const struct key *k, const struct endpoint *listen,
-	struct blobs *blobs, const struct home *h, struct err *e);
+/* What the port answers with; all borrowed, and it outlives the server. */
+struct serve_parts {
+	struct loop *loop;
+	struct fetcher *fetcher; /* to call back who asks whether it can be reached */
+	const struct key *key;
+	struct endpoint listen;
+	struct cache *cache;
+	const struct home *home;
+	int64_t upload_kib; /* a second, of blobs; 0: none, -1: no limit */
+};
+
+int serve_new(struct serve **out, const struct serve_parts *p, struct err *e);
 /* Serve blobs by plain HTTP too, at `listen`; in URLs the host is that of `advertise`, NULL: of `listen`. */
 int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, const struct endpoint *advertise,
 	struct err *e);

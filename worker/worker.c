@@ -330,7 +330,9 @@ static int open_serve(struct worker *w, struct err *e)
 
 	if (!w->conf.listens)
 		return 0;
-	if (serve_new(&w->serve, w->loop, w->fetcher, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+	struct serve_parts parts = { .loop = w->loop, .fetcher = w->fetcher, .key = w->key, .listen = w->conf.listen,
+		.cache = w->cache, .home = &w->home, .upload_kib = w->conf.upload_kib };
+	if (serve_new(&w->serve, &parts, e))
 		return -1;
 	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
 					 w->conf.advertises ? &w->conf.advertise : NULL, e))
@@ -353,6 +355,7 @@ static void know_self(struct worker *w)
 	s->platform_class = host_platform_class();
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
+	cache_know(w->cache, key_id(w->key), s->address, NULL, w->conf.upload_kib);
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */

@@ -32,6 +32,7 @@ struct worker_conf {
 	const char *gateway; /* which one; NULL: found by itself */
 	bool discovers; /* nodes on the local network */
 	int64_t slots, memory_mib, disk_mib;
+	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
 	const char *sandbox;  /* a path */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
 	int64_t exit_idle_ms; /* 0: never */

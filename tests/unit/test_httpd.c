@@ -32,7 +32,7 @@ struct world {
 	bool late;
 	struct httpd_spec spec;
 	struct req *held; /* a long poll */
-	int gone, handled;
+	int gone, handled, over;
 	char seen[256]; /* what the handler saw */
 	int big;        /* a file of BIG bytes */
 	struct fetcher *f;
@@ -139,9 +139,18 @@ static void measure(struct evbuffer *out, const struct evbuffer_cb_info *info, v
 		w->peak = held;
 }
 
+static void on_over(void *arg)
+{
+	struct world *w = arg;
+
+	w->over++;
+}
+
 static void big(void *arg, struct req *r)
 {
 	struct world *w = arg;
+
+	req_on_over(r, on_over, w);
 
 	evbuffer_add_cb(bufferevent_get_output(r->conn->bev), measure, w);
 	req_answer_fd(r, "application/octet-stream", dup(w->big), BIG, "big");
@@ -943,6 +952,51 @@ static void a_large_file_streams_in_small_memory_over_tls(void **state)
 	answer_release(&a);
 }
 
+static void a_handler_hears_when_its_answer_has_left(void **state)
+{
+	struct world *w = *state;
+	struct fetch_spec spec = { .method = "GET", .to = &w->link, .path = "/big", .sink = count,
+		.sink_arg = w };
+	struct answer a;
+	struct raw c;
+	struct err e;
+
+	serve_tls(w);
+	if (fetch_wait(w->f, &spec, &a, &e))
+		fail_msg("%s", e.msg);
+	answer_release(&a);
+	EVENTUALLY(w, w->over == 1);
+	fetcher_free(TAKE(w->f)); /* the server frees its connection: not once more */
+	httpd_free(TAKE(w->h));
+	assert_int_equal(w->over, 1);
+	key_tls_free(TAKE(w->spec.tls));
+	serve(w);
+	raw_open(&c, w);
+	raw_send(&c, "GET /big HTTP/1.1\r\nHost: x\r\n\r\n");
+	pass_ms(w, 20); /* part of it is out, and nobody reads */
+	assert_int_equal(w->over, 1);
+	raw_close(&c);
+	EVENTUALLY(w, w->over == 2);
+}
+
+static void what_is_sent_a_second_is_bounded_over_tls(void **state)
+{
+	struct world *w = *state;
+	struct fetch_spec spec = { .method = "GET", .to = &w->link, .path = "/big", .sink = count,
+		.sink_arg = w, .headers = { "Range: bytes=0-1048575" } };
+	int64_t began = clock_mono_ms();
+	struct answer a;
+	struct err e;
+
+	w->spec.send_bytes_s = 512 * KIB;
+	serve_tls(w);
+	if (fetch_wait(w->f, &spec, &a, &e))
+		fail_msg("%s", e.msg);
+	assert_int_equal(w->got, MIB);
+	answer_release(&a);
+	assert_true(clock_mono_ms() - began >= 1500); /* a lower bound: no load makes it fail */
+}
+
 static void expect_continue_works_over_tls(void **state)
 {
 	struct world *w = *state;
@@ -1266,6 +1320,8 @@ int main(void)
 		T(a_range_of_a_file_is_that_range),
 		T(a_file_that_became_shorter_breaks_off),
 		OWN(a_large_file_streams_in_small_memory_over_tls),
+		OWN(a_handler_hears_when_its_answer_has_left),
+		OWN(what_is_sent_a_second_is_bounded_over_tls),
 		OWN(expect_continue_works_over_tls),
 		T(a_thousand_idle_connections_hinder_nobody),
 		OWN(at_the_cap_the_longest_idle_one_goes),
