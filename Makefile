@@ -43,7 +43,7 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
-	httpd_route.c httpd_answer.c fetch.c tus.c)
+	httpd_route.c httpd_answer.c httpd_tunnel.c fetch.c tus.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -135,7 +135,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev
-TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static
+TEST_PACKAGES := libcmocka-dev openssl python3 iproute2 sqlite3 busybox-static curl qemu-user-static
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

@@ -19,7 +19,7 @@
 /* --- opening --------------------------------------------------------------------------------- */
 static int read_grid(struct client *c, struct err *e)
 {
-	struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = "/v1/grid" };
+	struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = "/v1/grid" };
 	struct answer a;
 	struct msg m;
 	int bad = -1;
@@ -50,6 +50,11 @@ int client_open(struct client *c, const struct cmd *cmd, struct err *e)
 	err_wrap(e, "grid %s", cmd->grid);
 	client_close(c);
 	return -1;
+}
+
+const struct link *client_via(const struct client *c)
+{
+	return c->relayed ? &c->via : NULL;
 }
 
 void client_close(struct client *c)
@@ -120,7 +125,7 @@ void client_sleep(struct client *c, int64_t ms)
 /* --- reading --------------------------------------------------------------------------------- */
 json_t *client_get(struct client *c, const char *path, struct err *e)
 {
-	struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = path, .answer_max = PAGE_MAX };
+	struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = path, .answer_max = PAGE_MAX };
 	struct answer a;
 	json_t *j = NULL;
 
@@ -184,7 +189,7 @@ int client_get_lines(struct client *c, const char *path, client_line_fn *fn, voi
 
 	for (int page = 0; page < PAGES_MAX; page++) {
 		auto_free char *at = xprintf("%s?after=%lld", path, (long long)after);
-		struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = at,
+		struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = at,
 			.answer_max = PAGE_MAX, .timeout_ms = 120000 };
 		struct answer a;
 		int bad = fetch_wait(c->fetcher, &spec, &a, e) || split(&a.body, fn, arg, e);
@@ -226,7 +231,7 @@ static int open_answer(struct client *c, struct msg *m, enum msg_type type, cons
 
 static int post(struct client *c, const char *line, struct answer *a, struct err *e)
 {
-	struct fetch_spec spec = { .method = "POST", .to = &c->to, .path = "/v1/messages",
+	struct fetch_spec spec = { .method = "POST", .to = &c->to, .via = client_via(c), .path = "/v1/messages",
 		.headers = { "Content-Type: application/json" }, .body = line, .n = strlen(line),
 		.answer_max = 2 * (size_t)MIB };
 

@@ -13,7 +13,9 @@
 #include "jobs/cmd.h"
 
 struct client {
-	struct link to;
+	struct link to;  /* the coordinator */
+	struct link via; /* the worker that lends a tunnel to it; when relayed */
+	bool relayed;
 	struct loop *loop;
 	struct fetcher *fetcher;
 	struct grid grid;
@@ -26,6 +28,8 @@ struct client {
 /* Find the grid, reach it and check its descriptor. ERR_UNREACHABLE, ERR_USAGE without a link. */
 int client_open(struct client *c, const struct cmd *cmd, struct err *e);
 void client_close(struct client *c);
+/* What fetch_spec.via wants. */
+const struct link *client_via(const struct client *c);
 /* Load the key; make it (folders 0700) where `make`. Without a file and without `make` c->key stays NULL. */
 int client_key(struct client *c, const struct cmd *cmd, bool make, struct err *e);
 int key_of_cmd(struct key **key, const struct cmd *cmd, bool make, struct err *e);

@@ -47,7 +47,7 @@ static int get(struct client *c, const char *text, const char *output, struct er
 	auto_free char *part = xprintf("%s.XXXXXX", output), *path = xprintf("/v1/blobs/%s", text);
 	auto_close int fd = mkostemp(part, O_CLOEXEC);
 	struct sink s = { fd, hasher_new() };
-	struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = path,
+	struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = path,
 		.timeout_ms = GET_TIMEOUT_MS, .sink = take, .sink_arg = &s };
 	struct answer a = { 0 };
 	struct digest want, got;

@@ -36,6 +36,7 @@ struct get {
 	struct fetch *fetch;
 	struct timer *timer;
 	int tries, bad;
+	unsigned turn; /* of the way that the fetch goes */
 	struct get *next;
 };
 
@@ -184,7 +185,7 @@ static void on_moved(void *arg, struct answer *a)
 		get_over(g, &a->e);
 	else {
 		log_debug("a blob did not come: %s", a->e.msg);
-		home_failed(g->cache->home);
+		home_failed(g->cache->home, g->turn);
 		get_retry(g);
 	}
 	pump(g->cache);
@@ -203,7 +204,7 @@ static int get_prepare(struct get *g, struct err *e)
 	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
 }
 
-static void get_move(struct get *g, const struct link *way)
+static void get_move(struct get *g, const struct way *way)
 {
 	char path[16 + DIGEST_TEXT], range[64];
 	int64_t offset;
@@ -223,17 +224,18 @@ static void get_move(struct get *g, const struct link *way)
 	snprintf(path, sizeof(path), "/v1/blobs/sha256:");
 	digest_hex(path + strlen(path), &g->blob.digest);
 	snprintf(range, sizeof(range), "Range: bytes=%lld-", (long long)offset);
-	struct fetch_spec spec = { .method = "GET", .to = way, .path = path, .sink = on_bytes, .sink_arg = g,
+	struct fetch_spec spec = { .method = "GET", .to = &way->to, .via = way_via(way), .path = path, .sink = on_bytes, .sink_arg = g,
 		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
 	if (offset)
 		spec.headers[0] = range;
+	g->turn = home_turn(g->cache->home);
 	g->fetch = fetch_start(g->cache->fetcher, &spec, on_moved, g);
 }
 
 /* Start what may start. Getting one over may change the list, so look from its head each time. */
 static void pump(struct cache *c)
 {
-	const struct link *way = home_way(c->home);
+	const struct way *way = home_way(c->home);
 
 	for (;;) {
 		struct get *g, *ready = NULL;

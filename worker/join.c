@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * join.c: the grid's descriptor, fetched.
+ * join.c: the grid's descriptor, fetched; and the direct way to the coordinator, probed by who is relayed.
  */
 #include "worker/join.h"
 #include "worker/agent.h"
@@ -17,24 +17,26 @@ struct join {
 	struct home *home;
 	loop_fn *learned;
 	void *arg;
-	struct timer *timer;
-	struct fetch *fetch;
-	struct link to;
+	struct timer *timer, *probing;
+	struct fetch *fetch, *probe;
+	struct link to, probed;
 	size_t turn;
 	int tries;
 	uint64_t seed;
+	int64_t wait_ms;
+	bool has_probe;
 };
 
 /* Links we were given and ways that the descriptor names, in turn. */
 static const struct link *next_link(struct join *j)
 {
 	const struct home *h = j->home;
-	size_t i, n = h->n_joins + h->n_ways;
+	size_t i, n = h->n_joins + h->ways.n;
 
 	if (!n)
 		return NULL;
 	i = j->turn++ % n;
-	return i < h->n_joins ? &h->joins[i] : &h->ways[i - h->n_joins];
+	return i < h->n_joins ? &h->joins[i] : &h->ways.at[i - h->n_joins].to;
 }
 
 static void failed(struct join *j, const struct err *e)
@@ -65,6 +67,8 @@ static void on_descriptor(void *arg, struct answer *a)
 	}
 	j->tries = 0;
 	timer_in(j->timer, REFRESH_MS);
+	if (!timer_is_on(j->probing))
+		timer_in(j->probing, PROBE_MIN_MS);
 	j->learned(j->arg);
 }
 
@@ -84,6 +88,44 @@ static void try(void *arg)
 	j->fetch = fetch_start(j->fetcher, &spec, on_descriptor, j);
 }
 
+/* --- a relayed worker asks now and then whether the coordinator can be reached after all --------------- */
+
+static void look_again(struct join *j)
+{
+	const struct link *to = ways_probe(&j->home->ways, &j->wait_ms);
+
+	if (to)
+		j->probed = *to;
+	timer_in(j->probing, to ? j->wait_ms : PROBE_MIN_MS);
+	j->has_probe = to != NULL;
+}
+
+static void on_probed(void *arg, struct answer *a)
+{
+	struct join *j = arg;
+	struct way way = { .to = j->probed };
+	struct err e;
+
+	j->probe = NULL;
+	if (a->status == 200 && !home_learn(j->home, a->body.data ? a->body.data : "", a->body.len, &e)) {
+		home_worked(j->home, &way, a->ip);
+		j->learned(j->arg);
+	}
+	look_again(j);
+}
+
+static void probe(void *arg)
+{
+	struct join *j = arg;
+	struct fetch_spec spec = { .method = "GET", .to = &j->probed, .path = "/v1/grid", .timeout_ms = 15000 };
+	const struct way *way = home_way(j->home);
+
+	if (j->has_probe && way && way->relayed)
+		j->probe = fetch_start(j->fetcher, &spec, on_probed, j);
+	else
+		look_again(j);
+}
+
 struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn *learned, void *arg)
 {
 	struct join *j = xcalloc(1, sizeof(*j));
@@ -91,6 +133,7 @@ struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn
 	*j = (struct join){ .loop = l, .fetcher = f, .home = h, .learned = learned, .arg = arg,
 		.seed = random_seed() };
 	j->timer = timer_new(l, try, j);
+	j->probing = timer_new(l, probe, j);
 	timer_in(j->timer, 0);
 	return j;
 }
@@ -101,6 +144,9 @@ void join_free(struct join *j)
 		return;
 	if (j->fetch)
 		fetch_cancel(j->fetch);
+	if (j->probe)
+		fetch_cancel(j->probe);
 	timer_free(j->timer);
+	timer_free(j->probing);
 	free(j);
 }

@@ -11,6 +11,7 @@ struct serve {
 	struct ssl_ctx_st *tls;
 	struct blobs *blobs;
 	const struct home *home;
+	struct relay *relay;
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -44,19 +45,28 @@ static void get_grid(void *arg, struct req *r)
 	req_problem(r, &e);
 }
 
+static void make_tunnel(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	relay_serve(s->relay, r);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "CONNECT", "*", make_tunnel, 0 }, /* the last one: left out when there is no relay */
 };
 
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
-	struct blobs *blobs, const struct home *h, struct err *e)
+	struct blobs *blobs, const struct home *h, struct relay *relay, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
-	struct httpd_spec spec = { .listen = *listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
+	struct httpd_spec spec = { .listen = *listen, .routes = routes, .n_routes = ARRAY_LEN(routes) - !relay, .arg = s };
 
 	s->blobs = blobs;
 	s->home = h;
+	s->relay = relay;
 	if (key_tls_server(&s->tls, k, e)) {
 		free(s);
 		return -1;

@@ -36,17 +36,19 @@ static json_t *tasks_json(const struct agent *a)
 
 static json_t *coordinator_json(const struct worker *w)
 {
-	const struct link *way = home_way(&w->home);
-	char where[LINK_HOST_MAX + 9] = "";
+	const struct way *way = home_way(&w->home);
+	char relay[ID_TEXT + 1] = "", where[LINK_HOST_MAX + 9] = "";
 	struct endpoint at = { 0 };
 	int64_t silent = w->agent.silent_ms ? clock_mono_ms() - w->agent.silent_ms : 0;
 
 	if (way) {
-		memcpy(at.host, way->host, sizeof(at.host));
-		at.port = way->port;
+		memcpy(at.host, way->to.host, sizeof(at.host));
+		at.port = way->to.port;
 		endpoint_text(where, &at);
+		if (way->relayed)
+			id_text(relay, &way->via.node);
 	}
-	return json_pack("{s:s, s:b, s:I}", "address", where, "answers", w->agent.silent_ms == 0 && w->agent.told_mode,
+	return json_pack("{s:s, s:s, s:b, s:I}", "address", where, "via", relay, "answers", w->agent.silent_ms == 0 && w->agent.told_mode,
 		"silent_s", (json_int_t)(silent / 1000));
 }
 

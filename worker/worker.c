@@ -308,6 +308,14 @@ static void own_address(char out[INET6_ADDRSTRLEN], const struct link *l)
 		inet_ntop(AF_INET, &me.sin_addr, out, INET6_ADDRSTRLEN);
 }
 
+/* Whom our address should face: the coordinator, or the relay to it. */
+static const struct link *facing(const struct home *h)
+{
+	const struct way *way = home_way(h);
+
+	return !way ? NULL : way->relayed ? &way->via : h->n_joins ? &h->joins[0] : &way->to;
+}
+
 static void make_link(struct worker *w)
 {
 	struct link l = { .node = *key_id(w->key), .grid = w->home.grid_id };
@@ -320,7 +328,7 @@ static void make_link(struct worker *w)
 	l.port = w->conf.advertises ? at->port : serve_port(w->serve);
 	memcpy(l.host, at->host, sizeof(l.host));
 	if (!strcmp(l.host, "0.0.0.0") || !strcmp(l.host, "::"))
-		own_address(l.host, home_way(&w->home));
+		own_address(l.host, facing(&w->home));
 	link_text(w->link, &l);
 }
 
@@ -330,7 +338,9 @@ static int open_serve(struct worker *w, struct err *e)
 
 	if (!w->conf.listens)
 		return 0;
-	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, e))
+	if (w->conf.relays)
+		w->relay = relay_new(w->loop, &w->home, &relay_defaults);
+	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, w->relay, e))
 		return -1;
 	if (!w->conf.advertises) {
 		public = w->conf.listen;
@@ -464,6 +474,7 @@ static void worker_close(struct worker *w)
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
 		note_leases(w); /* none: nothing to give back at the next start */
 	control_free(w->control);
+	relay_free(w->relay);
 	serve_free(w->serve);
 	join_free(w->joining);
 	errands_close(&w->errands);

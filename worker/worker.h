@@ -11,6 +11,7 @@
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/outbox.h"
+#include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
 #include "common/conf.h"
@@ -21,6 +22,7 @@ struct worker_conf {
 	struct texts join;
 	bool listens;
 	struct endpoint listen;
+	bool relays; /* lends tunnels to the coordinator, when it listens */
 	bool advertises;
 	struct endpoint advertise;
 	int64_t slots, memory_mib, disk_mib;
@@ -49,6 +51,7 @@ struct worker {
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;
+	struct relay *relay; /* NULL: none */
 	struct control *control;
 	struct join *joining;
 	struct turn_end *turn;
