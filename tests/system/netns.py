@@ -56,7 +56,7 @@ def _unshare():
 def main(tests):
     """grid.main() in namespaces of its own. Where there are none it runs outside and Net() skips."""
     if MARK not in os.environ and not why_not():
-        os.environ[MARK] = "1"
+        os.environ[MARK] = "root" if os.geteuid() == 0 else "user"
         os.execvp("unshare", _unshare() + [sys.executable] + sys.argv)
     grid.main(tests)
 
@@ -94,7 +94,12 @@ class Host:
         return self.addresses[0]
 
     def argv(self, argv):
-        """What starts `argv` on this host (nsenter becomes the program, so the pid is its own)."""
+        """What starts `argv` on this host (nsenter becomes the program, so the pid is its own). In a user
+        namespace the program gets one more, where it is an ordinary user again."""
+        ordinary = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
+        return self._as_root((ordinary if os.environ[MARK] == "user" else []) + list(argv))
+
+    def _as_root(self, argv):
         return ["nsenter", "--net=/proc/%d/ns/net" % self.keeper.pid, "--"] + list(argv)
 
     @contextlib.contextmanager
@@ -113,7 +118,8 @@ class Host:
             os.close(home)
 
     def run(self, *argv):
-        _run(self.argv(argv))
+        """As the host's root: ip, tc and the like."""
+        _run(self._as_root(argv))
 
     def shape(self, device, rate, burst="32kbit", latency="400ms"):
         """What the host sends by this device goes at `rate` (as tc writes it: 8mbit)."""
