@@ -99,15 +99,19 @@ unsigned home_turn(const struct home *h)
 	return h->ways.turn;
 }
 
-void home_failed(struct home *h, unsigned turn)
+bool home_failed(struct home *h, unsigned turn)
 {
-	const struct way *was = ways_now(&h->ways);
-	bool relayed = was && was->relayed;
+	return ways_failed(&h->ways, turn, clock_mono_ms());
+}
 
-	ways_failed(&h->ways, turn, clock_mono_ms());
-	if (was && !relayed && ways_now(&h->ways)->relayed)
-		log_info("the coordinator is tried through the relay %s:%u", ways_now(&h->ways)->via.host,
-			ways_now(&h->ways)->via.port);
+/* Told when it changes, and of the first only when it is a relay. */
+static void tell_reached(struct home *h, const struct way *way)
+{
+	if (way->relayed && h->reached != HOME_RELAYED)
+		log_info("the coordinator is reached through the relay %s:%u", way->via.host, way->via.port);
+	else if (!way->relayed && h->reached == HOME_RELAYED)
+		log_info("the coordinator is reached directly");
+	h->reached = way->relayed ? HOME_RELAYED : HOME_DIRECT;
 }
 
 static struct home_seen *seen_of(struct home *h, const struct link *to)
@@ -120,14 +124,10 @@ static struct home_seen *seen_of(struct home *h, const struct link *to)
 
 void home_worked(struct home *h, const struct way *way, const char *ip)
 {
-	const struct way *was = ways_now(&h->ways);
-	bool relayed = was && was->relayed;
-
 	ways_worked(&h->ways, way, clock_mono_ms());
+	tell_reached(h, way);
 	if (way->relayed || !ip[0])
 		return;
-	if (relayed)
-		log_info("the coordinator answers directly");
 	struct home_seen *s = seen_of(h, &way->to);
 	s->name.port = way->to.port;
 	memcpy(s->name.host, way->to.host, sizeof(s->name.host));

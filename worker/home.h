@@ -41,6 +41,7 @@ struct home {
 		char ip[46];
 	} seen[HOME_SEEN_MAX];
 	size_t n_seen;
+	enum { HOME_UNREACHED, HOME_DIRECT, HOME_RELAYED } reached; /* last told to the log */
 };
 
 /* Read what DIR remembers. Links must be of one grid; none is fine when DIR knows one. A DIR of another
@@ -55,8 +56,8 @@ int home_learn(struct home *h, const char *line, size_t n, struct err *e);
 const struct way *home_way(const struct home *h);
 /* Which way that is; home_failed() wants the number from when the try began. */
 unsigned home_turn(const struct home *h);
-/* After a failure the next way's turn comes. */
-void home_failed(struct home *h, unsigned turn);
+/* After a failure the next way's turn comes; true: it was not tried since the last round, so do it at once. */
+bool home_failed(struct home *h, unsigned turn);
 /* It answered on this way, at this numeric address ("" or of a relay: not noted). */
 void home_worked(struct home *h, const struct way *way, const char *ip);
 /* Where more relays than the joined links come from; and: they have changed. */

@@ -70,6 +70,10 @@ char *status_json(const struct worker *w)
 	json_object_set_new(j, "results",
 		json_pack("{s:I, s:I, s:I}", "made", (json_int_t)w->agent.n_done, "acknowledged",
 			(json_int_t)w->agent.n_acked, "unsent", (json_int_t)outbox_count(w->outbox)));
+	if (w->relay)
+		json_object_set_new(j, "relay",
+			json_pack("{s:I, s:I}", "tunnels", (json_int_t)relay_count(w->relay), "bytes",
+				(json_int_t)relay_bytes(w->relay)));
 	json_object_set_new(j, "lends",
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",

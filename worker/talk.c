@@ -257,11 +257,13 @@ static void refused(struct talk *t, const struct answer *a)
 {
 	bool anew = a->status >= 400 && a->status < 500 && a->status != 429 && a->status != 408;
 
+	bool other = false;
+
 	if (a->e.code == ERR_OLD_SEQ)
 		adopt_seq(t, a->e.msg);
 	else
-		home_failed(t->home, t->turn);
-	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, &a->e);
+		other = home_failed(t->home, t->turn);
+	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, other, &a->e);
 }
 
 static void on_answer(void *arg, struct answer *a)
@@ -281,8 +283,7 @@ static void on_answer(void *arg, struct answer *a)
 	h->answer = (struct agent_answer){ .leases = h->leases, .renewed = (const char(*)[LEASE_HEX + 1])h->renewed,
 		.ended = (const char(*)[LEASE_HEX + 1])h->ended };
 	if (read_answer(t, h, a, &e)) {
-		home_failed(t->home, t->turn);
-		t->fns.unheard(t->fns.arg, false, 0, &e);
+		t->fns.unheard(t->fns.arg, false, 0, home_failed(t->home, t->turn), &e);
 		return;
 	}
 	home_worked(t->home, &t->way, a->ip);

@@ -52,12 +52,15 @@ const struct way *ways_now(const struct ways *w)
 	return w->n ? &w->at[w->now] : NULL;
 }
 
-void ways_failed(struct ways *w, unsigned turn, int64_t now)
+bool ways_failed(struct ways *w, unsigned turn, int64_t now)
 {
 	bool patient = w->has_worked && now - w->worked_ms < WAYS_PATIENCE_MS;
+	size_t eligible = 0;
 
 	if (!w->n || turn != w->turn)
-		return;
+		return false;
+	for (size_t i = 0; i < w->n; i++)
+		eligible += !(w->at[i].relayed && patient);
 	for (size_t i = 1; i <= w->n; i++) {
 		size_t next = (w->now + i) % w->n;
 
@@ -65,8 +68,12 @@ void ways_failed(struct ways *w, unsigned turn, int64_t now)
 			continue;
 		w->now = next;
 		w->turn++;
-		return;
+		break;
 	}
+	if (++w->tried < eligible)
+		return true;
+	w->tried = 0;
+	return false;
 }
 
 void ways_worked(struct ways *w, const struct way *tried, int64_t now)
@@ -75,6 +82,7 @@ void ways_worked(struct ways *w, const struct way *tried, int64_t now)
 
 	if (!holds(w, tried, &at))
 		return;
+	w->tried = 0;
 	if (!tried->relayed) {
 		w->has_worked = true;
 		w->worked_ms = now;

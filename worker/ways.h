@@ -14,7 +14,7 @@
 
 #define WAYS_MAX 64
 #define WAYS_PATIENCE_MS 60000
-#define PROBE_MIN_MS 15000
+#define PROBE_MIN_MS 5000
 #define PROBE_MAX_MS (10 * 60000)
 
 struct way {
@@ -28,6 +28,7 @@ struct ways {
 	size_t n, now;
 	unsigned turn;     /* of `now`: another number when another way is in use */
 	size_t probe;      /* whose turn it is */
+	size_t tried;      /* ways that failed in this round */
 	int64_t worked_ms; /* when a direct way worked; meaningful when has_worked */
 	bool has_worked;
 	int64_t probe_ms; /* the pause before the next probe */
@@ -42,8 +43,9 @@ void ways_set(struct ways *w, const struct way *list, size_t n);
 /* The one to use now; NULL: there is none. */
 const struct way *ways_now(const struct ways *w);
 /* The way in use failed somebody who began when ways.turn was `turn`: of several who tell it only the first
- * moves on. */
-void ways_failed(struct ways *w, unsigned turn, int64_t now);
+ * moves on. true: one that was not tried in this round is in use now, so it may be tried at once; false: all were,
+ * or another told it before. */
+bool ways_failed(struct ways *w, unsigned turn, int64_t now);
 /* This one worked. */
 void ways_worked(struct ways *w, const struct way *tried, int64_t now);
 /* Whom to probe, when in use is a relay: the next direct way, and after which pause (which grows). NULL: nobody. */

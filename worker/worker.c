@@ -131,12 +131,14 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 	turn_end_ask(w->turn);
 }
 
-static void on_unheard(void *arg, bool anew, int64_t retry_ms, const struct err *e)
+static void on_unheard(void *arg, bool anew, int64_t retry_ms, bool other, const struct err *e)
 {
 	struct worker *w = arg;
 	bool refused = e->code == ERR_REFUSED || e->code == ERR_BANNED;
 
 	agent_unheard(&w->agent, anew, retry_ms, clock_mono_ms());
+	if (other && e->code == ERR_UNREACHABLE)
+		agent_nudge(&w->agent, clock_mono_ms());
 	snprintf(w->agent.refusal, sizeof(w->agent.refusal), "%.159s", refused ? e->msg : "");
 	if (!w->complained && w->agent.silent_ms) {
 		log_warn("no answer from the coordinator: %s; trying again until there is one", e->msg);

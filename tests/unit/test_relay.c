@@ -240,6 +240,22 @@ static void direct_ways_are_tried_before_relays(void **state)
 	}
 }
 
+static void a_round_is_tried_at_once_and_then_one_waits(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(ways_failed(&w, w.turn, 1000), i < 3);
+	ways_failed(&w, w.turn, 1000);
+	ways_worked(&w, &list[1], 1000); /* only the direct ones are tried now: two */
+	assert_true(ways_failed(&w, w.turn, 2000));
+	assert_false(ways_failed(&w, w.turn, 2000));
+	assert_false(ways_failed(&w, w.turn - 1, 2000));
+}
+
 static void several_who_tell_one_failure_move_on_once(void **state)
 {
 	struct ways w = { 0 };
@@ -342,6 +358,7 @@ int main(void)
 		cmocka_unit_test(who_says_nothing_or_stays_too_long_is_ended),
 		cmocka_unit_test(only_the_coordinators_own_addresses_are_targets),
 		cmocka_unit_test(direct_ways_are_tried_before_relays),
+		cmocka_unit_test(a_round_is_tried_at_once_and_then_one_waits),
 		cmocka_unit_test(several_who_tell_one_failure_move_on_once),
 		cmocka_unit_test(who_was_reached_directly_is_given_time_before_a_relay),
 		cmocka_unit_test(nobody_stays_relayed_who_need_not),
