@@ -70,6 +70,8 @@ char *status_json(const struct worker *w)
 	json_object_set_new(j, "results",
 		json_pack("{s:I, s:I, s:I}", "made", (json_int_t)w->agent.n_done, "acknowledged",
 			(json_int_t)w->agent.n_acked, "unsent", (json_int_t)outbox_count(w->outbox)));
+	if (w->carry)
+		json_object_set_new(j, "carried", json_integer((json_int_t)carry_count(w->carry)));
 	if (w->relay)
 		json_object_set_new(j, "relay",
 			json_pack("{s:I, s:I}", "tunnels", (json_int_t)relay_count(w->relay), "bytes",

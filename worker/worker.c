@@ -127,6 +127,8 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 		outbox_hurry(w->outbox);
 		cache_hurry(w->cache);
 		book_hurry(w->book);
+		if (w->carry)
+			carry_hurry(w->carry);
 	}
 	turn_end_ask(w->turn);
 }
@@ -334,6 +336,45 @@ static void make_link(struct worker *w)
 	link_text(w->link, &l);
 }
 
+/* --- telling: who asks the peer port about jobs ----------------------------------------------------------- */
+
+struct told_here {
+	const struct worker *w;
+	told_fn *fn;
+	void *arg;
+};
+
+static void tell_page(void *arg, const struct job *job, bool used)
+{
+	const struct told_here *t = arg;
+	struct told_job j = { .id = job->id, .submitter = job->submitter, .count = job->count,
+		.state = used ? "active" : "known", .age_ms = clock_mono_ms() - t->w->agent.heard_ms };
+
+	memcpy(j.name, job->name, sizeof(j.name));
+	t->fn(t->arg, &j);
+}
+
+static void tell_leased(void *teller, told_fn *fn, void *arg)
+{
+	const struct worker *w = teller;
+	struct told_here t = { w, fn, arg };
+
+	book_each(w->book, tell_page, &t);
+}
+
+static int open_carry(struct worker *w, struct err *e)
+{
+	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
+	struct carry_fns fns = { .arg = w };
+
+	if (carry_open(&w->carry, dir, &carry_defaults, w->loop, w->fetcher, &w->home, &fns, e))
+		return err_wrap(e, "carried jobs");
+	serve_carry(w->serve, w->carry, key_id(w->key));
+	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
+	serve_tell(w->serve, &(struct teller){ tell_leased, w });
+	return 0;
+}
+
 static int open_serve(struct worker *w, struct err *e)
 {
 	struct endpoint public = w->conf.advertise;
@@ -343,6 +384,8 @@ static int open_serve(struct worker *w, struct err *e)
 	if (w->conf.relays)
 		w->relay = relay_new(w->loop, &w->home, &relay_defaults);
 	if (serve_new(&w->serve, w->loop, w->key, &w->conf.listen, cache_blobs(w->cache), &w->home, w->relay, e))
+		return -1;
+	if (open_carry(w, e))
 		return -1;
 	if (!w->conf.advertises) {
 		public = w->conf.listen;
@@ -478,6 +521,7 @@ static void worker_close(struct worker *w)
 	control_free(w->control);
 	relay_free(w->relay);
 	serve_free(w->serve);
+	carry_close(w->carry);
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);

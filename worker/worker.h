@@ -6,6 +6,7 @@
 #define WORKER_WORKER_H
 
 #include "worker/ability.h"
+#include "worker/carry.h"
 #include "worker/control.h"
 #include "worker/errand.h"
 #include "worker/guard.h"
@@ -52,6 +53,7 @@ struct worker {
 	struct outbox *outbox;
 	struct serve *serve;
 	struct relay *relay; /* NULL: none */
+	struct carry *carry; /* NULL: none */
 	struct control *control;
 	struct join *joining;
 	struct turn_end *turn;

@@ -92,6 +92,9 @@ class HostGrid(Grid):
     def worker_status(self, w):
         return json.loads(self.ask(w, "status", "--json"))
 
+    def grid_id(self):
+        return self.link.rsplit("/", 1)[1]
+
     def results_of(self, worker):
         return self.db("SELECT count(*) FROM result r JOIN worker w ON w.n = r.worker WHERE w.id = ? AND r.state = "
                        "'received'", bytes.fromhex(worker))[0][0]
@@ -348,6 +351,81 @@ def test_a_relayed_worker_outlives_its_coordinators_silence():
             assert g.db("SELECT count(*) FROM result WHERE state = 'late'")[0][0] == 0
             assert g.results_of(wb.id) == 6
             g.verify(g.results(job))
+
+
+def test_a_workers_link_is_enough_to_submit_watch_and_fetch():
+    """The submitter's machine S reaches A only: everything goes through A as relay."""
+    with netns.Net() as net:
+        c, a, s, _ = hosts(net)
+        with HostGrid(c, CA % 1) as g:
+            wa = g.worker(a, "a", g.link, AB % 1 + ":0")
+            at = ["--grid", wa.link]
+            job = g.cli("submit", "--range", "4", "--quorum", "1", *at, "--wait", "--output", g.path("out"), "--",
+                        work(g), "{index}", host=s).strip()
+            assert json.loads(g.cli("status", job, "--json", *at, host=s))["tasks"]["valid"] == 4
+            assert job in g.cli("jobs", "--json", *at, host=s)
+            assert wa.id in g.cli("workers", "--json", *at, host=s)
+            assert g.grid_id() in g.cli("grid", *at, host=s)
+            g.verify(g.path("out"), "--job", job)
+            # and from where the coordinator can be reached, a worker's link leads to it directly
+            before = g.worker_status(wa)["relay"]["bytes"]
+            c.run("ip", "route", "add", AB % 1 + "/32", "via", CA % 2)
+            g.cli("status", job, *at, host=c)
+            assert g.worker_status(wa)["relay"]["bytes"] == before
+
+
+def test_a_job_given_to_a_worker_while_the_coordinator_is_silent_is_carried_and_done():
+    with netns.Net() as net:
+        c, a, s, _ = hosts(net)
+        with HostGrid(c, CA % 1) as g:
+            wa = g.worker(a, "a", g.link, AB % 1 + ":0")
+            at = ["--grid", wa.link]
+            early = g.submit("--range", "2", "--quorum", "1", "--", work(g), "{index}", "1")
+            wait_for("A to run", lambda: g.worker_status(wa)["running"])
+            g.coordinator.kill()
+            names = ["input%d" % i for i in range(3)]
+            for name in names:
+                with open(g.path(name), "wb") as f:
+                    f.write(os.urandom(1500000))
+            job = g.cli("submit", "--each", *names, "--quorum", "1", "--name", "carried job", *at, "--", work(g),
+                        "{index}", host=s).strip()
+            assert len(job) == 64 and "not acknowledged" in run.stderr, run.stderr
+            assert g.worker_status(wa)["carried"] == 1
+            known = json.loads(g.cli("status", job, "--json", *at, host=s))
+            assert known["state"] == "carried" and known["count"] == 3 and known["name"] == "carried job", known
+            assert "known 0 s ago" in " ".join(g.cli("status", job[:12], *at, host=s).split())
+            # what it knows of the job it works on has an age
+            other = [j for j in json.loads(g.cli("jobs", "--json", *at, host=s))["jobs"] if j["id"] == early]
+            assert other and other[0]["state"] in ("active", "known") and other[0]["age_ms"] >= 0, other
+            # the worker is killed meanwhile: what it said 202 to is on its disk
+            wa.kill()
+            wa = g.worker(a, "a", g.link, wa.link.split("@")[1].split("/")[0])
+            assert g.worker_status(wa)["carried"] == 1
+            g.start_coordinator()
+            wait_for("the coordinator to have it", lambda: g.db("SELECT count(*) FROM job WHERE id = ?",
+                                                                bytes.fromhex(job))[0][0])
+            end = g.wait_done(job)
+            assert end["tasks"]["valid"] == 3, end
+            g.wait_done(early)
+            wait_for("nothing to be carried any more", lambda: g.worker_status(wa)["carried"] == 0)
+            left = sum(len(f) for d in ("jobs", "tickets", "blobs") for _, _, f in os.walk(g.path("a", "carried", d)))
+            assert left == 0, "what was delivered is forgotten"
+            g.verify(g.results(job))
+
+
+def test_a_carried_job_that_the_grid_does_not_take_is_put_aside():
+    with netns.Net() as net:
+        c, a, s, _ = hosts(net)
+        with HostGrid(c, CA % 1, submitter=False) as g:
+            wa = g.worker(a, "a", g.link, AB % 1 + ":0")
+            g.coordinator.kill()
+            job = g.cli("submit", "--range", "2", "--grid", wa.link, "--", work(g), "{index}", host=s).strip()
+            assert g.worker_status(wa)["carried"] == 1
+            g.start_coordinator()
+            wait_for("the coordinator to refuse it", lambda: g.worker_status(wa)["carried"] == 0)
+            assert os.listdir(g.path("a", "carried", "refused")) == [job]
+            assert not os.listdir(g.path("a", "carried", "tickets"))
+            assert not g.db("SELECT * FROM job")
 
 
 def test_a_relay_serves_its_coordinator_only():
