@@ -21,16 +21,16 @@
 #include "common/loop.h"
 
 struct carry_limits {
-	int64_t bytes;               /* of all uploads together, as their tickets say */
-	int tickets, tickets_each;   /* in all, and of one author */
+	int64_t bytes;             /* of all uploads together, as their tickets say */
+	int tickets, tickets_each; /* in all, and of one author */
 	int jobs, jobs_each;
-	int64_t idle_ms;             /* a ticket that no job uses is dropped after this */
+	int64_t idle_ms; /* a ticket that no job uses is dropped after this */
 };
 extern const struct carry_limits carry_defaults;
 
 /* Pure: whether one more may come where `all` and `of_author` are here already. -1: ERR_FULL or ERR_RATE. */
-int carry_admit_ticket(const struct carry_limits *l, int64_t bytes_now, int64_t size, int all, int of_author,
-	struct err *e);
+int carry_admit_ticket(const struct carry_limits *l, int64_t bytes_now, int64_t size, int all,
+	int of_author, struct err *e);
 int carry_admit_job(const struct carry_limits *l, int all, int of_author, struct err *e);
 
 struct carry;
@@ -42,8 +42,9 @@ struct carry_fns {
 };
 
 /* Takes up what is there. All but `dir`, `limits` and `fns` is borrowed and outlives it. */
-int carry_open(struct carry **out, const char *dir, const struct carry_limits *limits, struct loop *l,
-	struct fetcher *f, struct home *h, const struct carry_fns *fns, struct err *e);
+int carry_open(struct carry **out, const char *dir, const struct carry_limits *limits,
+	struct loop *l, struct fetcher *f, struct home *h, const struct carry_fns *fns,
+	struct err *e);
 void carry_close(struct carry *c);
 size_t carry_count(const struct carry *c); /* jobs that wait */
 /* The coordinator was heard from: deliver now. */

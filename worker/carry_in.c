@@ -30,7 +30,9 @@ static int check_tus(struct req *r, struct err *e)
 	const char *version = req_header(r, "Tus-Resumable");
 
 	req_out_header(r, "Tus-Resumable", TUS_VERSION);
-	return version && !strcmp(version, TUS_VERSION) ? 0 : err_field(e, "Tus-Resumable", "must be " TUS_VERSION);
+	return version && !strcmp(version, TUS_VERSION)
+	               ? 0
+	               : err_field(e, "Tus-Resumable", "must be " TUS_VERSION);
 }
 
 static void answer(struct req *r, int status, const struct ticket *t)
@@ -111,14 +113,17 @@ static int read_ticket(struct carry *c, struct ticket *t, struct req *r, struct 
 		return err_field(e, "Upload-Length", "is missing or not a size");
 	if (msg_open(&m, line, n, &c->home->grid_id, e))
 		return -1;
-	*t = (struct ticket){ .id = m.sealed.digest, .author = m.author, .size = jint(m.body, "size", 0),
+	*t = (struct ticket){ .id = m.sealed.digest,
+		.author = m.author,
+		.size = jint(m.body, "size", 0),
 		.since_ms = clock_now_ms() };
 	digest_from_text(&t->digest, jtext(m.body, "digest"));
 	bool ticket = m.type == MSG_TICKET;
 	msg_release(&m);
 	if (!ticket)
 		return err_field(e, "type", "an upload begins with a ticket");
-	return announced == t->size ? 0 : err_field(e, "Upload-Length", "is not what the ticket says");
+	return announced == t->size ? 0
+	                            : err_field(e, "Upload-Length", "is not what the ticket says");
 }
 
 void carry_upload_post(struct carry *c, struct req *r)
@@ -220,7 +225,8 @@ static int take(struct carry *c, struct msg *m, struct digest *id, struct err *e
 	int all, of_author = carry_jobs_of(c, &m->author, &all);
 
 	if (m->type != MSG_JOB)
-		return err_field(e, "type", "a worker carries jobs to the coordinator, nothing else");
+		return err_field(
+			e, "type", "a worker carries jobs to the coordinator, nothing else");
 	if (m->line_len > CARRY_JOB_MAX)
 		return err_set(e, ERR_TOO_BIG, "the manifest's envelope is longer than 128 KiB");
 	if (job_read(&job, m, e))
@@ -228,8 +234,9 @@ static int take(struct carry *c, struct msg *m, struct digest *id, struct err *e
 	*id = job.id;
 	int bad = 0;
 	if (!carry_has_job(c, &job.id)) {
-		bad = carry_admit_job(&c->limits, all, of_author, e) || carry_each_blob(c, &job, is_here, &k, e) ||
-			carry_keep_job(c, &job, m->line, e);
+		bad = carry_admit_job(&c->limits, all, of_author, e) ||
+		      carry_each_blob(c, &job, is_here, &k, e) ||
+		      carry_keep_job(c, &job, m->line, e);
 		if (!bad && c->fns.taken)
 			c->fns.taken(c->fns.arg, m->line, id);
 	}

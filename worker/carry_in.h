@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * carry_in.h: what carry.c (keeping and delivering) and carry_in.c (taking) share; nobody else includes it.
+ * carry_in.h: what carry_in.c (taking), carry.c (keeping) and carry_out.c (delivering) share; nobody else
+ * includes it.
  */
 #ifndef WORKER_CARRY_IN_H
 #define WORKER_CARRY_IN_H
@@ -20,6 +21,17 @@ struct ticket {
 	bool done;
 	struct blob_in *in; /* NULL: not being written now */
 	struct ticket *next;
+};
+
+/* A job on its way to the coordinator. */
+struct parcel {
+	struct digest id, line_digest;
+	struct id submitter;
+	char name[201];
+	int64_t count, since_ms;
+	struct blob *needs;
+	size_t n_needs, room, sent;
+	struct parcel *next;
 };
 
 struct carry {
@@ -45,7 +57,8 @@ struct ticket *carry_ticket(struct carry *c, const struct digest *id);
 /* The finished ticket of this author for this blob, or NULL. */
 struct ticket *carry_held(struct carry *c, const struct id *author, const struct blob *b);
 /* Keep a new ticket, durably. */
-struct ticket *carry_keep_ticket(struct carry *c, const struct ticket *t, const char *line, size_t n, struct err *e);
+struct ticket *carry_keep_ticket(
+	struct carry *c, const struct ticket *t, const char *line, size_t n, struct err *e);
 int carry_ticket_done(struct carry *c, struct ticket *t, struct err *e);
 void carry_drop_ticket(struct carry *c, struct ticket *t);
 /* Drop the tickets that no job uses and that are too old. */
@@ -57,5 +70,17 @@ int carry_jobs_of(const struct carry *c, const struct id *author, int *all);
 /* Calls fn for every blob of the job, its list's too. */
 int carry_each_blob(struct carry *c, const struct job *job,
 	int (*fn)(void *arg, const struct blob *b, const char *what), void *arg, struct err *e);
+
+bool carry_uses(const struct carry *c, const struct ticket *t); /* some job here needs its bytes */
+void parcel_free(struct parcel *p);
+
+/* DIR/FOLDER/HEX[SUFFIX]. Yours; and: remove that file. */
+char *carry_path(const struct carry *c, const char *folder, const struct digest *id,
+	const char *suffix) MUST_USE;
+void carry_forget(
+	const struct carry *c, const char *folder, const struct digest *id, const char *suffix);
+
+/* carry_out.c: the timer's: the next step of delivering. */
+void carry_next(void *carry);
 
 #endif

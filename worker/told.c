@@ -26,8 +26,9 @@ static void add(void *arg, const struct told_job *j)
 	id_text(submitter, &j->submitter);
 	if (!json_object_get(t->jobs, id))
 		json_object_set_new(t->jobs, id,
-			json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "id", id, "name", j->name, "submitter", submitter,
-				"count", (json_int_t)j->count, "state", j->state, "age_ms", (json_int_t)j->age_ms));
+			json_pack("{s:s, s:s, s:s, s:I, s:s, s:I}", "id", id, "name", j->name,
+				"submitter", submitter, "count", (json_int_t)j->count, "state",
+				j->state, "age_ms", (json_int_t)j->age_ms));
 }
 
 static json_t *ask(const struct teller *tellers, size_t n, const struct digest *only)

@@ -13,8 +13,9 @@ struct told_job {
 	struct id submitter;
 	char name[201];
 	int64_t count;
-	const char *state; /* "carried": not with the coordinator yet; "active": as it was when last heard of */
-	int64_t age_ms;    /* how old this knowledge is */
+	const char *
+		state; /* "carried": not with the coordinator yet; "active": as it was when last heard of */
+	int64_t age_ms; /* how old this knowledge is */
 };
 
 typedef void told_fn(void *arg, const struct told_job *job);
