@@ -77,8 +77,19 @@ static void find_coordinator(struct client *c)
 		return;
 	c->to = worker;
 	c->relayed = false;
+	if (!c->silent)
+		log_warn("the coordinator cannot be reached (%s): this is what one worker knows", e.msg);
 	c->silent = true;
-	log_warn("the coordinator cannot be reached (%s): this is what one worker knows", e.msg);
+}
+
+void client_look_again(struct client *c)
+{
+	struct link worker = c->to;
+
+	if (!c->silent)
+		return;
+	find_coordinator(c);
+	c->silent = id_equal(&c->to.node, &worker.node);
 }
 
 int client_open(struct client *c, const struct cmd *cmd, struct err *e)

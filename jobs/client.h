@@ -33,6 +33,8 @@ struct client {
 /* Find the grid, reach it and check its descriptor. ERR_UNREACHABLE, ERR_USAGE without a link. */
 int client_open(struct client *c, const struct cmd *cmd, struct err *e);
 void client_close(struct client *c);
+/* When it was silent: whether the coordinator answers now. */
+void client_look_again(struct client *c);
 /* What fetch_spec.via wants. */
 const struct link *client_via(const struct client *c);
 /* Load the key; make it (folders 0700) where `make`. Without a file and without `make` c->key stays NULL. */
