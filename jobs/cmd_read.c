@@ -314,6 +314,10 @@ static json_t *describe(const struct client *c, struct err *e)
 	id_text(hex, &c->grid.id);
 	link_text(link, &c->to);
 	json_t *j = json_pack("{s:s, s:s}", "grid", hex, "link", link);
+	if (c->relayed) {
+		link_text(link, &c->via);
+		json_object_set_new(j, "via", json_string(link));
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		json_object_set(j, fields[i], json_object_get(m.body, fields[i]));
 	msg_release(&m);
@@ -327,6 +331,7 @@ static void print_grid(const json_t *j)
 
 	print_text("grid", j, "grid");
 	print_text("link", j, "link");
+	print_text("via", j, "via");
 	print_text("name", j, "name");
 	print_text("about", j, "about");
 	print_text("contact", j, "contact");

@@ -14,7 +14,7 @@
 
 struct options {
 	struct worker_conf conf;
-	const char *listen, *advertise, *relay, *sandbox, *log_level;
+	const char *listen, *advertise, *relay, *carry, *sandbox, *log_level;
 	double exit_when_idle;
 	bool json;
 	char *found_sandbox;
@@ -83,6 +83,7 @@ static int read_endpoints(struct options *o, struct err *e)
 	if (o->conf.listens && endpoint_parse(&o->conf.listen, o->listen, &why))
 		return err_set(e, ERR_USAGE, "--listen %s: %s", o->listen, why.msg);
 	o->conf.relays = o->conf.listens && !strcmp(o->relay, "on");
+	o->conf.carries = o->conf.listens && !strcmp(o->carry, "on");
 	o->conf.advertises = o->advertise != NULL;
 	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
 		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
@@ -180,13 +181,14 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .listen = "0.0.0.0:0", .relay = "on", .log_level = "info", .exit_when_idle = -1 };
+	struct options o = { .listen = "0.0.0.0:0", .relay = "on", .carry = "on", .log_level = "info", .exit_when_idle = -1 };
 	const struct knob knobs[] = {
 		{ "data", 0, KNOB_TEXT, &o.conf.dir, "DIR", "the folder of this worker: key, blobs, results", 0, 0, NULL, false },
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
 		{ "listen", 0, KNOB_TEXT, &o.listen, "ADDR:PORT", "the peer port (default 0.0.0.0:0); none: outbound only", 0, 0, NULL, false },
 		{ "advertise", 0, KNOB_TEXT, &o.advertise, "HOST:PORT", "publish this address of the peer port", 0, 0, NULL, false },
 		{ "relay", 0, KNOB_CHOICE, &o.relay, "on|off", "lend others of the grid a tunnel to its coordinator (default on, when it listens)", 0, 0, "on|off", false },
+		{ "carry", 0, KNOB_CHOICE, &o.carry, "on|off", "take jobs for the coordinator while it is silent (default on, when it listens)", 0, 0, "on|off", false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },

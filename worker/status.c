@@ -114,6 +114,11 @@ void status_print(const char *json, FILE *out)
 	line(out, "worker", jtext(j, "worker"));
 	line(out, "grid", *jtext(j, "grid_name") ? jtext(j, "grid_name") : jtext(j, "grid"));
 	line(out, "coordinator", jtext(json_object_get(j, "coordinator"), "address"));
+	if (*jtext(json_object_get(j, "coordinator"), "via"))
+		line(out, "through relay", jtext(json_object_get(j, "coordinator"), "via"));
+	if (jint(j, "carried", 0))
+		fprintf(out, "%-12s %lld jobs, until the coordinator has them\n", "carries",
+			(long long)jint(j, "carried", 0));
 	line(out, "peer port", jtext(j, "link"));
 	line(out, "now", jtext(j, "why"));
 	print_running(json_object_get(j, "running"), out);

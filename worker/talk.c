@@ -261,7 +261,7 @@ static void refused(struct talk *t, const struct answer *a)
 
 	if (a->e.code == ERR_OLD_SEQ)
 		adopt_seq(t, a->e.msg);
-	else
+	else if (a->status == 0 || a->status >= 500) /* else it was the coordinator who refused */
 		other = home_failed(t->home, t->turn);
 	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, other, &a->e);
 }

@@ -344,11 +344,12 @@ struct told_here {
 	void *arg;
 };
 
-static void tell_page(void *arg, const struct job *job, bool used)
+/* Not whether a task of it is here now: who works on what is nobody's business. */
+static void tell_page(void *arg, const struct job *job)
 {
 	const struct told_here *t = arg;
 	struct told_job j = { .id = job->id, .submitter = job->submitter, .count = job->count,
-		.state = used ? "active" : "known", .age_ms = clock_mono_ms() - t->w->agent.heard_ms };
+		.state = "known", .age_ms = clock_mono_ms() - t->w->agent.heard_ms };
 
 	memcpy(j.name, job->name, sizeof(j.name));
 	t->fn(t->arg, &j);
@@ -365,13 +366,17 @@ static void tell_leased(void *teller, told_fn *fn, void *arg)
 static int open_carry(struct worker *w, struct err *e)
 {
 	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
+	struct carry_limits limits = carry_defaults;
 	struct carry_fns fns = { .arg = w };
 
-	if (carry_open(&w->carry, dir, &carry_defaults, w->loop, w->fetcher, &w->home, &fns, e))
-		return err_wrap(e, "carried jobs");
-	serve_carry(w->serve, w->carry, key_id(w->key));
-	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
 	serve_tell(w->serve, &(struct teller){ tell_leased, w });
+	if (limits.bytes > w->conf.disk_mib * MIB / 10)
+		limits.bytes = w->conf.disk_mib * MIB / 10;
+	if (carry_open(&w->carry, dir, &limits, w->loop, w->fetcher, &w->home, &fns, e))
+		return err_wrap(e, "carried jobs");
+	if (w->conf.carries) /* else what was taken earlier is delivered, and nothing new taken */
+		serve_carry(w->serve, w->carry, key_id(w->key));
+	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
 	return 0;
 }
 

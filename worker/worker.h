@@ -24,6 +24,7 @@ struct worker_conf {
 	bool listens;
 	struct endpoint listen;
 	bool relays; /* lends tunnels to the coordinator, when it listens */
+	bool carries; /* takes jobs for a silent coordinator, when it listens */
 	bool advertises;
 	struct endpoint advertise;
 	int64_t slots, memory_mib, disk_mib;
