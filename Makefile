@@ -43,7 +43,7 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
-	httpd_route.c httpd_answer.c fetch.c tus.c dialback.c)
+	httpd_route.c httpd_answer.c httpd_tunnel.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
 JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
@@ -158,7 +158,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
 	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent
+	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

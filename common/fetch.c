@@ -51,6 +51,7 @@ struct fetch {
 	CURL *easy;
 	struct curl_slist *headers;
 	char where[LINK_HOST_MAX + 9]; /* HOST:PORT for people */
+	char relay[LINK_HOST_MAX + 9]; /* of the relay; "": none */
 	char why[CURL_ERROR_SIZE];
 	size_t answer_max, header_bytes;
 	int (*sink)(void *arg, const void *bytes, size_t n, struct err *e);
@@ -238,24 +239,57 @@ static void set_method(struct fetch *t, const struct fetch_spec *spec)
 	curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, spec->method);
 }
 
+static void where_text(char out[LINK_HOST_MAX + 9], const struct link *l)
+{
+	struct endpoint at = { .port = l->port };
+
+	memcpy(at.host, l->host, sizeof(at.host));
+	endpoint_text(out, &at);
+}
+
 static void set_peer(struct fetch *t, const struct fetch_spec *spec)
 {
-	const struct link *to = spec->to;
-	bool six = strchr(to->host, ':') != NULL;
 	char pin[PIN_TEXT + 1];
 
-	snprintf(t->where, sizeof(t->where), six ? "[%s]:%u" : "%s:%u", to->host, (unsigned)to->port);
+	where_text(t->where, spec->to);
 	auto_free char *url = xprintf("http%s://%s%s", spec->plain ? "" : "s", t->where, spec->path);
 	curl_easy_setopt(t->easy, CURLOPT_URL, url);
 	if (spec->plain)
 		return;
-	key_pin(pin, &to->node);
+	key_pin(pin, &spec->to->node);
 	curl_easy_setopt(t->easy, CURLOPT_PINNEDPUBLICKEY, pin);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYPEER, 0L); /* the pin says more */
 	curl_easy_setopt(t->easy, CURLOPT_SSL_VERIFYHOST, 0L);
 	curl_easy_setopt(t->easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	curl_easy_setopt(t->easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+}
+
+/* Directly, or through the relay. libcurl reuses a connection only where proxy, target and both pins are
+ * the same; our headers go to the target alone. */
+static void set_way(struct fetch *t, const struct fetch_spec *spec)
+{
+	char pin[PIN_TEXT + 1];
+
+	assert(!spec->via || !spec->plain);
+	if (!spec->via) {
+		curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
+		curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
+		return;
+	}
+	where_text(t->relay, spec->via);
+	auto_free char *url = xprintf("https://%s", t->relay);
+	key_pin(pin, &spec->via->node);
+	curl_easy_setopt(t->easy, CURLOPT_PROXY, url);
+	curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "");
+	curl_easy_setopt(t->easy, CURLOPT_PROXYTYPE, (long)CURLPROXY_HTTPS);
+	curl_easy_setopt(t->easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE);
+	curl_easy_setopt(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+	curl_easy_setopt(t->easy, CURLOPT_PROXY_PINNEDPUBLICKEY, pin);
+	curl_easy_setopt(t->easy, CURLOPT_PROXY_SSL_VERIFYPEER, 0L);
+	curl_easy_setopt(t->easy, CURLOPT_PROXY_SSL_VERIFYHOST, 0L);
+	curl_easy_setopt(t->easy, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
 }
 
 static void set_limits(struct fetch *t, const struct fetch_spec *spec)
@@ -265,8 +299,6 @@ static void set_limits(struct fetch *t, const struct fetch_spec *spec)
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(t->easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(t->easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
-	curl_easy_setopt(t->easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)ms);
 	curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? (long)ms : CONNECT_MS);
@@ -298,6 +330,7 @@ struct fetch *fetch_start(struct fetcher *f, const struct fetch_spec *spec, fetc
 	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
 	set_peer(t, spec);
+	set_way(t, spec);
 	set_method(t, spec);
 	set_headers(t, spec);
 	set_limits(t, spec);
@@ -361,6 +394,10 @@ static void read_answer(struct fetch *t)
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
 	curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+	char *ip = NULL;
+
+	curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip);
+	snprintf(a->ip, sizeof(a->ip), "%s", ip ? ip : "");
 	a->status = (int)status;
 	a->length = length;
 	a->upload_offset = header_number(t, "Upload-Offset");
@@ -372,19 +409,29 @@ static void read_answer(struct fetch *t)
 		problem_read(&a->e, a->status, a->body.data, a->body.len, t->where);
 }
 
+/* Why there is no answer, in words; with a relay, which of the two it was. */
 static void no_answer(struct fetch *t, CURLcode code)
 {
 	struct answer *a = &t->a;
+	const char *why = t->why[0] ? t->why : curl_easy_strerror(code);
+	long connected = 0;
 
 	a->upload_offset = a->retry_after_s = a->length = a->next = -1;
 	if (t->cut)
 		return; /* a->e is set */
+	curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connected);
+	bool at_relay = t->relay[0] && connected / 100 != 2;
 	if (code == CURLE_SSL_PINNEDPUBKEYNOTMATCH)
-		err_set(&a->e, ERR_UNREACHABLE, "%s answers with another key than the link names",
-			t->where);
+		why = "answers with another key than the link names";
+	if (at_relay && connected)
+		err_set(&a->e, ERR_UNREACHABLE, "the relay %s refuses a tunnel to %s with status %ld", t->relay,
+			t->where, connected);
+	else if (t->relay[0])
+		err_set(&a->e, ERR_UNREACHABLE, "%s %s: %s", at_relay ? "the relay" : "through the relay to",
+			at_relay ? t->relay : t->where, why);
 	else
-		err_set(&a->e, ERR_UNREACHABLE, "%s: %s", t->where,
-			t->why[0] ? t->why : curl_easy_strerror(code));
+		err_set(&a->e, ERR_UNREACHABLE, code == CURLE_SSL_PINNEDPUBKEYNOTMATCH ? "%s %s" : "%s: %s",
+			t->where, why);
 }
 
 /* Call back what has finished. */

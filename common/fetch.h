@@ -4,6 +4,9 @@
  *
  * TLS 1.3 only; redirects are never followed; no proxy is taken from the environment; a transfer
  * has a time limit and a low-speed limit; connections are kept and reused.
+ *
+ * With `via` the connection is a tunnel through that node (HTTP CONNECT over TLS, pinned to the relay's
+ * key), and inside it is TLS with the key of `to`: the relay sees whom we call and how much, no more.
  */
 #ifndef COMMON_FETCH_H
 #define COMMON_FETCH_H
@@ -22,6 +25,7 @@ struct fetch;   /* one transfer */
 struct fetch_spec {
 	const char *method;      /* "GET" … ; copied, as are all texts here */
 	const struct link *to;   /* host, port, and node: the key that is pinned */
+	const struct link *via;  /* a relay, pinned as well; NULL: directly. Never with `plain` */
 	const char *path;        /* "/v1/…", already percent-encoded where needed */
 	const char *headers[FETCH_HEADERS_MAX]; /* "Name: value"; NULL ends them */
 	const void *body;        /* copied */
@@ -45,6 +49,7 @@ struct answer {
 	int64_t retry_after_s; /* -1: no such header */
 	int64_t length;        /* Content-Length; -1: no such header */
 	int64_t next;          /* Talkoot-Next; -1: no such header */
+	char ip[46];           /* the numeric address that answered (the relay's, with `via`); "" when none did */
 };
 
 /* `a` is borrowed for the call. The fetch is gone after it. */

@@ -105,6 +105,7 @@ static struct req *req_new(struct conn *c, struct evhttp_request *ev)
 	r->conn = c;
 	r->ev = ev;
 	r->fd = -1;
+	r->connect = evhttp_request_get_command(ev) == EVHTTP_REQ_CONNECT;
 	TAILQ_INIT(&r->query);
 	r->n = evbuffer_get_length(in);
 	evbuffer_add(in, "", 1); /* a NUL behind it, so text may be read in place */
@@ -133,7 +134,7 @@ static int prepare(struct req *r, struct err *e)
 	const char *query = evhttp_uri_get_query(uri);
 	bool known;
 
-	r->path = xstrdup(evhttp_uri_get_path(uri));
+	r->path = xstrdup(r->connect ? evhttp_request_get_uri(r->ev) : evhttp_uri_get_path(uri));
 	if (r->conn->dispatched > r->conn->guard.messages)
 		return err_set(e, ERR_MALFORMED, "this request can be read in two ways");
 	if (h->spec.check_host && !host_is_ours(r->conn, req_header(r, "Host")))
@@ -342,9 +343,11 @@ static struct evhttp *http_new(struct httpd *h)
 	size_t body_max = (size_t)(64 * KIB);
 
 	assert(http);
-	for (size_t i = 0; i < h->spec.n_routes; i++)
+	for (size_t i = 0; i < h->spec.n_routes; i++) {
 		if (h->spec.routes[i].body_max > body_max)
 			body_max = h->spec.routes[i].body_max;
+		h->tunnels |= !strcmp(h->spec.routes[i].method, "CONNECT");
+	}
 	/* The guard is stricter; these only stand behind it. */
 	evhttp_set_max_headers_size(http, (ev_ssize_t)(2 * GUARD_HEAD_MAX));
 	evhttp_set_max_body_size(http, (ev_ssize_t)body_max);

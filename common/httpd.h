@@ -23,7 +23,7 @@ typedef void route_fn(void *arg, struct req *r);
 
 struct route {
 	const char *method; /* "GET" also serves HEAD, without the body */
-	const char *path;   /* exact, or each "*" one path segment */
+	const char *path;   /* exact, or each "*" one path segment; with "CONNECT": "*", the HOST:PORT asked for */
 	route_fn *handle;
 	size_t body_max; /* larger bodies are 413; 0: no body allowed */
 };
@@ -78,5 +78,22 @@ void req_problem(struct req *r, const struct err *e);
 void req_answer_fd(struct req *r, const char *type, int fd, int64_t size, const char *etag);
 /* The same for bytes in memory (copied). */
 void req_answer_range(struct req *r, const char *type, const void *bytes, size_t n, const char *etag);
+
+/* --- a tunnel: the answer to a CONNECT that is granted (httpd_tunnel.c) ------------------------ */
+struct tunnel;
+struct tunnel_spec {
+	struct endpoint to; /* a numeric address; nothing is resolved */
+	int64_t connect_ms; /* the dial may take this long */
+	/* How many of the n bytes that wait may pass now (they count as passed); fewer than n: look again
+	 * in *wait_ms. Borrowed while the tunnel lives. */
+	size_t (*may)(void *arg, size_t n, int64_t *wait_ms);
+	loop_fn *over; /* called once, when the tunnel ended by itself or could not be dialled (the request is
+	                  answered then); not after tunnel_cut(), and never from within req_tunnel() */
+	void *arg;
+};
+/* Dial, answer 200 when there is a connection (else 503), and pass bytes both ways, unread and unaltered,
+ * until one end closes. What it holds is bounded (256 KiB); a slow end slows the other. */
+struct tunnel *req_tunnel(struct req *r, const struct tunnel_spec *spec);
+void tunnel_cut(struct tunnel *t); /* both ends are closed; the tunnel is gone after it */
 
 #endif

@@ -47,7 +47,7 @@ static void head(struct req *r, int status, const char *type, int64_t length)
 		if (type)
 			req_out_header(r, "Content-Type", type);
 	}
-	if (!r->conn->h->bound)
+	if (!r->conn->h->bound || r->connect) /* whoever is refused a tunnel may have begun to speak in it */
 		req_out_header(r, "Connection", "close");
 }
 

@@ -86,6 +86,8 @@ static void on_close(struct evhttp_connection *ev, void *arg)
 	struct req *r = c->req;
 
 	(void)ev;
+	if (c->tunnel)
+		tunnel_gone(TAKE(c->tunnel));
 	evbuffer_remove_cb(bufferevent_get_input(c->bev), on_input, c);
 	evbuffer_remove_cb(bufferevent_get_output(c->bev), on_output, c);
 	if (r) {
@@ -199,6 +201,7 @@ struct bufferevent *conn_accept(struct event_base *base, void *httpd)
 		bufferevent_openssl_set_allow_dirty_shutdown(c->bev, 1);
 	bufferevent_incref(c->bev);
 	guard_init(&c->guard, body_limit, c);
+	c->guard.tunnels = h->tunnels;
 	TAILQ_INSERT_TAIL(&h->conns, c, all);
 	h->n_conns++;
 	c->kick = event_new(base, -1, 0, on_kick, c);
@@ -238,7 +241,7 @@ static void on_input(struct evbuffer *in, const struct evbuffer_cb_info *info, v
 {
 	struct conn *c = arg;
 
-	if (!info->n_added || c->state == CONN_LEAVING || c->guard.state == GUARD_REFUSED)
+	if (!info->n_added || c->state == CONN_LEAVING || c->state == CONN_TUNNEL || c->guard.state == GUARD_REFUSED)
 		return;
 	if (c->state == CONN_IDLE)
 		enter(c, CONN_ARRIVING, c->h->spec.arrive_ms);
@@ -321,6 +324,14 @@ void conn_complete(struct evhttp_request *ev, void *conn)
 	enter(c, more ? CONN_ARRIVING : CONN_IDLE, more ? h->spec.arrive_ms : h->spec.idle_ms);
 	if (c->guard.state == GUARD_REFUSED)
 		event_active(c->kick, EV_TIMEOUT, 0);
+}
+
+void conn_become_tunnel(struct conn *c)
+{
+	c->h->in_flight -= c->in_flight;
+	c->in_flight = false;
+	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
+	enter(c, CONN_TUNNEL, NEVER);
 }
 
 /* --- farewell --------------------------------------------------------------------------------- */

@@ -9,8 +9,10 @@
  * Refused: lines that do not end in CRLF, control bytes, folded fields, a space before the colon,
  * two lengths, a length and a coding, any coding but `chunked`, chunk extensions, a body where
  * libevent would not read one, HTTP/1.1 without exactly one Host, targets that are not a plain path.
+ * Where the server has tunnels, CONNECT and only CONNECT has a target HOST:PORT.
  */
 #include "common/httpd_guard.h"
+#include "common/id.h"
 
 #include <string.h>
 #include <strings.h>
@@ -63,6 +65,15 @@ static bool is_target(const char *s)
 		}
 	}
 	return true;
+}
+
+/* HOST:PORT or [V6]:PORT (RFC 9112, 3.2.3), as endpoint_parse() takes it, and a port. */
+static bool is_authority(const char *s)
+{
+	struct endpoint at;
+	struct err e;
+
+	return !endpoint_parse(&at, s, &e) && at.port && at.host[0];
 }
 
 /* 1 to `max` digits of `base` and nothing else. */
@@ -136,7 +147,7 @@ static int request_line(struct guard *g, char *line)
 	*version++ = '\0';
 	if (!is_token(line, strlen(line)))
 		return refuse(g, ERR_MALFORMED, "the method is not a token");
-	if (!is_target(target))
+	if (!(g->tunnels && !strcmp(line, "CONNECT") ? is_authority(target) : is_target(target)))
 		return refuse(g, ERR_MALFORMED, "the target is not an absolute path");
 	g->http11 = !strcmp(version, "HTTP/1.1");
 	if (!g->http11 && strcmp(version, "HTTP/1.0") != 0)

@@ -37,6 +37,7 @@ struct guard {
 	guard_limit_fn *limit;
 	void *arg;
 	size_t head, n_fields; /* bytes and fields of this head or trailer */
+	bool tunnels; /* CONNECT HOST:PORT is let through (RFC 9110, 9.3.6); else refused as any other such target */
 	bool http11, may_have_body, has_length, has_coding, has_host;
 	bool expects;            /* some message so far asked for "100 Continue" */
 	uint64_t left;           /* still to come of the body or chunk */

@@ -8,13 +8,14 @@
  *	httpd_peer.c    how many connections an address has
  *	httpd_route.c   which handler a path means
  *	httpd_answer.c  answers: whole, as a problem, as a range, streamed
+ *	httpd_tunnel.c  a connection that CONNECT made a tunnel
  *
  * A connection and its states:
  *
  *	NEW -> ARRIVING -> WAITING -> ANSWERING -> IDLE -> ARRIVING …
- *	          |(refused)             |(streams)
- *	          v                      v
- *	       LEAVING ----------------> gone
+ *	          |(refused) |(CONNECT)  |(streams)
+ *	          v          v           v
+ *	       LEAVING    TUNNEL ------> gone
  */
 #ifndef COMMON_HTTPD_IN_H
 #define COMMON_HTTPD_IN_H
@@ -40,7 +41,8 @@ enum conn_state {
 	CONN_WAITING,   /* a handler has the request */
 	CONN_ANSWERING, /* bytes go out; the peer must take some now and then */
 	CONN_IDLE,      /* between requests; first to go when room is needed */
-	CONN_LEAVING    /* refused: the last words go out, then it is closed */
+	CONN_LEAVING,   /* refused: the last words go out, then it is closed */
+	CONN_TUNNEL     /* its bytes are somebody else's: the guard and evhttp see nothing of them */
 };
 
 struct peer { /* an address (IPv6: a /64) and how many connections it has */
@@ -63,6 +65,7 @@ struct conn {
 	struct req *req;     /* with a handler, or streaming */
 	loop_fn *over;       /* of the answer that is on its way */
 	void *over_arg;
+	struct tunnel *tunnel; /* dialling, or passing bytes */
 	struct peer *peer;   /* NULL: not counted (loopback) */
 	bool in_flight;
 	int fd;
@@ -80,6 +83,7 @@ struct httpd {
 	uint16_t port;
 	struct conn_list conns, idle; /* idle: longest first */
 	size_t n_conns, in_flight;
+	bool tunnels; /* there is a route for CONNECT */
 	struct conn **by_fd;
 	size_t by_fd_room;
 	struct peer *peers[PEER_BUCKETS];
@@ -96,7 +100,7 @@ struct req {
 	struct evkeyvalq query;
 	const char *body;
 	size_t n;
-	bool handed, answered;
+	bool handed, answered, connect;
 	loop_fn *gone;
 	void *gone_arg;
 	int fd; /* what streams; -1: nothing */
@@ -117,6 +121,10 @@ void conn_over(struct conn *c);      /* the request is: tell who wants to know *
 void conn_drop_all(struct httpd *h); /* after evhttp_free() */
 void conn_make_room(struct httpd *h); /* the longest idle one goes */
 void conn_close_idle(struct httpd *h);
+void conn_become_tunnel(struct conn *c); /* evhttp gets no more of its bytes */
+
+/* httpd_tunnel.c */
+void tunnel_gone(struct tunnel *t); /* its connection is about to be freed */
 
 /* httpd_peer.c */
 void peer_count(struct conn *c); /* also finds c->address */

@@ -146,6 +146,7 @@ static const struct shape ask_shape[] = {
 	TEXT("platform_class", 1, 39),
 	TEXT("agent", 1, 63),
 	{ .name = "address", .kind = SHAPE_TEXT, OPTIONAL, .min = 1, .max = 300 },
+	{ .name = "via", .kind = SHAPE_ID, OPTIONAL },
 	WORD("state", "run|pause|finish"),
 	END,
 };

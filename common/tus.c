@@ -23,7 +23,8 @@
 
 struct tus {
 	struct fetcher *f;
-	struct link to;
+	struct link to, via;
+	bool relayed;
 	char *ticket;
 	size_t ticket_len;
 	int fd;
@@ -139,7 +140,7 @@ static void create(struct tus *t)
 	char length[48];
 
 	snprintf(length, sizeof(length), "Upload-Length: %lld", (long long)t->size);
-	struct fetch_spec spec = { .method = "POST", .to = &t->to, .path = "/v1/uploads",
+	struct fetch_spec spec = { .method = "POST", .to = &t->to, .via = t->relayed ? &t->via : NULL, .path = "/v1/uploads",
 		.headers = { "Tus-Resumable: " TUS_VERSION, length }, .body = t->ticket,
 		.n = t->ticket_len };
 	t->running = fetch_start(t->f, &spec, on_answer, t);
@@ -147,7 +148,7 @@ static void create(struct tus *t)
 
 static void ask(struct tus *t)
 {
-	struct fetch_spec spec = { .method = "HEAD", .to = &t->to, .path = t->location,
+	struct fetch_spec spec = { .method = "HEAD", .to = &t->to, .via = t->relayed ? &t->via : NULL, .path = t->location,
 		.headers = { "Tus-Resumable: " TUS_VERSION } };
 
 	t->running = fetch_start(t->f, &spec, on_answer, t);
@@ -183,7 +184,7 @@ static void send_part(struct tus *t)
 		return;
 	}
 	snprintf(offset, sizeof(offset), "Upload-Offset: %lld", (long long)t->offset);
-	struct fetch_spec spec = { .method = "PATCH", .to = &t->to, .path = t->location,
+	struct fetch_spec spec = { .method = "PATCH", .to = &t->to, .via = t->relayed ? &t->via : NULL, .path = t->location,
 		.headers = { "Tus-Resumable: " TUS_VERSION, offset,
 			"Content-Type: application/offset+octet-stream" },
 		.body = part, .n = n, .timeout_ms = PART_TIMEOUT_MS };
@@ -204,15 +205,17 @@ static void next(void *arg)
 		finish(t, NULL);
 }
 
-struct tus *tus_start(struct fetcher *f, struct loop *l, const struct link *to, const char *ticket,
-	size_t ticket_len, int fd, int64_t size, int tries, tus_fn *done, void *arg)
+struct tus *tus_start(struct fetcher *f, struct loop *l, const struct link *to, const struct link *via,
+	const char *ticket, size_t ticket_len, int fd, int64_t size, int tries, tus_fn *done, void *arg)
 {
 	struct tus *t = xcalloc(1, sizeof(*t));
 
-	*t = (struct tus){ .f = f, .to = *to, .ticket = xmemdup(ticket, ticket_len),
+	*t = (struct tus){ .f = f, .to = *to, .relayed = via != NULL, .ticket = xmemdup(ticket, ticket_len),
 		.ticket_len = ticket_len, .fd = fd, .size = size, .offset = -1, .acked = 0,
 		.part = TUS_PART_MAX, .tries = tries, .left = tries, .seed = random_seed(),
 		.done = done, .arg = arg };
+	if (via)
+		t->via = *via;
 	t->pause = timer_new(l, next, t);
 	next(t);
 	return t;
@@ -241,11 +244,11 @@ static void on_waited(void *arg, const struct err *e)
 	loop_stop(w->loop);
 }
 
-int tus_wait(struct fetcher *f, struct loop *l, const struct link *to, const char *ticket,
-	size_t ticket_len, int fd, int64_t size, int tries, struct err *e)
+int tus_wait(struct fetcher *f, struct loop *l, const struct link *to, const struct link *via,
+	const char *ticket, size_t ticket_len, int fd, int64_t size, int tries, struct err *e)
 {
 	struct waiting w = { .loop = l, .e = e };
-	struct tus *t = tus_start(f, l, to, ticket, ticket_len, fd, size, tries, on_waited, &w);
+	struct tus *t = tus_start(f, l, to, via, ticket, ticket_len, fd, size, tries, on_waited, &w);
 
 	loop_run(l);
 	if (w.done)

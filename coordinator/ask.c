@@ -58,6 +58,7 @@ static unsigned profiles_of(const json_t *ask)
 static bool learn(struct worker *w, const json_t *ask, const char *address, int64_t now)
 {
 	struct worker was = *w;
+	struct id via;
 	const char *state = jtext(ask, "state"); /* one of three: its shape lets no other through */
 
 	snprintf(w->platform, sizeof(w->platform), "%s", jtext(ask, "platform"));
@@ -70,9 +71,12 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	w->memory_mib = jint(ask, "memory_mib", 0);
 	w->disk_mib = jint(ask, "disk_mib", 0);
 	w->state = !strcmp(state, "run") ? RUN : !strcmp(state, "pause") ? PAUSE : FINISH;
-	w->voter.net = network_of(address);
+	/* through a relay the address is the relay's, and says nothing of the worker's network */
+	w->voter.relay = id_parse(&via, jtext(ask, "via")) ? node_tag(&via) : 0;
+	w->voter.net = w->voter.relay ? NETWORK_UNKNOWN : network_of(address);
 	w->has_asked = true;
 	bool stale = now - w->seen_ms > SEEN_STEP_MS || w->voter.net != was.voter.net ||
+	             w->voter.relay != was.voter.relay ||
 	             w->slots != was.slots || w->cpus != was.cpus ||
 	             w->memory_mib != was.memory_mib || w->disk_mib != was.disk_mib ||
 	             w->profiles != was.profiles || strcmp(w->platform, was.platform) != 0 ||
@@ -183,6 +187,8 @@ static void renew(struct coord *c, uint32_t worker, const json_t *ask, json_t *a
 			continue;
 		}
 		sched_renew(&c->sched, at, now);
+		if (sched_relayed(&c->sched, at))
+			store_set_lease_voter(c->store, &c->sched.leases[at]);
 		json_array_append(renewed, h);
 	}
 	if (ack) {

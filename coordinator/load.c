@@ -23,6 +23,7 @@ static void load_worker(void *arg, const struct worker *row)
 		return;
 	c->sched.workers[at] = *row;
 	c->sched.workers[at].voter.worker = at;
+	c->sched.workers[at].voter.self = node_tag(&row->id);
 }
 
 /* The store's number of a worker, to the scheduler's: both count up from the first. */
@@ -42,6 +43,13 @@ static uint32_t worker_by_row(const struct coord *c, int64_t row)
 	                                                                    : NOBODY;
 }
 
+static struct voter voter_of(const struct coord *c, int64_t row, network net, uint64_t owner, uint64_t relay)
+{
+	uint32_t at = worker_by_row(c, row);
+
+	return (struct voter){ at, net, owner, at == NOBODY ? 0 : c->sched.workers[at].voter.self, relay };
+}
+
 static void load_task(void *arg, int64_t index, enum task_state state)
 {
 	struct loading *l = arg;
@@ -54,7 +62,7 @@ static void load_result(void *arg, const struct result_row *r)
 	struct loading *l = arg;
 	bool votes = !strcmp(r->reason, "exited") || !strcmp(r->reason, "signaled");
 	struct vote v = { votes ? VOTE : ATTEMPT, r->exit == 0 && r->signal == 0,
-		{ worker_by_row(l->c, r->worker), r->net, r->owner }, r->outcome, r->n };
+		voter_of(l->c, r->worker, r->net, r->owner, r->relay), r->outcome, r->n };
 
 	sched_restore_vote(&l->c->sched, l->job, r->index, &v);
 }
@@ -62,7 +70,7 @@ static void load_result(void *arg, const struct result_row *r)
 static void load_lease(void *arg, const struct lease_row *r)
 {
 	struct loading *l = arg;
-	struct voter voter = { worker_by_row(l->c, r->worker), r->net, r->owner };
+	struct voter voter = voter_of(l->c, r->worker, r->net, r->owner, r->relay);
 	struct lease lease = {
 		.worker = voter.worker, .job = l->job, .index = r->index, .voter = voter
 	};

@@ -111,7 +111,7 @@ uint32_t sched_add_worker(struct sched *s, const struct id *id)
 	uint32_t at = (uint32_t)s->n_workers++;
 
 	s->workers[at] =
-		(struct worker){ .id = *id, .voter = { .worker = at, .net = NETWORK_UNKNOWN } };
+		(struct worker){ .id = *id, .voter = { .worker = at, .net = NETWORK_UNKNOWN, .self = node_tag(id) } };
 	map_put(&s->worker_by_id, id->b, at);
 	return at;
 }

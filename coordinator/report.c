@@ -247,6 +247,7 @@ static void keep(struct report *p, size_t i, int64_t envelope)
 		.outcome = r->outcome,
 		.net = from.net,
 		.owner = from.owner,
+		.relay = from.relay,
 		.has_stderr = r->has_stderr,
 		.stderr_digest = r->stderr_digest };
 

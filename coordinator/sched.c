@@ -258,6 +258,18 @@ void sched_renew(struct sched *s, uint32_t lease, int64_t now)
 	list_append(s, lease);
 }
 
+bool sched_relayed(struct sched *s, uint32_t lease)
+{
+	struct lease *l = &s->leases[lease];
+	const struct voter *now = &s->workers[l->worker].voter;
+
+	if (!now->relay || l->voter.relay)
+		return false;
+	l->voter.relay = now->relay;
+	l->voter.net = now->net;
+	return true;
+}
+
 uint32_t sched_overdue(const struct sched *s, int64_t now)
 {
 	uint32_t at = s->first_lease;

@@ -168,6 +168,9 @@ size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, u
 uint32_t sched_find_lease(
 	const struct sched *s, const unsigned char id[LEASE_ID_BYTES]); /* or NOBODY */
 void sched_renew(struct sched *s, uint32_t lease, int64_t now);
+/* The worker that holds the lease has come through a relay since it was issued: from now on the lease's voter is
+ * the relayed one (and stays so when the worker comes directly again). Whether that changed it. */
+bool sched_relayed(struct sched *s, uint32_t lease);
 /* The lease that is over by `now`, or NOBODY. */
 uint32_t sched_overdue(const struct sched *s, int64_t now);
 /* When the next lease is over; INT64_MAX: none. */

@@ -1,6 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- schema.sql: everything the coordinator knows. Version 1 (PRAGMA user_version).
+-- schema.sql: everything the coordinator knows. Version 2 (PRAGMA user_version); store.c brings
+-- version 1 to it. `relay`: 64 bits of the key of the relay that the worker came through; 0: it came directly.
 -- Envelopes are kept once, byte for byte, with the line that answered them; everything else refers to them.
 -- Digests, keys and lease ids are raw bytes; times are milliseconds of the coordinator's clock.
 
@@ -100,7 +101,8 @@ CREATE TABLE worker (
 	seen_ms INTEGER NOT NULL,
 	seq INTEGER NOT NULL DEFAULT 0,
 	asked BLOB,
-	answer TEXT
+	answer TEXT,
+	relay INTEGER NOT NULL DEFAULT 0
 );
 
 -- `reason` is private: nobody is told what a lease is for.
@@ -113,7 +115,8 @@ CREATE TABLE lease (
 	owner INTEGER NOT NULL,
 	reason TEXT NOT NULL CHECK (reason IN ('first', 'copy', 'audit')),
 	state TEXT NOT NULL CHECK (state IN ('live', 'returned', 'given-back', 'expired', 'cancelled')),
-	issued_ms INTEGER NOT NULL
+	issued_ms INTEGER NOT NULL,
+	relay INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX lease_live ON lease (job) WHERE state IN ('live', 'expired');
 CREATE INDEX lease_worker ON lease (worker);
@@ -140,6 +143,7 @@ CREATE TABLE result (
 	owner INTEGER NOT NULL,
 	outputs BLOB NOT NULL,
 	stderr BLOB,
+	relay INTEGER NOT NULL DEFAULT 0,
 	UNIQUE (envelope, pos)
 );
 CREATE INDEX result_task ON result (job, idx);

@@ -69,12 +69,12 @@ json_t *worker_json(struct coord *c, const struct worker *w, bool hide)
 		json_object_set_new(o, "address", json_string(w->address));
 	if (hide)
 		return o;
-	json_t *more = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b}", "platform_class",
+	json_t *more = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:b}", "platform_class",
 		w->platform_class, "agent", w->agent, "address", w->address, "cpus",
 		(json_int_t)w->cpus, "memory_mib", (json_int_t)w->memory_mib, "disk_mib",
 		(json_int_t)w->disk_mib, "leases", (json_int_t)w->leased, "first",
 		(json_int_t)w->first_ms, "seen", (json_int_t)w->seen_ms, "state", states[w->state],
-		"banned", (int)w->banned);
+		"banned", (int)w->banned, "relayed", w->voter.relay != 0);
 	json_object_update(o, more);
 	json_decref(more);
 	return o;

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define STATEMENTS_MAX 256 /* a power of two, well above the number of literals */
 #define BUSY_MS 5000       /* somebody reads the file with another program */
 
@@ -242,6 +242,15 @@ static int simple(struct store *s, const char *sql, struct err *e)
 	return err_set(e, ERR_SYSTEM, "the database: %s", sqlite3_errmsg(s->db));
 }
 
+/* Version 1 knew no relays: all came directly. */
+static const char to_version_2[] =
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE worker ADD COLUMN relay INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE lease ADD COLUMN relay INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE result ADD COLUMN relay INTEGER NOT NULL DEFAULT 0;"
+	"PRAGMA user_version = 2;"
+	"COMMIT";
+
 static int make_schema(struct store *s, struct err *e)
 {
 	int64_t version = ask_int(s, 0, "PRAGMA user_version", "");
@@ -253,12 +262,14 @@ static int make_schema(struct store *s, struct err *e)
 	}
 	if (version == SCHEMA_VERSION)
 		return 0;
+	if (version == 1)
+		return simple(s, to_version_2, e);
 	if (version != 0)
 		return err_set(e, ERR_REFUSED,
 			"the database is of version %d, this program knows %d", (int)version,
 			SCHEMA_VERSION);
 	return simple(s, "BEGIN IMMEDIATE", e) || simple(s, schema_sql, e) ||
-	                       simple(s, "PRAGMA user_version = 1", e) || simple(s, "COMMIT", e)
+	                       simple(s, "PRAGMA user_version = 2", e) || simple(s, "COMMIT", e)
 	               ? -1
 	               : 0;
 }

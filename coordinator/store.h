@@ -107,12 +107,13 @@ void store_each_worker(struct store *s, worker_fn *fn, void *arg);
 struct lease_row {
 	int64_t job, index, worker; /* rows */
 	network net;
-	uint64_t owner;
+	uint64_t owner, relay;
 	char state[12];
 	unsigned char id[LEASE_ID_BYTES];
 };
 void store_add_lease(
 	struct store *s, const struct lease *l, int64_t job, int64_t worker, int64_t now);
+void store_set_lease_voter(struct store *s, const struct lease *l);
 void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], const char *state);
 bool store_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], struct lease_row *row);
 /* The live and expired ones of a job. */
@@ -127,7 +128,7 @@ struct result_row {
 	struct digest outcome, envelope_digest, stderr_digest;
 	struct id worker_id;
 	network net;
-	uint64_t owner;
+	uint64_t owner, relay;
 	bool has_stderr;
 };
 /* outputs: digests, `n_outputs` of them. row->n, envelope_digest, worker_id are not looked at. */

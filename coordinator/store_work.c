@@ -13,12 +13,12 @@ int64_t store_add_worker(struct store *s, const struct worker *w)
 	return run(s,
 		"INSERT INTO worker (id, state, owner, network, platform, platform_class, agent, "
 	        "address, profiles, slots,"
-		" cpus, memory_mib, disk_mib, first_ms, seen_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
-	        "?, ?, ?, ?, ?, ?, ?)",
-		"ktiittttiiiiiii", &w->id, w->banned ? "banned" : "known", (int64_t)w->voter.owner,
+		" cpus, memory_mib, disk_mib, first_ms, seen_ms, relay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
+	        "?, ?, ?, ?, ?, ?, ?, ?)",
+		"ktiittttiiiiiiii", &w->id, w->banned ? "banned" : "known", (int64_t)w->voter.owner,
 		(int64_t)w->voter.net, w->platform, w->platform_class, w->agent, w->address,
 		(int64_t)w->profiles, w->slots, w->cpus, w->memory_mib, w->disk_mib, w->first_ms,
-		w->seen_ms);
+		w->seen_ms, (int64_t)w->voter.relay);
 }
 
 void store_set_worker(struct store *s, const struct worker *w)
@@ -26,18 +26,19 @@ void store_set_worker(struct store *s, const struct worker *w)
 	run(s,
 		"UPDATE worker SET state = ?, network = ?, platform = ?, platform_class = ?, agent "
 	        "= ?, address = ?,"
-		" profiles = ?, slots = ?, cpus = ?, memory_mib = ?, disk_mib = ?, seen_ms = ? "
-	        "WHERE n = ?",
-		"tittttiiiiiii", w->banned ? "banned" : "known", (int64_t)w->voter.net, w->platform,
+		" profiles = ?, slots = ?, cpus = ?, memory_mib = ?, disk_mib = ?, seen_ms = ?, "
+	        "relay = ? WHERE n = ?",
+		"tittttiiiiiiii", w->banned ? "banned" : "known", (int64_t)w->voter.net, w->platform,
 		w->platform_class, w->agent, w->address, (int64_t)w->profiles, w->slots, w->cpus,
-		w->memory_mib, w->disk_mib, w->seen_ms, w->row);
+		w->memory_mib, w->disk_mib, w->seen_ms, (int64_t)w->voter.relay, w->row);
 }
 
 static void read_worker(struct rows *r, struct worker *w)
 {
 	*w = (struct worker){ .row = col_int(r, 0),
 		.banned = !strcmp(col_text(r, 2), "banned"),
-		.voter = { .owner = (uint64_t)col_int(r, 3), .net = (network)col_int(r, 4) },
+		.voter = { .owner = (uint64_t)col_int(r, 3), .net = (network)col_int(r, 4),
+			.relay = (uint64_t)col_int(r, 18) },
 		.profiles = (unsigned)col_int(r, 9),
 		.slots = col_int(r, 10),
 		.cpus = col_int(r, 11),
@@ -60,7 +61,7 @@ void store_each_worker(struct store *s, worker_fn *fn, void *arg)
 		"SELECT n, id, state, owner, network, platform, platform_class, agent, address, "
 	        "profiles, slots, cpus,"
 		" memory_mib, disk_mib, first_ms, seen_ms, seq, EXISTS (SELECT 1 FROM lease WHERE "
-	        "lease.worker = worker.n)"
+	        "lease.worker = worker.n), relay"
 		" FROM worker ORDER BY n",
 		"");
 	struct worker w;
@@ -76,9 +77,15 @@ void store_each_worker(struct store *s, worker_fn *fn, void *arg)
 void store_add_lease(
 	struct store *s, const struct lease *l, int64_t job, int64_t worker, int64_t now)
 {
-	run(s, "INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, 'live', ?)", "liiiiiti", l->id, job,
+	run(s, "INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, 'live', ?, ?)", "liiiiitii", l->id, job,
 		l->index, worker, (int64_t)l->voter.net, (int64_t)l->voter.owner,
-		l->copy ? "copy" : "first", now);
+		l->copy ? "copy" : "first", now, (int64_t)l->voter.relay);
+}
+
+void store_set_lease_voter(struct store *s, const struct lease *l)
+{
+	run(s, "UPDATE lease SET network = ?, relay = ? WHERE id = ?", "iil", (int64_t)l->voter.net,
+		(int64_t)l->voter.relay, l->id);
 }
 
 void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], const char *state)
@@ -86,12 +93,12 @@ void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], co
 	run(s, "UPDATE lease SET state = ? WHERE id = ?", "tl", state, id);
 }
 
-#define LEASE_COLUMNS "SELECT job, idx, worker, network, owner, state, id FROM lease "
+#define LEASE_COLUMNS "SELECT job, idx, worker, network, owner, state, id, relay FROM lease "
 
 static void read_lease(struct rows *r, struct lease_row *row)
 {
 	*row = (struct lease_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2),
-		(network)col_int(r, 3), (uint64_t)col_int(r, 4), .state = "" };
+		(network)col_int(r, 3), (uint64_t)col_int(r, 4), (uint64_t)col_int(r, 7), .state = "" };
 	col_word(r, 5, row->state, sizeof(row->state));
 	col_copy(r, 6, row->id, sizeof(row->id));
 }
@@ -128,12 +135,12 @@ int64_t store_add_result(
 	return run(s,
 		"INSERT INTO result (envelope, pos, job, idx, worker, lease, state, outcome, exit, "
 	        "signal, reason, cpu_ms,"
-		" wall_ms, network, owner, outputs, stderr) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-	        "?, ?, ?, ?, ?, ?, ?)",
-		"iiiiiltdiitiiiibd", w->envelope, w->pos, w->job, w->index, w->worker, w->lease,
+		" wall_ms, network, owner, outputs, stderr, relay) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+	        "?, ?, ?, ?, ?, ?, ?, ?)",
+		"iiiiiltdiitiiiibdi", w->envelope, w->pos, w->job, w->index, w->worker, w->lease,
 		w->state, &w->outcome, w->exit, w->signal, w->reason, w->cpu_ms, w->wall_ms,
 		(int64_t)w->net, (int64_t)w->owner, outputs, n_outputs * sizeof(*outputs),
-		w->has_stderr ? &w->stderr_digest : NULL);
+		w->has_stderr ? &w->stderr_digest : NULL, (int64_t)w->relay);
 }
 
 int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_ID_BYTES])
@@ -144,7 +151,7 @@ int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_I
 #define RESULT_COLUMNS                                                                             \
 	"SELECT r.n, r.envelope, r.pos, r.job, r.idx, r.worker, r.exit, r.signal, r.cpu_ms, "      \
 	"r.wall_ms, r.lease,"                                                                      \
-	" r.state, r.reason, r.outcome, e.digest, w.id, r.network, r.owner, r.stderr FROM result " \
+	" r.state, r.reason, r.outcome, e.digest, w.id, r.network, r.owner, r.stderr, r.relay FROM result " \
 	"r"                                                                                        \
 	" JOIN envelope e ON e.n = r.envelope JOIN worker w ON w.n = r.worker "
 
@@ -155,7 +162,7 @@ static void read_result(struct rows *r, struct result_row *row)
 	*row = (struct result_row){ col_int(r, 0), col_int(r, 1), col_int(r, 2), col_int(r, 3),
 		col_int(r, 4), col_int(r, 5), col_int(r, 6), col_int(r, 7), col_int(r, 8),
 		col_int(r, 9), .net = (network)col_int(r, 16), .owner = (uint64_t)col_int(r, 17),
-		.has_stderr = col_bytes(r, 18, &n) != NULL };
+		.relay = (uint64_t)col_int(r, 19), .has_stderr = col_bytes(r, 18, &n) != NULL };
 	col_copy(r, 10, row->lease, sizeof(row->lease));
 	col_word(r, 11, row->state, sizeof(row->state));
 	col_word(r, 12, row->reason, sizeof(row->reason));

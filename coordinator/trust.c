@@ -13,9 +13,19 @@ bool voters_independent(const struct voter *a, const struct voter *b, enum indep
 		return false;
 	if (by >= BY_NETWORK && a->net == b->net && a->net != NETWORK_EXEMPT)
 		return false;
+	if (by >= BY_NETWORK && ((a->relay && a->relay == b->self) || (b->relay && b->relay == a->self)))
+		return false;
 	if (by >= BY_OWNER && a->owner == b->owner && a->owner != 0)
 		return false;
 	return true;
+}
+
+uint64_t node_tag(const struct id *id)
+{
+	uint64_t tag;
+
+	memcpy(&tag, id->b, sizeof(tag));
+	return tag ? tag : 1;
 }
 
 static bool within(uint32_t address, uint32_t net, int bits)

@@ -4,6 +4,10 @@
  *
  * A voter is a key on a network under an owner. What the coordinator can know of independence is in
  * these three; the grid's --independence says how many of them must differ.
+ *
+ * Who comes through a relay has no network that could be known: two such never count as two, nor do a worker
+ * and the relay it came through, in whichever order they voted. That is part of what `network` asks for; by
+ * `key` alone networks mean nothing, and so do relays.
  */
 #ifndef COORDINATOR_TRUST_H
 #define COORDINATOR_TRUST_H
@@ -23,7 +27,12 @@ struct voter {
 	uint32_t worker; /* its key, as the scheduler numbers it */
 	network net;
 	uint64_t owner; /* its admission; 0: nobody vouches, so its key is its own owner */
+	uint64_t self, relay; /* node_tag() of its key, and of the relay it came through (0: directly) */
 };
+
+/* 64 bits of a key, never 0: enough to tell whether a vote's relay voted too. Keys made to share them only
+ * count less. */
+uint64_t node_tag(const struct id *id);
 
 bool voters_independent(const struct voter *a, const struct voter *b, enum independence by);
 

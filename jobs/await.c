@@ -66,16 +66,23 @@ static void show(struct progress *p, const json_t *job)
 		jint(job, "count", 0), detail, clock_mono_ms());
 }
 
+/* Whether what cannot be had now may come yet. */
+static bool may_come(const struct client *c, enum err_code code, bool seen)
+{
+	return code == ERR_UNREACHABLE ? seen : c->carried && code == ERR_UNKNOWN_JOB; /* not delivered yet */
+}
+
 int await_job(struct client *c, const char *id, json_t **job, struct err *e)
 {
 	auto_free char *path = xprintf("/v1/jobs/%s", id);
-	int64_t wait = POLL_FIRST_MS, seen = 0;
+	int64_t wait = POLL_FIRST_MS, seen = clock_mono_ms();
 	struct progress p;
 	int bad = 0;
 
 	*job = NULL;
 	progress_start(&p, clock_mono_ms());
 	for (;;) {
+		client_look_again(c);
 		json_t *now = client_get(c, path, e);
 
 		if (now) {
@@ -89,7 +96,7 @@ int await_job(struct client *c, const char *id, json_t **job, struct err *e)
 		if (c->interrupted)
 			bad = err_set(e, ERR_CANCELLED, "interrupted");
 		else if (!now)
-			bad = e->code != ERR_UNREACHABLE || !*job || clock_mono_ms() - seen > PATIENCE_MS;
+			bad = !may_come(c, e->code, *job != NULL) || clock_mono_ms() - seen > PATIENCE_MS;
 		if (bad)
 			break;
 		client_sleep(c, wait);

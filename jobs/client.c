@@ -15,11 +15,13 @@
 #define PAGE_MAX ((size_t)(64 * MIB)) /* of NDJSON: up to 64 envelopes of 1 MiB */
 #define PAGES_MAX 1000000
 #define SEQ_TRIES 3
+#define REACH_MS 5000 /* for each way to a coordinator that may be away */
 
 /* --- opening --------------------------------------------------------------------------------- */
-static int read_grid(struct client *c, struct err *e)
+static int read_grid(struct client *c, int64_t timeout_ms, struct err *e)
 {
-	struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = "/v1/grid" };
+	struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = "/v1/grid",
+		.timeout_ms = timeout_ms };
 	struct answer a;
 	struct msg m;
 	int bad = -1;
@@ -27,11 +29,67 @@ static int read_grid(struct client *c, struct err *e)
 	if (!fetch_wait(c->fetcher, &spec, &a, e) &&
 		!msg_open(&m, a.body.data ? a.body.data : "", a.body.len, &c->to.grid, e)) {
 		bad = grid_read(&c->grid, &m, e);
+		free(c->grid_line);
 		c->grid_line = xmemdup(a.body.data, a.body.len);
 		msg_release(&m);
 	}
 	answer_release(&a);
 	return bad;
+}
+
+static bool is_coordinator(const struct grid *g, const struct id *node)
+{
+	for (size_t i = 0; i < g->n_keys; i++)
+		if (id_equal(&g->keys[i].id, node) && (g->keys[i].roles & ROLE_COORDINATOR))
+			return true;
+	return false;
+}
+
+/* Each of the coordinator's addresses with each of its keys; *known: the descriptor that names them. */
+static bool reach(struct client *c, const struct grid *known, struct err *e)
+{
+	for (size_t i = 0; i < known->n_addresses; i++)
+		for (size_t k = 0; k < known->n_keys; k++) {
+			if (!(known->keys[k].roles & ROLE_COORDINATOR))
+				continue;
+			c->to.node = known->keys[k].id;
+			c->to.port = known->addresses[i].port;
+			memcpy(c->to.host, known->addresses[i].host, sizeof(c->to.host));
+			if (!read_grid(c, REACH_MS, e))
+				return true;
+		}
+	return false;
+}
+
+/* The link is a worker's: find the coordinator, directly, then through that worker. */
+static void find_coordinator(struct client *c)
+{
+	auto_free struct grid *known = xcalloc(1, sizeof(*known)); /* 20 KiB */
+	struct link worker = c->to;
+	struct err e = { 0 };
+
+	*known = c->grid;
+	if (reach(c, known, &e))
+		return;
+	c->via = worker;
+	c->relayed = true;
+	if (reach(c, known, &e))
+		return;
+	c->to = worker;
+	c->relayed = false;
+	if (!c->silent)
+		log_warn("the coordinator cannot be reached (%s): this is what one worker knows", e.msg);
+	c->silent = true;
+}
+
+void client_look_again(struct client *c)
+{
+	struct link worker = c->to;
+
+	if (!c->silent)
+		return;
+	find_coordinator(c);
+	c->silent = id_equal(&c->to.node, &worker.node);
 }
 
 int client_open(struct client *c, const struct cmd *cmd, struct err *e)
@@ -45,11 +103,19 @@ int client_open(struct client *c, const struct cmd *cmd, struct err *e)
 		e->code = ERR_USAGE;
 		return err_wrap(e, "--grid");
 	}
-	if (!loop_new(&c->loop, e) && !fetcher_new(&c->fetcher, c->loop, e) && !read_grid(c, e))
+	if (!loop_new(&c->loop, e) && !fetcher_new(&c->fetcher, c->loop, e) && !read_grid(c, 0, e)) {
+		if (!is_coordinator(&c->grid, &c->to.node))
+			find_coordinator(c);
 		return 0;
+	}
 	err_wrap(e, "grid %s", cmd->grid);
 	client_close(c);
 	return -1;
+}
+
+const struct link *client_via(const struct client *c)
+{
+	return c->relayed ? &c->via : NULL;
 }
 
 void client_close(struct client *c)
@@ -120,7 +186,7 @@ void client_sleep(struct client *c, int64_t ms)
 /* --- reading --------------------------------------------------------------------------------- */
 json_t *client_get(struct client *c, const char *path, struct err *e)
 {
-	struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = path, .answer_max = PAGE_MAX };
+	struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = path, .answer_max = PAGE_MAX };
 	struct answer a;
 	json_t *j = NULL;
 
@@ -184,7 +250,7 @@ int client_get_lines(struct client *c, const char *path, client_line_fn *fn, voi
 
 	for (int page = 0; page < PAGES_MAX; page++) {
 		auto_free char *at = xprintf("%s?after=%lld", path, (long long)after);
-		struct fetch_spec spec = { .method = "GET", .to = &c->to, .path = at,
+		struct fetch_spec spec = { .method = "GET", .to = &c->to, .via = client_via(c), .path = at,
 			.answer_max = PAGE_MAX, .timeout_ms = 120000 };
 		struct answer a;
 		int bad = fetch_wait(c->fetcher, &spec, &a, e) || split(&a.body, fn, arg, e);
@@ -226,7 +292,7 @@ static int open_answer(struct client *c, struct msg *m, enum msg_type type, cons
 
 static int post(struct client *c, const char *line, struct answer *a, struct err *e)
 {
-	struct fetch_spec spec = { .method = "POST", .to = &c->to, .path = "/v1/messages",
+	struct fetch_spec spec = { .method = "POST", .to = &c->to, .via = client_via(c), .path = "/v1/messages",
 		.headers = { "Content-Type: application/json" }, .body = line, .n = strlen(line),
 		.answer_max = 2 * (size_t)MIB };
 
@@ -237,8 +303,14 @@ int client_send(struct client *c, const char *line, struct err *e)
 {
 	struct answer a;
 	struct msg m;
-	int bad = post(c, line, &a, e) || open_answer(c, &m, MSG_ACK, &a, line, e);
+	int bad = post(c, line, &a, e);
 
+	if (!bad && c->silent && a.status == 202) { /* a worker's word: nothing is acknowledged yet */
+		answer_release(&a);
+		c->carried = true;
+		return 0;
+	}
+	bad = bad || open_answer(c, &m, MSG_ACK, &a, line, e);
 	answer_release(&a);
 	if (!bad)
 		msg_release(&m);
@@ -332,7 +404,7 @@ json_t *client_job(struct client *c, const char *id, struct err *e)
 
 	if (c->key)
 		id_text(hex, key_id(c->key));
-	if (!job || strcmp(jtext(job, "submitter"), hex) != 0)
+	if (!job || c->silent || strcmp(jtext(job, "submitter"), hex) != 0)
 		return job;
 	json_t *ours = client_query(c, "job", id, -1, e);
 	json_decref(job);

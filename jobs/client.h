@@ -2,6 +2,10 @@
  *
  * client.h: one grid, seen from the command line: its descriptor, who we are, and questions one at a time.
  *
+ * The link may be the coordinator's or any worker's. From a worker we learn the descriptor, then reach the
+ * coordinator directly or through that worker as relay. Where it answers neither way it is `silent`: then we talk to
+ * the worker itself (`peer`), which tells what it knows and carries what is submitted.
+ *
  * Whatever a coordinator signs is opened and its role looked up before it is used. Answers to plain GETs are
  * only shown.
  */
@@ -13,7 +17,10 @@
 #include "jobs/cmd.h"
 
 struct client {
-	struct link to;
+	struct link to;  /* the coordinator; the worker when silent */
+	struct link via; /* the worker that lends a tunnel to it; when relayed */
+	bool relayed, silent;
+	bool carried; /* what was sent is with the worker, and not acknowledged by the coordinator */
 	struct loop *loop;
 	struct fetcher *fetcher;
 	struct grid grid;
@@ -26,6 +33,10 @@ struct client {
 /* Find the grid, reach it and check its descriptor. ERR_UNREACHABLE, ERR_USAGE without a link. */
 int client_open(struct client *c, const struct cmd *cmd, struct err *e);
 void client_close(struct client *c);
+/* When it was silent: whether the coordinator answers now. */
+void client_look_again(struct client *c);
+/* What fetch_spec.via wants. */
+const struct link *client_via(const struct client *c);
 /* Load the key; make it (folders 0700) where `make`. Without a file and without `make` c->key stays NULL. */
 int client_key(struct client *c, const struct cmd *cmd, bool make, struct err *e);
 int key_of_cmd(struct key **key, const struct cmd *cmd, bool make, struct err *e);
@@ -43,7 +54,8 @@ json_t *client_get_all(struct client *c, const char *path, const char *key, size
 typedef int client_line_fn(void *arg, const char *line, size_t n, struct err *e);
 int client_get_lines(struct client *c, const char *path, client_line_fn *fn, void *arg, struct err *e);
 
-/* POST a fact; its ack must be the coordinator's and name it. */
+/* POST a fact; its ack must be the coordinator's and name it. While the coordinator is silent a worker may take it
+ * to deliver it later: then c->carried is set. */
 int client_send(struct client *c, const char *line, struct err *e);
 /* Ask a signed question; the answer's `body` is yours. index -1: none. */
 json_t *client_query(struct client *c, const char *what, const char *job, int64_t index, struct err *e)

@@ -51,6 +51,7 @@ static int get(struct client *c, const char *text, const char *output, struct er
 	struct sink s = { fd, hasher_new() };
 	struct fetch_spec spec = { .method = "GET",
 		.to = &c->to,
+		.via = client_via(c),
 		.path = path,
 		.timeout_ms = GET_TIMEOUT_MS,
 		.sink = take,

@@ -57,6 +57,15 @@ static void print_text(const char *label, const json_t *o, const char *name)
 		printf("%-12s%s\n", label, text);
 }
 
+/* What a worker tells while the coordinator is silent has an age. */
+static void print_age(const json_t *o)
+{
+	int64_t age_s = jint(o, "age_ms", -1) / 1000;
+
+	if (json_object_get(o, "age_ms"))
+		printf("%-12s%lld s ago\n", "known", (long long)age_s);
+}
+
 /* --- jobs ------------------------------------------------------------------------------------ */
 int cmd_jobs(int argc, char **argv)
 {
@@ -81,7 +90,10 @@ int cmd_jobs(int argc, char **argv)
 		auto_free char *id = safe(job, "id"), *state = safe(job, "state"), *name = safe(job, "name"),
 			       *counts = job_counts(job);
 
-		printf("%.*s  %-9s  %s%s%s\n", SHORT_ID, id, state, counts, *name ? "  " : "", name);
+		printf("%.*s  %-9s  %s%s%s", SHORT_ID, id, state, counts, *name ? "  " : "", name);
+		if (json_object_get(job, "age_ms"))
+			printf("  (known %lld s ago)", (long long)jint(job, "age_ms", 0) / 1000);
+		putchar('\n');
 	}
 	json_decref(jobs);
 	return 0;
@@ -95,11 +107,12 @@ static void print_job(const json_t *job)
 	print_text("job", job, "id");
 	print_text("name", job, "name");
 	print_text("state", job, "state");
-	printf("%-12s%lld: %s\n", "tasks", (long long)jint(job, "count", 0), counts);
+	printf("%-12s%lld%s%s\n", "tasks", (long long)jint(job, "count", 0), *counts ? ": " : "", counts);
 	print_text("assurance", job, "assurance");
 	print_text("submitter", job, "submitter");
 	print_time("submitted", jint(job, "submitted", 0));
 	print_time("finished", jint(job, "finished", 0));
+	print_age(job);
 	if (*waiting)
 		printf("waiting: %s\n", waiting);
 }
@@ -301,6 +314,10 @@ static json_t *describe(const struct client *c, struct err *e)
 	id_text(hex, &c->grid.id);
 	link_text(link, &c->to);
 	json_t *j = json_pack("{s:s, s:s}", "grid", hex, "link", link);
+	if (c->relayed) {
+		link_text(link, &c->via);
+		json_object_set_new(j, "via", json_string(link));
+	}
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		json_object_set(j, fields[i], json_object_get(m.body, fields[i]));
 	msg_release(&m);
@@ -314,6 +331,7 @@ static void print_grid(const json_t *j)
 
 	print_text("grid", j, "grid");
 	print_text("link", j, "link");
+	print_text("via", j, "via");
 	print_text("name", j, "name");
 	print_text("about", j, "about");
 	print_text("contact", j, "contact");

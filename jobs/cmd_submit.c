@@ -299,6 +299,10 @@ int cmd_submit(int argc, char **argv)
 	} else {
 		printf("%s\n", s.id);
 		fflush(stdout);
+		if (s.client.carried)
+			complain("the coordinator is silent: the worker %s:%u carries the job and delivers it; it is not "
+				 "acknowledged yet",
+				s.client.to.host, (unsigned)s.client.to.port);
 		if (s.wait)
 			exit_code = wait_here(&s, &e);
 	}

@@ -157,7 +157,7 @@ static void done(void *arg, struct answer *a)
 static int start(struct slot *s, struct err *e)
 {
 	char text[DIGEST_TEXT + 1], path[DIGEST_TEXT + 16];
-	struct fetch_spec spec = { .method = "GET", .to = &s->run->client->to, .path = path,
+	struct fetch_spec spec = { .method = "GET", .to = &s->run->client->to, .via = client_via(s->run->client), .path = path,
 		.timeout_ms = BLOB_TIMEOUT_MS, .sink = take_part, .sink_arg = s };
 
 	digest_text(text, &s->item->digest);

@@ -31,7 +31,8 @@ struct export
 static int ask_node(struct export *x, const struct link *to, struct err *e)
 {
 	auto_free char *path = xprintf("%s/seeds", x->path);
-	struct fetch_spec spec = { .method = "GET", .to = to, .path = path, .timeout_ms = ASK_MS };
+	struct fetch_spec spec = { .method = "GET", .to = to,
+		.via = to == &x->c->to ? client_via(x->c) : NULL, .path = path, .timeout_ms = ASK_MS };
 	struct endpoint at = { .port = to->port };
 	char text[LINK_HOST_MAX + 9];
 	json_t *urls = NULL;
@@ -85,7 +86,7 @@ static int get_layer(struct export *x, struct digest **layer, size_t *n, struct 
 {
 	int64_t piece = piece_bytes(x->size);
 	auto_free char *path = xprintf("%s/layer?piece=%lld", x->path, (long long)piece);
-	struct fetch_spec spec = { .method = "GET", .to = &x->c->to, .path = path };
+	struct fetch_spec spec = { .method = "GET", .to = &x->c->to, .via = client_via(x->c), .path = path };
 	struct answer a = { 0 };
 	int bad = fetch_wait(x->c->fetcher, &spec, &a, e);
 

@@ -69,7 +69,7 @@ int harvest_claim(const char *dir, struct err *e)
 static int fetch_manifest(struct harvest *h, struct err *e)
 {
 	auto_free char *path = xprintf("/v1/jobs/%s/manifest", h->id);
-	struct fetch_spec spec = { .method = "GET", .to = &h->c->to, .path = path };
+	struct fetch_spec spec = { .method = "GET", .to = &h->c->to, .via = client_via(h->c), .path = path };
 	char hex[DIGEST_HEX + 1];
 	struct answer a;
 

@@ -104,7 +104,7 @@ static void step(struct slot *s)
 		fail(s, &e);
 		return;
 	}
-	s->tus = tus_start(c->fetcher, c->loop, &c->to, ticket, strlen(ticket), s->fd, s->item->blob.size, TRIES,
+	s->tus = tus_start(c->fetcher, c->loop, &c->to, client_via(c), ticket, strlen(ticket), s->fd, s->item->blob.size, TRIES,
 		done, s);
 	free(ticket);
 }

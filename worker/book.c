@@ -39,6 +39,7 @@ struct page {
 	struct fetch *fetch;
 	struct timer *timer;
 	int tries;
+	unsigned turn; /* of the way that the fetch goes */
 	uint64_t used;
 	struct page_ref *refs;
 	struct page *next;
@@ -219,14 +220,14 @@ static void on_manifest(void *arg, struct answer *a)
 	} else if (a->status == 404 || a->status == 403) {
 		page_failed(p, &e);
 	} else {
-		home_failed(p->book->home);
+		home_failed(p->book->home, p->turn);
 		retry(p);
 	}
 }
 
 static void fetch_manifest(struct page *p)
 {
-	const struct link *way = home_way(p->book->home);
+	const struct way *way = home_way(p->book->home);
 	char path[64 + DIGEST_HEX];
 
 	if (!way) {
@@ -236,7 +237,8 @@ static void fetch_manifest(struct page *p)
 	snprintf(path, sizeof(path), "/v1/jobs/");
 	digest_hex(path + strlen(path), &p->id);
 	strcat(path, "/manifest");
-	struct fetch_spec spec = { .method = "GET", .to = way, .path = path };
+	struct fetch_spec spec = { .method = "GET", .to = &way->to, .via = way_via(way), .path = path };
+	p->turn = home_turn(p->book->home);
 	p->fetch = fetch_start(p->book->fetcher, &spec, on_manifest, p);
 }
 
@@ -339,6 +341,13 @@ void book_free(struct book *b)
 		remove_page(b->pages);
 	}
 	free(b);
+}
+
+void book_each(const struct book *b, void (*fn)(void *arg, const struct job *job), void *arg)
+{
+	for (const struct page *p = b->pages; p; p = p->next)
+		if (p->has_job)
+			fn(arg, &p->job);
 }
 
 void book_hurry(struct book *b)

@@ -43,6 +43,7 @@ struct get {
 	int tries, bad;
 	bool from_peer;
 	struct link peer; /* when from_peer */
+	unsigned turn; /* of the way that the fetch goes */
 	struct get *next;
 };
 
@@ -230,7 +231,7 @@ static void on_moved(void *arg, struct answer *a)
 		get_over(g, &a->e);
 	else {
 		log_debug("a blob did not come: %s", a->e.msg);
-		home_failed(g->cache->home);
+		home_failed(g->cache->home, g->turn);
 		get_retry(g);
 	}
 	pump(g->cache);
@@ -310,7 +311,7 @@ static bool pick_peer(struct get *g)
 	return g->from_peer;
 }
 
-static void get_move(struct get *g, const struct link *way)
+static void get_move(struct get *g, const struct way *way)
 {
 	char path[16 + DIGEST_TEXT], range[64];
 	int64_t offset;
@@ -330,19 +331,22 @@ static void get_move(struct get *g, const struct link *way)
 	snprintf(path, sizeof(path), "/v1/blobs/sha256:");
 	digest_hex(path + strlen(path), &g->blob.digest);
 	snprintf(range, sizeof(range), "Range: bytes=%lld-", (long long)offset);
-	struct fetch_spec spec = { .method = "GET", .to = way, .path = path, .sink = on_bytes, .sink_arg = g,
+	struct fetch_spec spec = { .method = "GET", .to = &way->to, .via = way_via(way), .path = path, .sink = on_bytes, .sink_arg = g,
 		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
 	if (offset)
 		spec.headers[0] = range;
-	if (pick_peer(g))
+	if (pick_peer(g)) {
 		spec.to = &g->peer;
+		spec.via = NULL;
+	}
+	g->turn = home_turn(g->cache->home);
 	g->fetch = fetch_start(g->cache->fetcher, &spec, on_moved, g);
 }
 
 /* Start what may start. Getting one over may change the list, so look from its head each time. */
 static void pump(struct cache *c)
 {
-	const struct link *way = home_way(c->home);
+	const struct way *way = home_way(c->home);
 
 	for (;;) {
 		struct get *g, *ready = NULL;

@@ -4,9 +4,11 @@
  */
 #include "worker/home.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/codec.h"
 #include "common/log.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,27 +30,27 @@ static bool acts_for(const struct grid *g, const struct id *node)
 	return false;
 }
 
-static bool same_link(const struct link *a, const struct link *b)
-{
-	return id_equal(&a->node, &b->node) && a->port == b->port && !strcmp(a->host, b->host);
-}
+struct draft {
+	struct way at[WAYS_MAX];
+	size_t n;
+};
 
-static void add_way(struct home *h, const struct link *l)
+static void add_way(struct draft *d, const struct link *to, const struct link *via)
 {
-	for (size_t i = 0; i < h->n_ways; i++)
-		if (same_link(&h->ways[i], l))
-			return;
-	if (h->n_ways < HOME_WAYS_MAX && l->port)
-		h->ways[h->n_ways++] = *l;
+	if (d->n == WAYS_MAX || !to->port)
+		return;
+	d->at[d->n] = (struct way){ .to = *to, .relayed = via != NULL };
+	if (via)
+		d->at[d->n].via = *via;
+	d->n++;
 }
 
 /* First the links we were given that name the coordinator, then what the descriptor says. */
-static void find_ways(struct home *h)
+static void add_direct(const struct home *h, struct draft *d)
 {
-	h->n_ways = h->way = 0;
 	for (size_t i = 0; i < h->n_joins; i++)
 		if (acts_for(&h->grid, &h->joins[i].node))
-			add_way(h, &h->joins[i]);
+			add_way(d, &h->joins[i], NULL);
 	for (size_t i = 0; i < h->grid.n_addresses; i++)
 		for (size_t k = 0; k < h->grid.n_keys; k++) {
 			struct link l = { .node = h->grid.keys[k].id, .grid = h->grid_id,
@@ -56,19 +58,130 @@ static void find_ways(struct home *h)
 
 			memcpy(l.host, h->grid.addresses[i].host, sizeof(l.host));
 			if (h->grid.keys[k].roles & ROLE_COORDINATOR)
-				add_way(h, &l);
+				add_way(d, &l, NULL);
 		}
 }
 
-const struct link *home_way(const struct home *h)
+/* The workers among the links we were given, then those that others name. */
+static size_t list_relays(const struct home *h, struct link out[HOME_RELAYS_MAX])
 {
-	return h->known && h->n_ways ? &h->ways[h->way] : NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < h->n_joins && n < HOME_RELAYS_MAX; i++)
+		if (!acts_for(&h->grid, &h->joins[i].node))
+			out[n++] = h->joins[i];
+	if (h->relays.list && n < HOME_RELAYS_MAX)
+		n += h->relays.list(h->relays.arg, out + n, HOME_RELAYS_MAX - n);
+	return n;
 }
 
-void home_failed(struct home *h)
+static void find_ways(struct home *h)
 {
-	if (h->n_ways)
-		h->way = (h->way + 1) % h->n_ways;
+	auto_free struct draft *d = xcalloc(1, sizeof(*d)); /* 50 KiB */
+	struct link relays[HOME_RELAYS_MAX];
+	size_t n_relays = list_relays(h, relays), n_direct;
+
+	add_direct(h, d);
+	n_direct = d->n;
+	for (size_t i = 0; i < n_relays; i++)
+		for (size_t k = 0; k < n_direct; k++)
+			add_way(d, &d->at[k].to, &relays[i]);
+	ways_set(&h->ways, d->at, d->n);
+}
+
+const struct way *home_way(const struct home *h)
+{
+	return h->known ? ways_now(&h->ways) : NULL;
+}
+
+unsigned home_turn(const struct home *h)
+{
+	return h->ways.turn;
+}
+
+bool home_failed(struct home *h, unsigned turn)
+{
+	return ways_failed(&h->ways, turn, clock_mono_ms());
+}
+
+/* Told when it changes, and of the first only when it is a relay. */
+static void tell_reached(struct home *h, const struct way *way)
+{
+	if (way->relayed && h->reached != HOME_RELAYED)
+		log_info("the coordinator is reached through the relay %s:%u", way->via.host, way->via.port);
+	else if (!way->relayed && h->reached == HOME_RELAYED)
+		log_info("the coordinator is reached directly");
+	h->reached = way->relayed ? HOME_RELAYED : HOME_DIRECT;
+}
+
+static struct home_seen *seen_of(struct home *h, const struct link *to)
+{
+	for (size_t i = 0; i < h->n_seen; i++)
+		if (h->seen[i].name.port == to->port && !strcmp(h->seen[i].name.host, to->host))
+			return &h->seen[i];
+	return h->n_seen < HOME_SEEN_MAX ? &h->seen[h->n_seen++] : &h->seen[0];
+}
+
+void home_worked(struct home *h, const struct way *way, const char *ip)
+{
+	ways_worked(&h->ways, way, clock_mono_ms());
+	tell_reached(h, way);
+	if (way->relayed || !ip[0])
+		return;
+	struct home_seen *s = seen_of(h, &way->to);
+	s->name.port = way->to.port;
+	memcpy(s->name.host, way->to.host, sizeof(s->name.host));
+	snprintf(s->ip, sizeof(s->ip), "%s", ip);
+}
+
+void home_set_relays(struct home *h, const struct relays *relays)
+{
+	h->relays = *relays;
+	home_relays_changed(h);
+}
+
+void home_relays_changed(struct home *h)
+{
+	if (h->known)
+		find_ways(h);
+}
+
+/* --- for those we relay ------------------------------------------------------------------------------- */
+
+static bool is_numeric(const char *host)
+{
+	unsigned char any[16];
+
+	return inet_pton(AF_INET, host, any) == 1 || inet_pton(AF_INET6, host, any) == 1;
+}
+
+static int numeric(struct endpoint *out, const struct home *h, const struct link *to, struct err *e)
+{
+	out->port = to->port;
+	memcpy(out->host, to->host, sizeof(out->host));
+	if (is_numeric(to->host))
+		return 0;
+	for (size_t i = 0; i < h->n_seen; i++)
+		if (h->seen[i].name.port == to->port && !strcmp(h->seen[i].name.host, to->host)) {
+			snprintf(out->host, sizeof(out->host), "%s", h->seen[i].ip);
+			return 0;
+		}
+	return err_set(e, ERR_UNREACHABLE, "this worker has not reached %s itself", to->host);
+}
+
+int home_target(struct endpoint *out, const struct home *h, const char *target, struct err *e)
+{
+	for (size_t i = 0; h->known && i < h->ways.n; i++) {
+		const struct way *w = &h->ways.at[i];
+		char text[LINK_HOST_MAX + 9];
+		struct endpoint at = { .port = w->to.port };
+
+		memcpy(at.host, w->to.host, sizeof(at.host));
+		endpoint_text(text, &at);
+		if (!w->relayed && !strcmp(text, target))
+			return numeric(out, h, &w->to, e);
+	}
+	return err_set(e, ERR_REFUSED, "this relay makes tunnels to its grid's coordinator only");
 }
 
 /* --- the descriptor ------------------------------------------------------------------------------------ */

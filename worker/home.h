@@ -13,9 +13,17 @@
 #include "common/grid.h"
 #include "common/id.h"
 #include "common/msg.h"
+#include "worker/ways.h"
 
 #define HOME_LINKS_MAX 16 /* --join may be given so often */
-#define HOME_WAYS_MAX 64  /* links and addresses through which the coordinator may be tried */
+#define HOME_RELAYS_MAX 8  /* peers that are tried as relays */
+#define HOME_SEEN_MAX 16   /* names whose numeric address is remembered */
+
+/* More peers that may lend a tunnel (relay.h), best first: up to max into out, and how many. */
+struct relays {
+	size_t (*list)(void *arg, struct link *out, size_t max);
+	void *arg;
+};
 
 struct home {
 	char *dir;
@@ -26,8 +34,14 @@ struct home {
 	int64_t epoch;
 	struct link joins[HOME_LINKS_MAX];
 	size_t n_joins;
-	struct link ways[HOME_WAYS_MAX];
-	size_t n_ways, way;
+	struct ways ways;
+	struct relays relays;
+	struct home_seen { /* where a name was reached, with the coordinator's key */
+		struct endpoint name;
+		char ip[46];
+	} seen[HOME_SEEN_MAX];
+	size_t n_seen;
+	enum { HOME_UNREACHED, HOME_DIRECT, HOME_RELAYED } reached; /* last told to the log */
 };
 
 /* Read what DIR remembers. Links must be of one grid; none is fine when DIR knows one. A DIR of another
@@ -37,9 +51,21 @@ void home_close(struct home *h);
 
 /* A descriptor from anybody: taken when it is this grid's and not older than ours. */
 int home_learn(struct home *h, const char *line, size_t n, struct err *e);
-/* Where to try the coordinator now; NULL while no descriptor is known. After a failure the next way's turn comes. */
-const struct link *home_way(const struct home *h);
-void home_failed(struct home *h);
+/* How to try the coordinator now; NULL while no descriptor is known. Everybody who talks to it goes this way:
+ * `to`, and way_via() as the relay. */
+const struct way *home_way(const struct home *h);
+/* Which way that is; home_failed() wants the number from when the try began. */
+unsigned home_turn(const struct home *h);
+/* After a failure the next way's turn comes; true: it was not tried since the last round, so do it at once. */
+bool home_failed(struct home *h, unsigned turn);
+/* It answered on this way, at this numeric address ("" or of a relay: not noted). */
+void home_worked(struct home *h, const struct way *way, const char *ip);
+/* Where more relays than the joined links come from; and: they have changed. */
+void home_set_relays(struct home *h, const struct relays *relays);
+void home_relays_changed(struct home *h);
+/* What a relay dials for the target HOST:PORT: a numeric address. ERR_REFUSED when the text is not one of our
+ * own direct ways, ERR_UNREACHABLE when it is a name that we have not reached ourselves. */
+int home_target(struct endpoint *out, const struct home *h, const char *target, struct err *e);
 /* Open a message that only the coordinator may send. Release `m` on success. */
 int home_open_msg(struct home *h, struct msg *m, const char *line, size_t n, enum msg_type type, struct err *e);
 

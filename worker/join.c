@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * join.c: the grid's descriptor, fetched.
+ * join.c: the grid's descriptor, fetched; and the direct way to the coordinator, probed by who is relayed.
  */
 #include "worker/join.h"
 #include "worker/agent.h"
@@ -19,9 +19,9 @@ struct join {
 	struct home *home;
 	loop_fn *learned;
 	void *arg;
-	struct timer *timer;
-	struct fetch *fetch;
-	struct link to;
+	struct timer *timer, *probing;
+	struct fetch *fetch, *probe;
+	struct link to, probed;
 	struct link found[JOIN_FOUND_MAX];
 	size_t n_found, next_found;
 	unsigned fresh; /* bits: which of `found` were not tried yet */
@@ -29,6 +29,8 @@ struct join {
 	size_t turn;
 	int tries;
 	uint64_t seed;
+	int64_t wait_ms;
+	bool has_probe;
 };
 
 /* What was just found nearby, in every other try (whoever floods us with finds cannot keep us from the rest); else
@@ -36,7 +38,7 @@ struct join {
 static const struct link *next_link(struct join *j)
 {
 	const struct home *h = j->home;
-	size_t i, given = h->n_joins + h->n_ways, n = given + j->n_found;
+	size_t i, given = h->n_joins + h->ways.n, n = given + j->n_found;
 
 	if (!n)
 		return NULL;
@@ -50,7 +52,7 @@ static const struct link *next_link(struct join *j)
 	if (i < h->n_joins)
 		return &h->joins[i];
 	i -= h->n_joins;
-	return i < h->n_ways ? &h->ways[i] : &j->found[i - h->n_ways];
+	return i < h->ways.n ? &h->ways.at[i].to : &j->found[i - h->ways.n];
 }
 
 static void failed(struct join *j, const struct err *e)
@@ -84,6 +86,8 @@ static void on_descriptor(void *arg, struct answer *a)
 	j->failing = false;
 	j->fresh = 0;
 	timer_in(j->timer, REFRESH_MS);
+	if (!timer_is_on(j->probing))
+		timer_in(j->probing, PROBE_MIN_MS);
 	j->learned(j->arg);
 }
 
@@ -128,6 +132,44 @@ void join_found(struct join *j, const struct id *node, const struct endpoint *at
 		timer_in(j->timer, 0);
 }
 
+/* --- a relayed worker asks now and then whether the coordinator can be reached after all --------------- */
+
+static void look_again(struct join *j)
+{
+	const struct link *to = ways_probe(&j->home->ways, &j->wait_ms);
+
+	if (to)
+		j->probed = *to;
+	timer_in(j->probing, to ? j->wait_ms : PROBE_MIN_MS);
+	j->has_probe = to != NULL;
+}
+
+static void on_probed(void *arg, struct answer *a)
+{
+	struct join *j = arg;
+	struct way way = { .to = j->probed };
+	struct err e;
+
+	j->probe = NULL;
+	if (a->status == 200 && !home_learn(j->home, a->body.data ? a->body.data : "", a->body.len, &e)) {
+		home_worked(j->home, &way, a->ip);
+		j->learned(j->arg);
+	}
+	look_again(j);
+}
+
+static void probe(void *arg)
+{
+	struct join *j = arg;
+	struct fetch_spec spec = { .method = "GET", .to = &j->probed, .path = "/v1/grid", .timeout_ms = 15000 };
+	const struct way *way = home_way(j->home);
+
+	if (j->has_probe && way && way->relayed)
+		j->probe = fetch_start(j->fetcher, &spec, on_probed, j);
+	else
+		look_again(j);
+}
+
 struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn *learned, void *arg)
 {
 	struct join *j = xcalloc(1, sizeof(*j));
@@ -135,6 +177,7 @@ struct join *join_new(struct loop *l, struct fetcher *f, struct home *h, loop_fn
 	*j = (struct join){ .loop = l, .fetcher = f, .home = h, .learned = learned, .arg = arg,
 		.seed = random_seed() };
 	j->timer = timer_new(l, try, j);
+	j->probing = timer_new(l, probe, j);
 	timer_in(j->timer, 0);
 	return j;
 }
@@ -145,6 +188,9 @@ void join_free(struct join *j)
 		return;
 	if (j->fetch)
 		fetch_cancel(j->fetch);
+	if (j->probe)
+		fetch_cancel(j->probe);
 	timer_free(j->timer);
+	timer_free(j->probing);
 	free(j);
 }

@@ -14,7 +14,7 @@
 
 struct options {
 	struct worker_conf conf;
-	const char *listen, *advertise, *web_seed, *sandbox, *log_level, *discovery;
+	const char *listen, *advertise, *relay, *carry, *web_seed, *sandbox, *log_level, *discovery;
 	double exit_when_idle;
 	bool json;
 	char *found_sandbox;
@@ -82,6 +82,8 @@ static int read_endpoints(struct options *o, struct err *e)
 	o->conf.listens = strcmp(o->listen, "none") != 0;
 	if (o->conf.listens && endpoint_parse(&o->conf.listen, o->listen, &why))
 		return err_set(e, ERR_USAGE, "--listen %s: %s", o->listen, why.msg);
+	o->conf.relays = o->conf.listens && !strcmp(o->relay, "on");
+	o->conf.carries = o->conf.listens && !strcmp(o->carry, "on");
 	o->conf.advertises = o->advertise != NULL;
 	if (o->advertise && endpoint_parse(&o->conf.advertise, o->advertise, &why))
 		return err_set(e, ERR_USAGE, "--advertise %s: %s", o->advertise, why.msg);
@@ -189,8 +191,8 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .listen = "0.0.0.0:0", .log_level = "info", .discovery = "on", .exit_when_idle = -1,
-		.conf.upload_kib = -1 };
+	struct options o = { .listen = "0.0.0.0:0", .relay = "on", .carry = "on", .log_level = "info", .discovery = "on",
+		.exit_when_idle = -1, .conf.upload_kib = -1 };
 	const struct knob knobs[] = {
 		{ "data", 0, KNOB_TEXT, &o.conf.dir, "DIR", "the folder of this worker: key, blobs, results", 0, 0, NULL, false },
 		{ "join", 0, KNOB_TEXTS, &o.conf.join, "LINK", "the grid: its coordinator's or any worker's link; may be repeated", 0, 0, NULL, false },
@@ -200,6 +202,8 @@ int main(int argc, char **argv)
 		{ "gateway", 0, KNOB_TEXT, &o.conf.gateway, "ADDR|URL", "the router for --map-port: its address (NAT-PMP) or description (UPnP)", 0, 0, NULL, false },
 		{ "local-discovery", 0, KNOB_CHOICE, &o.discovery, "on|off", "find nodes of the grid on the local network, and be found (default on)", 0, 0, "on|off", false },
 		{ "web-seed", 0, KNOB_TEXT, &o.web_seed, "ADDR:PORT", "serve blobs by plain HTTP too, for BitTorrent clients (default: off)", 0, 0, NULL, false },
+		{ "relay", 0, KNOB_CHOICE, &o.relay, "on|off", "lend others of the grid a tunnel to its coordinator (default on, when it listens)", 0, 0, "on|off", false },
+		{ "carry", 0, KNOB_CHOICE, &o.carry, "on|off", "take jobs for the coordinator while it is silent (default on, when it listens)", 0, 0, "on|off", false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },

@@ -37,6 +37,7 @@ struct letter {
 	size_t n_uploads, uploaded;
 	enum letter_state state;
 	int missing;
+	unsigned turn; /* of the way that it goes */
 	struct tus *tus;
 	int fd; /* of the upload; -1 */
 	struct fetch *fetch;
@@ -209,7 +210,7 @@ static void put_off(struct letter *t, bool whole, const struct err *e)
 	unmove(t);
 	log_debug("a result envelope waits: %s", e->msg);
 	if (whole)
-		home_failed(o->home);
+		home_failed(o->home, t->turn);
 	timer_in(o->hold, backoff_ms(++o->tries, &o->seed));
 }
 
@@ -298,7 +299,7 @@ static void on_posted(void *arg, struct answer *a)
 	pump(o);
 }
 
-static void post(struct letter *t, const struct link *way)
+static void post(struct letter *t, const struct way *way)
 {
 	auto_free char *path = letter_path(t->box, &t->digest, "");
 	auto_free char *body = NULL;
@@ -315,12 +316,12 @@ static void post(struct letter *t, const struct link *way)
 		}
 		return;
 	}
-	struct fetch_spec spec = { .method = "POST", .to = way, .path = "/v1/messages",
+	struct fetch_spec spec = { .method = "POST", .to = &way->to, .via = way_via(way), .path = "/v1/messages",
 		.headers = { "Content-Type: application/json" }, .body = body, .n = n };
 	t->fetch = fetch_start(t->box->fetcher, &spec, on_posted, t);
 }
 
-static void letter_move(struct letter *t, const struct link *way);
+static void letter_move(struct letter *t, const struct way *way);
 
 static void on_uploaded(void *arg, const struct err *e)
 {
@@ -354,7 +355,7 @@ static char *make_ticket(const struct letter *t, const struct blob *b, struct er
 	return msg_seal(&line, j, NULL, o->key, e) ? NULL : line;
 }
 
-static void upload(struct letter *t, const struct link *way)
+static void upload(struct letter *t, const struct way *way)
 {
 	const struct blob *b = &t->uploads[t->uploaded];
 	auto_free char *ticket = NULL;
@@ -370,12 +371,13 @@ static void upload(struct letter *t, const struct link *way)
 			put_off(t, false, &e);
 		return;
 	}
-	t->tus = tus_start(t->box->fetcher, t->box->loop, way, ticket, strlen(ticket), t->fd, size, UPLOAD_TRIES,
+	t->tus = tus_start(t->box->fetcher, t->box->loop, &way->to, way_via(way), ticket, strlen(ticket), t->fd, size, UPLOAD_TRIES,
 		on_uploaded, t);
 }
 
-static void letter_move(struct letter *t, const struct link *way)
+static void letter_move(struct letter *t, const struct way *way)
 {
+	t->turn = home_turn(t->box->home);
 	if (t->uploaded < t->n_uploads)
 		upload(t, way);
 	else
@@ -386,7 +388,7 @@ static void letter_move(struct letter *t, const struct link *way)
 static void pump(struct outbox *o)
 {
 	for (;;) {
-		const struct link *way = home_way(o->home);
+		const struct way *way = home_way(o->home);
 		struct letter *next = NULL;
 		int moving = 0;
 

@@ -45,7 +45,9 @@ static void on_answer(void *arg, struct answer *a)
 static void ask(void *arg)
 {
 	struct probe *p = arg;
-	const struct link *to = home_way(p->spec.home);
+	const struct way *way = home_way(p->spec.home);
+	/* through a tunnel the call back would go to the relay: so ask that one */
+	const struct link *to = way && way->relayed ? way_via(way) : way ? &way->to : NULL;
 	char id[ID_TEXT + 1];
 
 	if (!p->port || p->fetch)

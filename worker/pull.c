@@ -41,7 +41,14 @@ void pull_report(struct pull *p, const struct peer *from, enum peer_deed deed)
 /* Send it to the peer (NULL: the coordinator). False: no way there is known. */
 bool pull_aim(const struct pull *p, const struct peer *q, struct fetch_spec *spec)
 {
-	spec->to = q && !q->home ? &q->link : home_way(p->env->home);
+	const struct way *way = home_way(p->env->home);
+
+	if (q && !q->home)
+		spec->to = &q->link;
+	else if (way) {
+		spec->to = &way->to;
+		spec->via = way_via(way);
+	}
 	return spec->to != NULL;
 }
 
@@ -191,7 +198,7 @@ static void on_layer(void *arg, struct answer *a)
 		return;
 	}
 	if (p->layer_home && a->status == 0)
-		home_failed(p->env->home);
+		home_failed(p->env->home, p->way_turn);
 	if (!p->layer_home && p->env->sources.report)
 		p->env->sources.report(p->env->sources.arg, &p->layer_from,
 			a->status == 0     ? PEER_UNREACHABLE
@@ -207,6 +214,7 @@ static bool aim_layer(struct pull *p, struct link links[PEERS_MAX], struct fetch
 	       at = p->layer_turn % (n + 1);
 
 	p->layer_home = at == 0;
+	p->way_turn = home_turn(p->env->home);
 	if (p->layer_home)
 		return pull_aim(p, NULL, spec);
 	if (!pull_would_call(p, &links[at - 1]))

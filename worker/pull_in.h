@@ -24,6 +24,7 @@ struct peer {
 	struct fetch *poll;
 	struct timer *timer;
 	int fails;
+	unsigned way_turn; /* of the coordinator: which way was taken */
 	int64_t known;   /* how many of its pieces we know of */
 	int64_t idle_ms; /* since when it has had nothing at all */
 };
@@ -61,6 +62,7 @@ struct pull {
 	struct fetch *layer_fetch;
 	struct id layer_from;
 	bool layer_home;   /* the layer was asked from the coordinator */
+	unsigned way_turn; /* which way to it was taken (home_turn) */
 	size_t layer_turn; /* whom to ask next */
 	struct digest *layer;
 	size_t n; /* pieces */

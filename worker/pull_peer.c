@@ -232,7 +232,7 @@ static void on_polled(void *arg, struct answer *a)
 		return;
 	} else {
 		if (a->status == 0 && q->home)
-			home_failed(p->env->home);
+			home_failed(p->env->home, q->way_turn);
 		q->fails++;
 		timer_in(q->timer, backoff_ms(q->fails, &p->seed));
 	}
@@ -285,5 +285,6 @@ void peer_poll(void *peer)
 		timer_in(q->timer, POLL_PAUSE_MS);
 		return;
 	}
+	q->way_turn = home_turn(p->env->home);
 	q->poll = fetch_start(p->env->fetcher, &spec, on_polled, q);
 }

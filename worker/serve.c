@@ -7,6 +7,9 @@
 #include "common/have.h"
 #include "common/seeds.h"
 
+#include "common/tus.h"
+
+#include <assert.h>
 #include <stdlib.h>
 
 struct serve {
@@ -18,6 +21,11 @@ struct serve {
 	int64_t upload_kib;
 	const struct home *home;
 	struct dialback *dialback;
+	struct relay *relay;
+	struct carry *carry; /* NULL: none */
+	const struct id *self;
+	struct teller tellers[TELLERS_MAX];
+	size_t n_tellers;
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -100,6 +108,110 @@ static void post_dial_back(void *arg, struct req *r)
 	dialback_handle(s->dialback, r);
 }
 
+/* --- while the coordinator is silent ------------------------------------------------------------------- */
+
+static void get_jobs(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+	auto_free char *text = told_list(s->tellers, s->n_tellers);
+
+	req_answer_json(r, 200, text);
+}
+
+static void answer_known(struct req *r, const char *text)
+{
+	struct err e;
+
+	if (text) {
+		req_answer_json(r, 200, text);
+		return;
+	}
+	err_set(&e, ERR_UNKNOWN_JOB, "this worker knows no such job");
+	req_problem(r, &e);
+}
+
+static void get_job(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+	struct digest id;
+	auto_free char *text =
+		digest_from_hex(&id, req_part(r, 0)) ? told_one(s->tellers, s->n_tellers, &id) : NULL;
+
+	answer_known(r, text);
+}
+
+static void get_manifest(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+	struct digest id;
+	auto_free char *text =
+		s->carry && digest_from_hex(&id, req_part(r, 0)) ? carry_manifest(s->carry, &id) : NULL;
+
+	answer_known(r, text);
+}
+
+static bool carries(const struct serve *s, struct req *r)
+{
+	struct err e;
+
+	if (s->carry)
+		return true;
+	err_set(&e, ERR_REFUSED, "this worker carries no jobs");
+	req_problem(r, &e);
+	return false;
+}
+
+static void post_message(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	if (carries(s, r))
+		carry_message(s->carry, s->self, r);
+}
+
+static void post_upload(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	if (carries(s, r))
+		carry_upload_post(s->carry, r);
+}
+
+static void head_upload(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	if (carries(s, r))
+		carry_upload_head(s->carry, r);
+}
+
+static void patch_upload(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	if (carries(s, r))
+		carry_upload_patch(s->carry, r);
+}
+
+void serve_carry(struct serve *s, struct carry *c, const struct id *self)
+{
+	s->carry = c;
+	s->self = self;
+}
+
+void serve_tell(struct serve *s, const struct teller *t)
+{
+	assert(s->n_tellers < TELLERS_MAX);
+	s->tellers[s->n_tellers++] = *t;
+}
+
+static void make_tunnel(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+
+	relay_serve(s->relay, r);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
 	{ "GET", "/v1/blobs/*/layer", get_layer, 0 },
@@ -108,6 +220,14 @@ static const struct route routes[] = {
 	{ "POST", "/v1/dial-back", post_dial_back, DIALBACK_BODY_MAX },
 	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
 	{ "POST", "/v1/pieces/*", post_piece, PIECE_POST_MAX },
+	{ "GET", "/v1/jobs", get_jobs, 0 },
+	{ "GET", "/v1/jobs/*", get_job, 0 },
+	{ "GET", "/v1/jobs/*/manifest", get_manifest, 0 },
+	{ "POST", "/v1/messages", post_message, 128 * KIB },
+	{ "POST", "/v1/uploads", post_upload, 16 * KIB },
+	{ "HEAD", "/v1/uploads/*", head_upload, 0 },
+	{ "PATCH", "/v1/uploads/*", patch_upload, TUS_PART_MAX },
+	{ "CONNECT", "*", make_tunnel, 0 }, /* the last one: left out when there is no relay */
 };
 
 static const struct route web_routes[] = {
@@ -118,12 +238,14 @@ static const struct route web_routes[] = {
 int serve_new(struct serve **out, const struct serve_parts *p, struct err *e)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
-	struct httpd_spec spec = { .listen = p->listen, .routes = routes, .n_routes = ARRAY_LEN(routes), .arg = s };
+	struct httpd_spec spec = { .listen = p->listen, .routes = routes, .n_routes = ARRAY_LEN(routes) - !p->relay,
+		.arg = s };
 
 	s->share = share_new(p->loop, p->cache, p->home, p->upload_kib);
 	s->blobs = cache_blobs(p->cache);
 	s->upload_kib = p->upload_kib;
 	s->home = p->home;
+	s->relay = p->relay;
 	s->dialback = dialback_new(p->fetcher);
 	spec.send_bytes_s = p->upload_kib > 0 ? p->upload_kib * KIB : 0;
 	if (key_tls_server(&s->tls, p->key, e)) {

@@ -36,17 +36,19 @@ static json_t *tasks_json(const struct agent *a)
 
 static json_t *coordinator_json(const struct worker *w)
 {
-	const struct link *way = home_way(&w->home);
-	char where[LINK_HOST_MAX + 9] = "";
+	const struct way *way = home_way(&w->home);
+	char relay[ID_TEXT + 1] = "", where[LINK_HOST_MAX + 9] = "";
 	struct endpoint at = { 0 };
 	int64_t silent = w->agent.silent_ms ? clock_mono_ms() - w->agent.silent_ms : 0;
 
 	if (way) {
-		memcpy(at.host, way->host, sizeof(at.host));
-		at.port = way->port;
+		memcpy(at.host, way->to.host, sizeof(at.host));
+		at.port = way->to.port;
 		endpoint_text(where, &at);
+		if (way->relayed)
+			id_text(relay, &way->via.node);
 	}
-	return json_pack("{s:s, s:b, s:I}", "address", where, "answers", w->agent.silent_ms == 0 && w->agent.told_mode,
+	return json_pack("{s:s, s:s, s:b, s:I}", "address", where, "via", relay, "answers", w->agent.silent_ms == 0 && w->agent.told_mode,
 		"silent_s", (json_int_t)(silent / 1000));
 }
 
@@ -68,6 +70,12 @@ char *status_json(const struct worker *w)
 	json_object_set_new(j, "results",
 		json_pack("{s:I, s:I, s:I}", "made", (json_int_t)w->agent.n_done, "acknowledged",
 			(json_int_t)w->agent.n_acked, "unsent", (json_int_t)outbox_count(w->outbox)));
+	if (w->carry)
+		json_object_set_new(j, "carried", json_integer((json_int_t)carry_count(w->carry)));
+	if (w->relay)
+		json_object_set_new(j, "relay",
+			json_pack("{s:I, s:I}", "tunnels", (json_int_t)relay_count(w->relay), "bytes",
+				(json_int_t)relay_bytes(w->relay)));
 	json_object_set_new(j, "lends",
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
@@ -106,6 +114,11 @@ void status_print(const char *json, FILE *out)
 	line(out, "worker", jtext(j, "worker"));
 	line(out, "grid", *jtext(j, "grid_name") ? jtext(j, "grid_name") : jtext(j, "grid"));
 	line(out, "coordinator", jtext(json_object_get(j, "coordinator"), "address"));
+	if (*jtext(json_object_get(j, "coordinator"), "via"))
+		line(out, "through relay", jtext(json_object_get(j, "coordinator"), "via"));
+	if (jint(j, "carried", 0))
+		fprintf(out, "%-12s %lld jobs, until the coordinator has them\n", "carries",
+			(long long)jint(j, "carried", 0));
 	line(out, "peer port", jtext(j, "link"));
 	line(out, "now", jtext(j, "why"));
 	print_running(json_object_get(j, "running"), out);

@@ -27,6 +27,8 @@ struct talk {
 	char *line; /* the last ask */
 	int64_t wait_ms;
 	struct digest digest;
+	struct way way; /* that it goes */
+	unsigned turn;
 };
 
 /* What an answer is unpacked into; some tens of KiB, so not on the stack. */
@@ -95,6 +97,22 @@ static void add_self(json_t *j, const struct talk_self *self)
 		json_object_set_new(j, "address", json_string(self->address));
 }
 
+/* Whom this ask comes through: our network is then not what the coordinator sees. */
+static void add_via(json_t *j, const struct way *way)
+{
+	char relay[ID_TEXT + 1];
+
+	if (!way->relayed)
+		return;
+	id_text(relay, &way->via.node);
+	json_object_set_new(j, "via", json_string(relay));
+}
+
+static bool same_relay(const struct way *a, const struct way *b)
+{
+	return a->relayed == b->relayed && (!a->relayed || id_equal(&a->via.node, &b->via.node));
+}
+
 static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
 {
 	int64_t seq;
@@ -108,6 +126,7 @@ static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
 	json_object_set_new(j, "wait_ms", json_integer(ask->wait_ms));
 	add_self(j, t->self);
 	json_object_set_new(j, "state", json_string(agent_mode_name(ask->mode)));
+	add_via(j, &t->way);
 	free(t->line);
 	t->line = NULL;
 	if (msg_seal(&t->line, j, NULL, t->key, e))
@@ -121,15 +140,19 @@ static fetch_fn on_answer;
 
 int talk_ask(struct talk *t, const struct agent_ask *ask, struct err *e)
 {
-	const struct link *way = home_way(t->home);
+	const struct way *way = home_way(t->home);
 
 	if (!way)
 		return err_set(e, ERR_UNREACHABLE, "the grid's descriptor names no coordinator's address");
 	if (t->fetch)
 		fetch_cancel(TAKE(t->fetch));
-	if ((!ask->again || !t->line) && build(t, ask, e))
+	/* what was said on another way would tell of the wrong network, so it is said anew */
+	bool anew = !ask->again || !t->line || !same_relay(way, &t->way);
+	t->way = *way;
+	t->turn = home_turn(t->home);
+	if (anew && build(t, ask, e))
 		return -1;
-	struct fetch_spec spec = { .method = "POST", .to = way, .path = "/v1/messages",
+	struct fetch_spec spec = { .method = "POST", .to = &t->way.to, .via = way_via(&t->way), .path = "/v1/messages",
 		.headers = { "Content-Type: application/json" }, .body = t->line, .n = strlen(t->line),
 		.answer_max = 4 * MIB, .timeout_ms = t->wait_ms + ANSWER_SLACK_MS };
 	t->fetch = fetch_start(t->fetcher, &spec, on_answer, t);
@@ -234,11 +257,13 @@ static void refused(struct talk *t, const struct answer *a)
 {
 	bool anew = a->status >= 400 && a->status < 500 && a->status != 429 && a->status != 408;
 
+	bool other = false;
+
 	if (a->e.code == ERR_OLD_SEQ)
 		adopt_seq(t, a->e.msg);
-	else
-		home_failed(t->home);
-	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, &a->e);
+	else if (a->status == 0 || a->status >= 500) /* else it was the coordinator who refused */
+		other = home_failed(t->home, t->turn);
+	t->fns.unheard(t->fns.arg, anew, a->retry_after_s > 0 ? a->retry_after_s * 1000 : 0, other, &a->e);
 }
 
 static void on_answer(void *arg, struct answer *a)
@@ -258,9 +283,9 @@ static void on_answer(void *arg, struct answer *a)
 	h->answer = (struct agent_answer){ .leases = h->leases, .renewed = (const char(*)[LEASE_HEX + 1])h->renewed,
 		.ended = (const char(*)[LEASE_HEX + 1])h->ended };
 	if (read_answer(t, h, a, &e)) {
-		home_failed(t->home);
-		t->fns.unheard(t->fns.arg, false, 0, &e);
+		t->fns.unheard(t->fns.arg, false, 0, home_failed(t->home, t->turn), &e);
 		return;
 	}
+	home_worked(t->home, &t->way, a->ip);
 	t->fns.heard(t->fns.arg, &h->answer);
 }

@@ -24,8 +24,8 @@ struct talk_self {
 
 struct talk_fns {
 	void (*heard)(void *arg, const struct agent_answer *answer);
-	/* No good answer, and why; as agent_unheard(). */
-	void (*unheard)(void *arg, bool anew, int64_t retry_ms, const struct err *e);
+	/* No good answer, and why; as agent_unheard(). `other`: there is another way, not tried yet. */
+	void (*unheard)(void *arg, bool anew, int64_t retry_ms, bool other, const struct err *e);
 	void *arg;
 };
 

@@ -127,16 +127,20 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 		outbox_hurry(w->outbox);
 		cache_hurry(w->cache);
 		book_hurry(w->book);
+		if (w->carry)
+			carry_hurry(w->carry);
 	}
 	turn_end_ask(w->turn);
 }
 
-static void on_unheard(void *arg, bool anew, int64_t retry_ms, const struct err *e)
+static void on_unheard(void *arg, bool anew, int64_t retry_ms, bool other, const struct err *e)
 {
 	struct worker *w = arg;
 	bool refused = e->code == ERR_REFUSED || e->code == ERR_BANNED;
 
 	agent_unheard(&w->agent, anew, retry_ms, clock_mono_ms());
+	if (other && e->code == ERR_UNREACHABLE)
+		agent_nudge(&w->agent, clock_mono_ms());
 	snprintf(w->agent.refusal, sizeof(w->agent.refusal), "%.159s", refused ? e->msg : "");
 	if (!w->complained && w->agent.silent_ms) {
 		log_warn("no answer from the coordinator: %s; trying again until there is one", e->msg);
@@ -308,6 +312,14 @@ static void own_address(char out[INET6_ADDRSTRLEN], const struct link *l)
 		inet_ntop(AF_INET, &me.sin_addr, out, INET6_ADDRSTRLEN);
 }
 
+/* Whom our address should face: the coordinator, or the relay to it. */
+static const struct link *facing(const struct home *h)
+{
+	const struct way *way = home_way(h);
+
+	return !way ? NULL : way->relayed ? &way->via : h->n_joins ? &h->joins[0] : &way->to;
+}
+
 static void make_link(struct worker *w)
 {
 	struct link l = { .node = *key_id(w->key), .grid = w->home.grid_id };
@@ -320,8 +332,52 @@ static void make_link(struct worker *w)
 	l.port = w->conf.advertises ? at->port : serve_port(w->serve);
 	memcpy(l.host, at->host, sizeof(l.host));
 	if (!strcmp(l.host, "0.0.0.0") || !strcmp(l.host, "::"))
-		own_address(l.host, home_way(&w->home));
+		own_address(l.host, facing(&w->home));
 	link_text(w->link, &l);
+}
+
+/* --- telling: who asks the peer port about jobs ----------------------------------------------------------- */
+
+struct told_here {
+	const struct worker *w;
+	told_fn *fn;
+	void *arg;
+};
+
+/* Not whether a task of it is here now: who works on what is nobody's business. */
+static void tell_page(void *arg, const struct job *job)
+{
+	const struct told_here *t = arg;
+	struct told_job j = { .id = job->id, .submitter = job->submitter, .count = job->count,
+		.state = "known", .age_ms = clock_mono_ms() - t->w->agent.heard_ms };
+
+	memcpy(j.name, job->name, sizeof(j.name));
+	t->fn(t->arg, &j);
+}
+
+static void tell_leased(void *teller, told_fn *fn, void *arg)
+{
+	const struct worker *w = teller;
+	struct told_here t = { w, fn, arg };
+
+	book_each(w->book, tell_page, &t);
+}
+
+static int open_carry(struct worker *w, struct err *e)
+{
+	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
+	struct carry_limits limits = carry_defaults;
+	struct carry_fns fns = { .arg = w };
+
+	serve_tell(w->serve, &(struct teller){ tell_leased, w });
+	if (limits.bytes > w->conf.disk_mib * MIB / 10)
+		limits.bytes = w->conf.disk_mib * MIB / 10;
+	if (carry_open(&w->carry, dir, &limits, w->loop, w->fetcher, &w->home, &fns, e))
+		return err_wrap(e, "carried jobs");
+	if (w->conf.carries) /* else what was taken earlier is delivered, and nothing new taken */
+		serve_carry(w->serve, w->carry, key_id(w->key));
+	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
+	return 0;
 }
 
 static int open_serve(struct worker *w, struct err *e)
@@ -330,9 +386,11 @@ static int open_serve(struct worker *w, struct err *e)
 
 	if (!w->conf.listens)
 		return 0;
+	if (w->conf.relays)
+		w->relay = relay_new(w->loop, &w->home, &relay_defaults);
 	struct serve_parts parts = { .loop = w->loop, .fetcher = w->fetcher, .key = w->key, .listen = w->conf.listen,
-		.cache = w->cache, .home = &w->home, .upload_kib = w->conf.upload_kib };
-	if (serve_new(&w->serve, &parts, e))
+		.cache = w->cache, .home = &w->home, .relay = w->relay, .upload_kib = w->conf.upload_kib };
+	if (serve_new(&w->serve, &parts, e) || open_carry(w, e))
 		return -1;
 	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
 					 w->conf.advertises ? &w->conf.advertise : NULL, e))
@@ -467,8 +525,10 @@ static void worker_close(struct worker *w)
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
 		note_leases(w); /* none: nothing to give back at the next start */
 	control_free(w->control);
+	relay_free(w->relay);
 	serve_free(w->serve);
 	outside_close(w);
+	carry_close(w->carry);
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);

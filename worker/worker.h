@@ -6,6 +6,7 @@
 #define WORKER_WORKER_H
 
 #include "worker/ability.h"
+#include "worker/carry.h"
 #include "worker/control.h"
 #include "worker/errand.h"
 #include "worker/guard.h"
@@ -14,6 +15,7 @@
 #include "worker/mapport.h"
 #include "worker/outbox.h"
 #include "worker/probe.h"
+#include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
 #include "common/conf.h"
@@ -24,6 +26,8 @@ struct worker_conf {
 	struct texts join;
 	bool listens;
 	struct endpoint listen;
+	bool relays; /* lends tunnels to the coordinator, when it listens */
+	bool carries; /* takes jobs for a silent coordinator, when it listens */
 	bool advertises;
 	struct endpoint advertise;
 	bool web_seeds;
@@ -58,6 +62,8 @@ struct worker {
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;
+	struct relay *relay; /* NULL: none */
+	struct carry *carry; /* NULL: none */
 	struct control *control;
 	struct join *joining;
 	struct probe *probe; /* NULL: nothing but loopback to publish */

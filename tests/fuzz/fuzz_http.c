@@ -63,6 +63,7 @@ static void feed(struct guard *g, struct seen *s, const uint8_t *data, size_t n,
 	uint64_t rng = n;
 
 	guard_init(g, limit, s);
+	g->tunnels = true; /* the wider of the two */
 	for (size_t at = 0, take; at < n; at += take) {
 		take = step ? step : (size_t)rng_below(&rng, 70) + 1;
 		take = take < n - at ? take : n - at;

@@ -175,6 +175,49 @@ def test_coordinator_down_for_30_s_while_workers_hold_leases():
         check_nothing_lost(g, job, 8)
 
 
+def test_a_job_given_to_a_worker_in_an_outage_survives_its_kills_and_is_done():
+    chance = seed()
+    with Grid(workers=2) as g:
+        first = g.workers[0].ready[1]
+        g.workers[0].argv[g.workers[0].argv.index("--listen") + 1] = first.split("@")[1].split("/")[0]
+        with open(g.path("big"), "wb") as f:
+            f.write(os.urandom(3000000))
+        g.coordinator.kill()
+        job = g.cli("submit", "--range", "6", "--file", "big=big", "--grid", first, "--", sleeper(g), "{index}", "10").strip()
+        for _ in range(3):
+            time.sleep(chance.uniform(0.0, 0.2))  # the moment of the fault is the test's subject
+            g.workers[0].kill()
+            g.restart_worker(g.workers[0])
+        g.start_coordinator()
+        for _ in range(3):
+            time.sleep(chance.uniform(0.0, 0.3))
+            g.workers[0].kill()
+            g.restart_worker(g.workers[0])
+        wait_for("the coordinator to have it", lambda: g.db("SELECT count(*) FROM job")[0][0] == 1)
+        g.wait_done(job)
+        check_nothing_lost(g, job, 6)
+
+
+def test_who_waits_at_a_worker_for_a_carried_job_sees_its_end():
+    with Grid(workers=2) as g:
+        g.coordinator.kill()
+        argv = [program("talkoot"), "submit", "--range", "4", "--wait", "--output", g.path("out"), "--grid",
+                g.workers[0].ready[1], "--", sleeper(g), "{index}", "10"]
+        p = subprocess.Popen(argv, env=g.env, cwd=g.dir, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE)
+        try:
+            job = p.stdout.readline().decode().strip()
+            assert len(job) == 64, job
+            g.start_coordinator()
+            err = p.communicate(timeout=programs.PATIENCE)[1].decode()
+            assert p.returncode == 0, err
+            assert "not acknowledged yet" in err, err
+        finally:
+            p.kill()
+            p.wait()
+        g.verify(g.path("out"), "--job", job)
+
+
 def test_a_worker_stopped_by_sigterm_gives_back_what_it_holds():
     with Grid(workers=2) as g:
         job = g.submit("--range", "4", "--quorum", "1", "--", sleeper(g), "{index}", "0", "600")

@@ -145,6 +145,7 @@ struct agent {
 	struct key *k;
 	int64_t seq;
 	const char *address;
+	const struct agent *via; /* its relay; NULL: none */
 	struct heard heard;
 	struct call *call;
 };
@@ -158,6 +159,12 @@ static void asks(struct agent *a, int want, int wait_ms)
 		       "x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
 	json_object_update(m, more);
 	json_decref(more);
+	if (a->via) {
+		char relay[ID_TEXT + 1];
+
+		id_text(relay, key_id(a->via->k));
+		json_object_set_new(m, "via", json_string(relay));
+	}
 	auto_free char *line = sealed(a->k, m);
 	free(a->heard.body);
 	a->call = post(&a->heard, line, a->address);
@@ -259,6 +266,63 @@ static void two_of_one_network_do_not(void **state)
 	agent_free(&a);
 	agent_free(&b);
 	agent_free(&d);
+}
+
+/* B comes through A, so from A's address. Both orders, and a restart between. */
+static void a_worker_and_its_relay_never_complete_a_quorum(void **state)
+{
+	(void)state;
+	struct heard h;
+
+	for (int order = 0; order < 2; order++) {
+		struct agent a = an_agent("192.0.2.1"), b = an_agent("192.0.2.1"), d = an_agent("198.51.100.1");
+		struct agent *first = order ? &b : &a, *second = order ? &a : &b;
+		int64_t valid = c->counts.valid;
+
+		b.via = &a;
+		submit(3, 2);
+		asks(first, 8, 0);
+		assert_int_equal(returns_all(first, "x", &h), 3);
+		if (order)
+			open_again();
+		asks(second, 8, 0);
+		assert_int_equal(returns_all(second, "x", &h), 0);
+		b.via = NULL; /* and B comes directly, from elsewhere: what it said through A stays so */
+		b.address = "203.0.113.1";
+		if (order) {
+			asks(&a, 8, 0);
+			assert_int_equal(returns_all(&a, "x", &h), 0);
+		}
+		asks(&d, 8, 0);
+		assert_int_equal(returns_all(&d, "x", &h), 3);
+		assert_int_equal(c->counts.valid, valid + 3);
+		agent_free(&a);
+		agent_free(&b);
+		agent_free(&d);
+	}
+}
+
+static void two_relayed_workers_never_complete_a_quorum(void **state)
+{
+	(void)state;
+	struct agent r = an_agent("192.0.2.1"), s = an_agent("198.51.100.1"), a = an_agent("192.0.2.1"),
+		     b = an_agent("198.51.100.1");
+	struct heard h;
+
+	a.via = &r;
+	b.via = &s;
+	submit(1, 2);
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 1);
+	asks(&b, 8, 0);
+	assert_int_equal(returns_all(&b, "x", &h), 0);
+	asks(&s, 8, 0); /* the relay of the other may */
+	assert_int_equal(returns_all(&s, "x", &h), 1);
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&r);
+	agent_free(&s);
+	agent_free(&a);
+	agent_free(&b);
 }
 
 static void nothing_is_answered_before_the_commit(void **state)
@@ -399,6 +463,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_workers_finish_a_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_of_one_network_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_worker_and_its_relay_never_complete_a_quorum, setup, teardown),
+		cmocka_unit_test_setup_teardown(two_relayed_workers_never_complete_a_quorum, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			nothing_is_answered_before_the_commit, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_restart_forgets_nothing, setup, teardown),

@@ -36,6 +36,20 @@ static struct vote of_owner(struct vote v, uint64_t owner)
 	return v;
 }
 
+/* As the worker `v` through the relay: 100 + its number is a worker's tag. */
+static struct vote tagged(struct vote v)
+{
+	v.from.self = 100 + v.from.worker;
+	return v;
+}
+
+static struct vote through(struct vote v, uint32_t relay)
+{
+	v = on_net(tagged(v), NETWORK_UNKNOWN);
+	v.from.relay = 100 + relay;
+	return v;
+}
+
 static const struct rule two = { 2, 6, 16, BY_NETWORK }, three = { 3, 7, 16, BY_NETWORK };
 
 #define JUDGE(rule, ...)                                                                           \
@@ -88,6 +102,49 @@ static void unknown_networks_are_the_same(void **state)
 				 on_net(vote(2, "a", true), NETWORK_UNKNOWN))
 				 .what,
 		NEED_MORE);
+}
+
+static void a_worker_and_its_relay_are_not_two(void **state)
+{
+	(void)state;
+	struct vote relay = on_net(tagged(vote(1, "a", true)), network_of("198.51.100.1"));
+	struct vote other = on_net(tagged(vote(3, "a", true)), network_of("203.0.113.1"));
+	struct vote relayed = through(vote(2, "a", true), 1);
+
+	for (int by = BY_NETWORK; by <= BY_OWNER; by++) {
+		struct rule rule = two;
+
+		rule.by = (enum independence)by;
+		assert_int_equal(JUDGE(&rule, relay, relayed).what, NEED_MORE);
+		assert_int_equal(JUDGE(&rule, relayed, relay).what, NEED_MORE);
+		assert_int_equal(JUDGE(&rule, relay, relayed, other).what, AGREED_VALID);
+		assert_int_equal(JUDGE(&rule, relayed, relay, other).what, AGREED_VALID);
+		assert_int_equal(JUDGE(&rule, relayed, other).what, AGREED_VALID);
+	}
+	/* not even with a relay whose own network is exempt or unknown */
+	assert_int_equal(JUDGE(&two, on_net(relay, NETWORK_EXEMPT), relayed).what, NEED_MORE);
+	assert_int_equal(JUDGE(&two, on_net(relay, NETWORK_UNKNOWN), relayed).what, NEED_MORE);
+}
+
+static void two_relayed_workers_are_not_two_whoever_relays_them(void **state)
+{
+	(void)state;
+	struct vote b = through(vote(2, "a", true), 1), d = through(vote(3, "a", true), 4);
+
+	assert_int_equal(JUDGE(&two, b, d).what, NEED_MORE);
+	assert_int_equal(JUDGE(&two, b, through(vote(3, "a", true), 1)).what, NEED_MORE);
+}
+
+static void by_key_relays_mean_as_little_as_networks(void **state)
+{
+	(void)state;
+	struct rule by_key = two;
+
+	by_key.by = BY_KEY;
+	assert_int_equal(JUDGE(&by_key, tagged(vote(1, "a", true)), through(vote(2, "a", true), 1)).what,
+		AGREED_VALID);
+	assert_int_equal(JUDGE(&by_key, through(vote(2, "a", true), 1), through(vote(3, "a", true), 1)).what,
+		AGREED_VALID);
 }
 
 static void an_owner_counts_once_where_owners_count(void **state)
@@ -203,6 +260,9 @@ int main(void)
 		cmocka_unit_test(a_key_counts_once),
 		cmocka_unit_test(a_network_counts_once),
 		cmocka_unit_test(unknown_networks_are_the_same),
+		cmocka_unit_test(a_worker_and_its_relay_are_not_two),
+		cmocka_unit_test(two_relayed_workers_are_not_two_whoever_relays_them),
+		cmocka_unit_test(by_key_relays_mean_as_little_as_networks),
 		cmocka_unit_test(an_owner_counts_once_where_owners_count),
 		cmocka_unit_test(two_liars_cannot_beat_three_honest),
 		cmocka_unit_test(an_agreed_bad_exit_fails_the_task_at_once),

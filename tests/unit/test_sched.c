@@ -137,6 +137,61 @@ static void a_second_copy_never_goes_to_the_same_network(void **state)
 	sched_release(&w.s);
 }
 
+static void a_relayed_copy_and_its_relays_wait_for_a_third(void **state)
+{
+	(void)state;
+	struct world w;
+	char why[100];
+
+	world_new(&w, 7);
+	uint32_t a = add_worker(&w, 1, network_of("198.51.100.1")), b = add_worker(&w, 2, NETWORK_UNKNOWN);
+	w.s.workers[b].voter.relay = w.s.workers[a].voter.self;
+	uint32_t j = add_job(&w, 1, 1, 2, 2, 0);
+
+	assert_int_equal(lease(&w, a, 1), 1);
+	assert_int_equal(returns(&w, w.out[0], "x"), NEED_MORE);
+	assert_int_equal(lease(&w, b, 2), 1); /* the task that A has not done */
+	assert_int_equal(returns(&w, w.out[0], "x"), NEED_MORE);
+	assert_int_equal(lease(&w, a, 2), 0);
+	assert_int_equal(lease(&w, b, 2), 0);
+	sched_waiting(&w.s, &w.s.jobs[j], w.now, why, sizeof(why));
+	assert_string_equal(why, "needs 2 independent workers, has 1");
+	uint32_t e = add_worker(&w, 3, NETWORK_UNKNOWN); /* relayed by somebody else */
+	w.s.workers[e].voter.relay = 12345;
+	assert_int_equal(lease(&w, e, 2), 1); /* only beside A's */
+	uint32_t d = add_worker(&w, 4, network_of("203.0.113.1"));
+	sched_give_back(&w.s, w.out[0]);
+	assert_int_equal(lease(&w, d, 2), 2);
+	uint32_t last = w.out[1];
+	assert_int_equal(returns(&w, w.out[0], "x"), AGREED_VALID);
+	assert_int_equal(returns(&w, last, "x"), AGREED_VALID);
+	sched_release(&w.s);
+}
+
+/* Issued while it came directly, then it came through A: it is A's neighbour now, and stays it. */
+static void a_lease_becomes_relayed_with_its_worker_and_stays_so(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 8);
+	network n1 = network_of("198.51.100.1"), n2 = network_of("203.0.113.1");
+	uint32_t a = add_worker(&w, 1, n1), b = add_worker(&w, 2, n2);
+	add_job(&w, 1, 1, 1, 2, 0);
+	assert_int_equal(lease(&w, b, 1), 1);
+	uint32_t l = w.out[0];
+	assert_false(sched_relayed(&w.s, l));
+	w.s.workers[b].voter.relay = w.s.workers[a].voter.self;
+	w.s.workers[b].voter.net = NETWORK_UNKNOWN;
+	assert_true(sched_relayed(&w.s, l));
+	w.s.workers[b].voter.relay = 0;
+	w.s.workers[b].voter.net = n2;
+	assert_false(sched_relayed(&w.s, l));
+	assert_int_equal(returns(&w, l, "x"), NEED_MORE);
+	assert_int_equal(lease(&w, a, 1), 0);
+	sched_release(&w.s);
+}
+
 static void an_expired_lease_is_reissued(void **state)
 {
 	(void)state;
@@ -501,6 +556,8 @@ int main(void)
 		cmocka_unit_test(a_task_has_one_live_lease),
 		cmocka_unit_test(the_second_copy_comes_after_the_first_result_and_goes_elsewhere),
 		cmocka_unit_test(a_second_copy_never_goes_to_the_same_network),
+		cmocka_unit_test(a_relayed_copy_and_its_relays_wait_for_a_third),
+		cmocka_unit_test(a_lease_becomes_relayed_with_its_worker_and_stays_so),
 		cmocka_unit_test(an_expired_lease_is_reissued),
 		cmocka_unit_test(a_renewed_lease_lasts),
 		cmocka_unit_test(one_worker_alone_is_told_why_and_a_second_finishes),

@@ -43,7 +43,7 @@ static struct store *reopen(struct store *s)
 static struct worker a_worker(int n)
 {
 	struct worker w = { .voter = { .net = (network)6 << 56 | 0xffeeddccbbaa,
-				    .owner = UINT64_MAX },
+				    .owner = UINT64_MAX, .relay = UINT64_MAX - 1 },
 		.slots = 3,
 		.cpus = 4,
 		.memory_mib = 5,
@@ -123,7 +123,8 @@ static void a_worker_comes_back_as_it_was(void **state)
 	store_each_worker(s, find_worker, &found);
 	assert_int_equal(found.row, 1);
 	assert_true(id_equal(&found.id, &w.id));
-	assert_true(found.voter.net == w.voter.net && found.voter.owner == w.voter.owner);
+	assert_true(found.voter.net == w.voter.net && found.voter.owner == w.voter.owner &&
+		    found.voter.relay == w.voter.relay);
 	assert_true(found.slots == 3 && found.memory_mib == 5 && found.has_asked && !found.banned &&
 		    !found.ever_leased);
 	store_last_request(s, ASKER_WORKER, &w.id, &last);
@@ -133,6 +134,34 @@ static void a_worker_comes_back_as_it_was(void **state)
 	free(last.answer);
 	assert_int_equal(store_match(s, ID_WORKER, "09090909", &id), 1);
 	assert_int_equal(store_match(s, ID_WORKER, "08090909", &id), 0);
+	store_close(s);
+}
+
+/* What version 1 wrote, made from version 2 by taking away what was added. */
+static void a_database_of_version_1_is_brought_to_2(void **state)
+{
+	(void)state;
+	struct store *s = reopen(NULL);
+	struct worker w = a_worker(9), found = { 0 };
+	auto_free char *old = xprintf(
+		"sqlite3 %s/grid.db 'ALTER TABLE worker DROP COLUMN relay; ALTER TABLE lease DROP COLUMN relay; "
+		"ALTER TABLE result DROP COLUMN relay; PRAGMA user_version = 1'",
+		dir);
+
+	store_add_worker(s, &w);
+	store_commit(s, &e);
+	store_close(s);
+	assert_int_equal(system(old), 0);
+	s = reopen(NULL);
+	store_each_worker(s, find_worker, &found);
+	assert_true(id_equal(&found.id, &w.id) && found.voter.net == w.voter.net);
+	assert_int_equal(found.voter.relay, 0);
+	w.row = found.row;
+	store_set_worker(s, &w);
+	assert_int_equal(store_commit(s, &e), 0);
+	s = reopen(s);
+	store_each_worker(s, find_worker, &found);
+	assert_true(found.voter.relay == w.voter.relay);
 	store_close(s);
 }
 
@@ -219,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_comes_back_as_it_was, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_to_2, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_blob_is_never_unlearned, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_was_committed_survives_a_crash, setup, teardown),

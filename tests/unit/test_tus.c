@@ -184,7 +184,7 @@ static int teardown(void **state)
 
 static int upload(struct world *w, int tries, struct err *e)
 {
-	return tus_wait(w->f, w->l, &w->to, TICKET, strlen(TICKET), w->fd, SIZE, tries, e);
+	return tus_wait(w->f, w->l, &w->to, NULL, TICKET, strlen(TICKET), w->fd, SIZE, tries, e);
 }
 
 static void assert_uploaded(struct world *w)
@@ -319,7 +319,7 @@ static void halt(void *arg)
 static void a_cancelled_upload_is_not_called_back(void **state)
 {
 	struct world *w = *state;
-	struct tus *t = tus_start(w->f, w->l, &w->to, TICKET, strlen(TICKET), w->fd, SIZE, 3, must_not,
+	struct tus *t = tus_start(w->f, w->l, &w->to, NULL, TICKET, strlen(TICKET), w->fd, SIZE, 3, must_not,
 		w);
 	struct timer *timer = timer_new(w->l, halt, w->l);
 

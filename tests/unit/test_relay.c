@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_relay.c: what a relay lends, and which way to the coordinator is taken.
+ */
+#include "worker/relay.h"
+#include "worker/ways.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+static const struct relay_limits limits = { .tunnels = 5,
+	.tunnels_per_address = 2,
+	.bytes = 100000,
+	.bytes_a_day = 250000,
+	.rate = 10000,
+	.rate_all = 15000,
+	.idle_ms = 60000,
+	.total_ms = 600000 };
+
+static struct relay_quota *quota(void)
+{
+	static struct relay_quota q;
+
+	quota_init(&q, &limits, 1000);
+	return &q;
+}
+
+/* --- places ------------------------------------------------------------------------------------------------ */
+static void an_address_has_only_so_many_tunnels_at_once(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+
+	(void)state;
+	int a = quota_take(q, "198.51.100.7", 1000, &e);
+	assert_true(a >= 0);
+	assert_true(quota_take(q, "198.51.100.7", 1000, &e) >= 0);
+	assert_int_equal(quota_take(q, "198.51.100.7", 1000, &e), -1);
+	assert_int_equal(e.code, ERR_RATE);
+	assert_true(quota_take(q, "198.51.100.8", 1000, &e) >= 0);
+	quota_give(q, a);
+	assert_true(quota_take(q, "198.51.100.7", 1000, &e) >= 0);
+}
+
+static void a_v6_subscriber_is_one_address(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+
+	(void)state;
+	assert_true(quota_take(q, "2001:db8:1:2::1", 1000, &e) >= 0);
+	assert_true(quota_take(q, "2001:db8:1:2:ffff::9", 1000, &e) >= 0);
+	assert_int_equal(quota_take(q, "2001:db8:1:2:3:4:5:6", 1000, &e), -1);
+	assert_true(quota_take(q, "2001:db8:1:3::1", 1000, &e) >= 0);
+}
+
+static void all_together_have_only_so_many_tunnels(void **state)
+{
+	struct relay_quota *q = quota();
+	char address[32];
+	struct err e;
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		snprintf(address, sizeof(address), "198.51.100.%d", i);
+		assert_true(quota_take(q, address, 1000, &e) >= 0);
+	}
+	assert_int_equal(quota_take(q, "198.51.100.99", 1000, &e), -1);
+	assert_int_equal(e.code, ERR_RATE);
+}
+
+/* --- bytes ---------------------------------------------------------------------------------------------------- */
+/* How many of as many as one likes pass in so many ms, asked whenever it says. */
+static int64_t pass_for(struct relay_quota *q, int slot, int64_t from_ms, int64_t ms)
+{
+	int64_t passed = 0, wait = 0;
+
+	for (int64_t now = from_ms; now < from_ms + ms; now += wait) {
+		passed += (int64_t)quota_pass(q, slot, 1 << 20, now, &wait);
+		assert_true(wait > 0);
+	}
+	return passed;
+}
+
+static void a_tunnel_has_its_rate_and_a_second_at_once(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int a = quota_take(q, "198.51.100.7", 1000, &e);
+
+	(void)state;
+	int64_t passed = pass_for(q, a, 1000, 5000);
+	assert_in_range(passed, 50000, 60000);
+}
+
+static void all_tunnels_share_one_rate(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int slots[3];
+	int64_t passed = 0, wait;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		char address[32];
+
+		snprintf(address, sizeof(address), "198.51.100.%d", i);
+		slots[i] = quota_take(q, address, 1000, &e);
+	}
+	for (int64_t now = 1000; now < 6000; now += 7)
+		for (int i = 0; i < 3; i++)
+			passed += (int64_t)quota_pass(q, slots[i], 1 << 20, now, &wait);
+	assert_in_range(passed, 70000, 90000); /* 15000 a second, not 30000 */
+}
+
+static void small_parts_pass_at_once(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int a = quota_take(q, "198.51.100.7", 1000, &e);
+	int64_t wait;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(quota_pass(q, a, 100, 1000, &wait), 100);
+	assert_int_equal(quota_pass(q, a, 100, 1000, &wait), 0);
+	assert_in_range(wait, 1, 20);
+}
+
+static void a_tunnel_ends_after_its_bytes(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int a = quota_take(q, "198.51.100.7", 1000, &e);
+
+	(void)state;
+	assert_int_equal(pass_for(q, a, 1000, 30000), 100000);
+	assert_non_null(strstr(quota_over(q, a, 31000), "as much as one tunnel may"));
+}
+
+static void a_day_has_its_bytes_and_then_a_new_one_begins(void **state)
+{
+	struct relay_quota *q = quota();
+	int64_t now = 1000, passed = 0;
+	struct err e;
+	int a = -1;
+
+	(void)state;
+	for (int i = 0; i < 3; i++, now += 30000) {
+		a = quota_take(q, "198.51.100.7", now, &e);
+		assert_true(a >= 0);
+		passed += pass_for(q, a, now, 30000);
+		if (i < 2)
+			quota_give(q, a);
+	}
+	assert_int_equal(passed, 250000);
+	assert_non_null(strstr(quota_over(q, a, now), "day"));
+	assert_int_equal(quota_take(q, "198.51.100.9", now, &e), -1);
+	assert_true(quota_take(q, "198.51.100.9", now + 24 * 3600 * 1000, &e) >= 0);
+}
+
+static void who_says_nothing_or_stays_too_long_is_ended(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int a = quota_take(q, "198.51.100.7", 1000, &e),
+	    b = quota_take(q, "198.51.100.8", 1000, &e);
+	int64_t wait;
+
+	(void)state;
+	assert_null(quota_over(q, a, 60999));
+	assert_non_null(strstr(quota_over(q, a, 61000), "nothing passed"));
+	for (int64_t now = 1000; now < 601000; now += 50000) {
+		assert_null(quota_over(q, b, now));
+		assert_int_equal(quota_pass(q, b, 10, now, &wait), 10);
+	}
+	assert_non_null(strstr(quota_over(q, b, 601000), "long enough"));
+}
+
+/* --- which targets ------------------------------------------------------------------------------------------------ */
+static void only_the_coordinators_own_addresses_are_targets(void **state)
+{
+	static const char *const bad[] = { "198.51.100.1:7701", "198.51.100.2:7700",
+		"198.51.100.1:07700", "localhost:7700", "127.0.0.1:22", "198.51.100.1:7700 ",
+		"203.0.113.5:9000", "Grid.example:7700" };
+	struct home *h = xcalloc(1, sizeof(*h));
+	struct endpoint to;
+	struct err e;
+
+	(void)state;
+	h->known = true;
+	struct way ways[] = {
+		{ .to = { .host = "198.51.100.1", .port = 7700 } },
+		{ .to = { .host = "2001:db8::1", .port = 7700 } },
+		{ .to = { .host = "grid.example", .port = 7700 } },
+		{ .to = { .host = "198.51.100.1", .port = 7700 },
+			.relayed = true,
+			.via = { .host = "203.0.113.5", .port = 9000 } },
+	};
+	ways_set(&h->ways, ways, ARRAY_LEN(ways));
+	assert_int_equal(home_target(&to, h, "198.51.100.1:7700", &e), 0);
+	assert_string_equal(to.host, "198.51.100.1");
+	assert_int_equal(to.port, 7700);
+	assert_int_equal(home_target(&to, h, "[2001:db8::1]:7700", &e), 0);
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		assert_int_equal(home_target(&to, h, bad[i], &e), -1);
+		assert_int_equal(e.code, ERR_REFUSED);
+	}
+	/* a name is dialled only at the address where the relay itself met the coordinator's key */
+	assert_int_equal(home_target(&to, h, "grid.example:7700", &e), -1);
+	assert_int_equal(e.code, ERR_UNREACHABLE);
+	home_worked(h, &ways[2], "192.0.2.77");
+	assert_int_equal(home_target(&to, h, "grid.example:7700", &e), 0);
+	assert_string_equal(to.host, "192.0.2.77");
+	free(h);
+}
+
+/* --- ways ------------------------------------------------------------------------------------------------------------ */
+static const struct way list[] = {
+	{ .to = { .host = "c1", .port = 1 } },
+	{ .to = { .host = "c2", .port = 1 } },
+	{ .to = { .host = "c1", .port = 1 }, .relayed = true, .via = { .host = "a", .port = 2 } },
+	{ .to = { .host = "c2", .port = 1 }, .relayed = true, .via = { .host = "a", .port = 2 } },
+};
+
+static void direct_ways_are_tried_before_relays(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	assert_null(ways_now(&w));
+	ways_failed(&w, w.turn, 0);
+	ways_set(&w, list, 4);
+	for (size_t i = 0; i < 8; i++) {
+		assert_true(way_equal(ways_now(&w), &list[i % 4]));
+		ways_failed(&w, w.turn, 1000);
+	}
+}
+
+static void a_round_is_tried_at_once_and_then_one_waits(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	for (int round = 0; round < 3; round++)
+		for (int i = 0; i < 4; i++)
+			assert_int_equal(ways_failed(&w, w.turn, 1000), i < 3);
+	ways_failed(&w, w.turn, 1000);
+	ways_worked(&w, &list[1], 1000); /* only the direct ones are tried now: two */
+	assert_true(ways_failed(&w, w.turn, 2000));
+	assert_false(ways_failed(&w, w.turn, 2000));
+	assert_false(ways_failed(&w, w.turn - 1, 2000));
+}
+
+static void several_who_tell_one_failure_move_on_once(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	unsigned turn = w.turn;
+	for (int i = 0; i < 5; i++)
+		ways_failed(&w, turn, 1000);
+	assert_true(way_equal(ways_now(&w), &list[1]));
+}
+
+static void who_was_reached_directly_is_given_time_before_a_relay(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	ways_worked(&w, &list[1], 1000);
+	for (int i = 0; i < 10; i++) {
+		ways_failed(&w, w.turn, 2000 + i * 1000);
+		assert_false(ways_now(&w)->relayed);
+	}
+	for (int i = 0; i < 2 && !ways_now(&w)->relayed; i++)
+		ways_failed(&w, w.turn, 1000 + WAYS_PATIENCE_MS);
+	assert_true(ways_now(&w)->relayed);
+}
+
+static void nobody_stays_relayed_who_need_not(void **state)
+{
+	struct ways w = { 0 };
+	int64_t wait = 0, last = 0;
+
+	(void)state;
+	ways_set(&w, list, 4);
+	assert_null(ways_probe(&w, &wait)); /* not relayed */
+	ways_failed(&w, w.turn, 0);
+	ways_failed(&w, w.turn, 0);
+	assert_true(ways_now(&w)->relayed);
+	for (int i = 0; i < 12; i++) {
+		const struct link *to = ways_probe(&w, &wait);
+
+		assert_string_equal(to->host, i % 2 ? "c2" : "c1"); /* each in its turn */
+		assert_in_range(wait, PROBE_MIN_MS, PROBE_MAX_MS);
+		assert_true(wait >= last);
+		last = wait;
+	}
+	assert_int_equal(last, PROBE_MAX_MS);
+	unsigned turn = w.turn;
+	ways_worked(&w, &list[1], 5000);
+	assert_true(way_equal(ways_now(&w), &list[1]));
+	ways_failed(&w, turn, 6000); /* of the relay, told late: it is not in use any more */
+	assert_true(way_equal(ways_now(&w), &list[1]));
+}
+
+static void a_new_list_keeps_the_way_in_use(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	ways_failed(&w, w.turn, 0);
+	ways_failed(&w, w.turn, 0);
+	ways_set(&w, list + 1, 3);
+	assert_true(way_equal(ways_now(&w), &list[2]));
+	ways_set(&w, list, 2);
+	assert_true(way_equal(ways_now(&w), &list[0]));
+	ways_set(&w, list, 0);
+	assert_null(ways_now(&w));
+}
+
+static void a_long_list_is_cut(void **state)
+{
+	struct way *many = xcalloc(WAYS_MAX + 10, sizeof(*many));
+	struct ways w = { 0 };
+
+	(void)state;
+	for (uint16_t i = 0; i < WAYS_MAX + 10; i++)
+		many[i].to.port = (uint16_t)(i + 1);
+	ways_set(&w, many, WAYS_MAX + 10);
+	assert_int_equal(w.n, WAYS_MAX);
+	ways_set(&w, list, 4);
+	struct way twice[2] = { list[0], list[0] };
+	ways_set(&w, twice, 2);
+	assert_int_equal(w.n, 1);
+	free(many);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_address_has_only_so_many_tunnels_at_once),
+		cmocka_unit_test(a_v6_subscriber_is_one_address),
+		cmocka_unit_test(all_together_have_only_so_many_tunnels),
+		cmocka_unit_test(a_tunnel_has_its_rate_and_a_second_at_once),
+		cmocka_unit_test(all_tunnels_share_one_rate),
+		cmocka_unit_test(small_parts_pass_at_once),
+		cmocka_unit_test(a_tunnel_ends_after_its_bytes),
+		cmocka_unit_test(a_day_has_its_bytes_and_then_a_new_one_begins),
+		cmocka_unit_test(who_says_nothing_or_stays_too_long_is_ended),
+		cmocka_unit_test(only_the_coordinators_own_addresses_are_targets),
+		cmocka_unit_test(direct_ways_are_tried_before_relays),
+		cmocka_unit_test(a_round_is_tried_at_once_and_then_one_waits),
+		cmocka_unit_test(several_who_tell_one_failure_move_on_once),
+		cmocka_unit_test(who_was_reached_directly_is_given_time_before_a_relay),
+		cmocka_unit_test(nobody_stays_relayed_who_need_not),
+		cmocka_unit_test(a_new_list_keeps_the_way_in_use),
+		cmocka_unit_test(a_long_list_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

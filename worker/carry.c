@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * carry.c: submitted jobs and their uploads, kept on disk until carry_out.c has delivered them. What is in a file
+ * is in memory too; both are made anew from the files at the start.
+ */
+#include "worker/carry_in.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/tus.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+const struct carry_limits carry_defaults = {
+	.bytes = 1024 * MIB,
+	.tickets = 8192,
+	.tickets_each = 4096,
+	.jobs = 64,
+	.jobs_each = 16,
+	.idle_ms = 24 * 3600 * 1000,
+};
+
+/* --- quotas ----------------------------------------------------------------------------------------------- */
+
+int carry_admit_ticket(const struct carry_limits *l, int64_t bytes_now, int64_t size, int all,
+	int of_author, struct err *e)
+{
+	if (all >= l->tickets || of_author >= l->tickets_each)
+		return err_set(e, ERR_RATE,
+			"this worker keeps as many uploads as it can; try another one");
+	if (size > l->bytes - bytes_now)
+		return err_set(e, ERR_FULL,
+			"this worker keeps at most %lld bytes for others; try another one",
+			(long long)l->bytes);
+	return 0;
+}
+
+int carry_admit_job(const struct carry_limits *l, int all, int of_author, struct err *e)
+{
+	if (all < l->jobs && of_author < l->jobs_each)
+		return 0;
+	return err_set(e, ERR_RATE, "this worker carries as many jobs as it can; try another one");
+}
+
+/* --- files ------------------------------------------------------------------------------------------------ */
+
+char *carry_path(
+	const struct carry *c, const char *folder, const struct digest *id, const char *suffix)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, id);
+	return xprintf("%s/%s/%s%s", c->dir, folder, hex, suffix);
+}
+
+void carry_forget(
+	const struct carry *c, const char *folder, const struct digest *id, const char *suffix)
+{
+	auto_free char *path = carry_path(c, folder, id, suffix);
+
+	if (unlink(path) && errno != ENOENT)
+		log_error("removing %s: %s", path, strerror(errno));
+}
+
+/* --- tickets ---------------------------------------------------------------------------------------------- */
+
+struct ticket *carry_ticket(struct carry *c, const struct digest *id)
+{
+	struct ticket *t = c->tickets;
+
+	while (t && !digest_equal(&t->id, id))
+		t = t->next;
+	return t;
+}
+
+struct ticket *carry_held(struct carry *c, const struct id *author, const struct blob *b)
+{
+	struct ticket *t = c->tickets;
+
+	while (t && !(t->done && t->size == b->size && id_equal(&t->author, author) &&
+			    digest_equal(&t->digest, &b->digest)))
+		t = t->next;
+	return t;
+}
+
+static struct ticket *add_ticket(struct carry *c, const struct ticket *t)
+{
+	struct ticket *mine = xcalloc(1, sizeof(*mine));
+
+	*mine = *t;
+	mine->next = c->tickets;
+	c->tickets = mine;
+	return mine;
+}
+
+struct ticket *carry_keep_ticket(
+	struct carry *c, const struct ticket *t, const char *line, size_t n, struct err *e)
+{
+	auto_free char *path = carry_path(c, "tickets", &t->id, "");
+
+	return file_write_atomic(path, line, n, 0600, e) ? NULL : add_ticket(c, t);
+}
+
+int carry_ticket_done(struct carry *c, struct ticket *t, struct err *e)
+{
+	auto_free char *path = carry_path(c, "tickets", &t->id, ".done");
+
+	t->done = !file_write_atomic(path, "", 0, 0600, e);
+	return t->done ? 0 : -1;
+}
+
+bool carry_uses(const struct carry *c, const struct ticket *t)
+{
+	for (const struct parcel *p = c->parcels; p; p = p->next)
+		for (size_t i = 0; i < p->n_needs && id_equal(&p->submitter, &t->author); i++)
+			if (digest_equal(&p->needs[i].digest, &t->digest))
+				return true;
+	return false;
+}
+
+void carry_drop_ticket(struct carry *c, struct ticket *t)
+{
+	struct ticket **at = &c->tickets;
+	bool shared = false;
+	struct err e;
+
+	while (*at != t)
+		at = &(*at)->next;
+	*at = t->next;
+	for (struct ticket *o = c->tickets; o; o = o->next)
+		shared |= o->done && digest_equal(&o->digest, &t->digest);
+	if (t->in) {
+		blob_in_drop(t->in);
+		c->writing--;
+	} else if (t->done && !shared) {
+		blob_remove(c->blobs, &t->digest, &e);
+	}
+	carry_forget(c, "tickets", &t->id, ".done");
+	carry_forget(c, "tickets", &t->id, "");
+	free(t);
+}
+
+void carry_sweep(struct carry *c)
+{
+	int64_t now = clock_now_ms();
+
+	for (struct ticket *t = c->tickets, *next; t; t = next) {
+		next = t->next;
+		if (now - t->since_ms > c->limits.idle_ms && !carry_uses(c, t))
+			carry_drop_ticket(c, t);
+	}
+}
+
+/* --- jobs ------------------------------------------------------------------------------------------------- */
+
+int carry_each_blob(struct carry *c, const struct job *job,
+	int (*fn)(void *arg, const struct blob *b, const char *what), void *arg, struct err *e)
+{
+	auto_free char *list = NULL;
+	size_t n;
+
+	if (job_each_blob(job, fn, arg))
+		return -1;
+	if (job->tasks != TASKS_LIST)
+		return 0;
+	if (blob_read(c->blobs, &job->list.digest, &list, &n, JOB_LIST_MAX, e))
+		return -1;
+	return job_each_list_blob(job, list, n, fn, arg, e);
+}
+
+static int add_need(void *arg, const struct blob *b, const char *what)
+{
+	struct parcel *p = arg;
+
+	(void)what;
+	for (size_t i = 0; i < p->n_needs; i++)
+		if (digest_equal(&p->needs[i].digest, &b->digest))
+			return 0;
+	array_room(&p->needs, &p->room, p->n_needs, sizeof(*p->needs));
+	p->needs[p->n_needs++] = *b;
+	return 0;
+}
+
+void parcel_free(struct parcel *p)
+{
+	free(p->needs);
+	free(p);
+}
+
+static int add_parcel(
+	struct carry *c, const struct job *job, const char *line, int64_t since_ms, struct err *e)
+{
+	struct parcel *p = xcalloc(1, sizeof(*p)), **at = &c->parcels;
+
+	*p = (struct parcel){ .id = job->id,
+		.submitter = job->submitter,
+		.count = job->count,
+		.since_ms = since_ms,
+		.line_digest = digest_of(line, strlen(line)) };
+	snprintf(p->name, sizeof(p->name), "%s", job->name);
+	if (carry_each_blob(c, job, add_need, p, e)) {
+		parcel_free(p);
+		return -1;
+	}
+	while (*at && (*at)->since_ms <= since_ms)
+		at = &(*at)->next;
+	p->next = *at;
+	*at = p;
+	return 0;
+}
+
+bool carry_has_job(const struct carry *c, const struct digest *id)
+{
+	for (const struct parcel *p = c->parcels; p; p = p->next)
+		if (digest_equal(&p->id, id))
+			return true;
+	return false;
+}
+
+int carry_jobs_of(const struct carry *c, const struct id *author, int *all)
+{
+	int n = 0;
+
+	*all = 0;
+	for (const struct parcel *p = c->parcels; p; p = p->next, (*all)++)
+		n += id_equal(&p->submitter, author);
+	return n;
+}
+
+int carry_keep_job(struct carry *c, struct job *job, const char *line, struct err *e)
+{
+	auto_free char *path = carry_path(c, "jobs", &job->id, "");
+
+	if (file_write_atomic(path, line, strlen(line), 0600, e))
+		return -1;
+	if (add_parcel(c, job, line, clock_now_ms(), e)) {
+		carry_forget(c, "jobs", &job->id, "");
+		return -1;
+	}
+	if (!c->tus && !c->fetch)
+		timer_in(c->timer, 0);
+	return 0;
+}
+
+size_t carry_count(const struct carry *c)
+{
+	size_t n = 0;
+
+	for (const struct parcel *p = c->parcels; p; p = p->next)
+		n++;
+	return n;
+}
+
+void carry_each(void *carry, told_fn *fn, void *arg)
+{
+	const struct carry *c = carry;
+
+	for (const struct parcel *p = c->parcels; p; p = p->next) {
+		struct told_job t = { .id = p->id,
+			.submitter = p->submitter,
+			.count = p->count,
+			.state = "carried" };
+
+		memcpy(t.name, p->name, sizeof(t.name));
+		fn(arg, &t);
+	}
+}
+
+char *carry_manifest(struct carry *c, const struct digest *job)
+{
+	auto_free char *path = carry_path(c, "jobs", job, "");
+	char *line = NULL;
+	struct err e;
+	size_t n;
+
+	return carry_has_job(c, job) && !file_read(&line, &n, path, CARRY_JOB_MAX, &e) ? line
+	                                                                               : NULL;
+}
+
+/* --- opening ---------------------------------------------------------------------------------------------- */
+
+static void take_ticket(struct carry *c, const char *name)
+{
+	auto_free char *path = xprintf("%s/tickets/%s", c->dir, name);
+	auto_free char *done = xprintf("%s.done", path);
+	auto_free char *line = NULL;
+	struct ticket t = { .in = NULL };
+	struct stat st;
+	struct err e;
+	struct msg m;
+	size_t n;
+
+	if (!digest_from_hex(&t.id, name) || stat(path, &st))
+		return;
+	if (file_read(&line, &n, path, CARRY_TICKET_MAX, &e) ||
+		msg_open(&m, line, n, &c->home->grid_id, &e)) {
+		log_warn("%s: %s", path, e.msg);
+		return;
+	}
+	t.author = m.author;
+	t.size = jint(m.body, "size", 0);
+	t.since_ms = (int64_t)st.st_mtime * 1000;
+	digest_from_text(&t.digest, jtext(m.body, "digest"));
+	t.done = !access(done, F_OK);
+	add_ticket(c, &t);
+	msg_release(&m);
+}
+
+static void take_job(struct carry *c, const char *name)
+{
+	auto_free char *path = xprintf("%s/jobs/%s", c->dir, name);
+	auto_free char *line = NULL;
+	struct job job = { 0 };
+	struct digest id;
+	struct stat st;
+	struct err e;
+	struct msg m;
+	size_t n;
+
+	if (!digest_from_hex(&id, name) || stat(path, &st))
+		return;
+	if (file_read(&line, &n, path, CARRY_JOB_MAX, &e) ||
+		msg_open(&m, line, n, &c->home->grid_id, &e)) {
+		log_warn("%s: %s", path, e.msg);
+		return;
+	}
+	if (job_read(&job, &m, &e) || add_parcel(c, &job, line, (int64_t)st.st_mtime * 1000, &e))
+		log_warn("%s: %s", path, e.msg);
+	job_release(&job);
+	msg_release(&m);
+}
+
+static int each_file(struct carry *c, const char *folder,
+	void (*fn)(struct carry *c, const char *name), struct err *e)
+{
+	auto_free char *dir = xprintf("%s/%s", c->dir, folder);
+	struct dirent *entry;
+	DIR *d = make_dirs(dir, 0700, e) ? NULL : opendir(dir);
+
+	if (!d)
+		return err_sys(e, "reading %s", dir);
+	while ((entry = readdir(d)))
+		if (fn)
+			fn(c, entry->d_name);
+	closedir(d);
+	return 0;
+}
+
+int carry_open(struct carry **out, const char *dir, const struct carry_limits *limits,
+	struct loop *l, struct fetcher *f, struct home *h, const struct carry_fns *fns,
+	struct err *e)
+{
+	struct carry *c = xcalloc(1, sizeof(*c));
+	auto_free char *blobs = xprintf("%s/blobs", dir);
+
+	*c = (struct carry){ .dir = xstrdup(dir),
+		.limits = *limits,
+		.loop = l,
+		.fetcher = f,
+		.home = h,
+		.fns = *fns,
+		.fd = -1,
+		.seed = random_seed() };
+	c->timer = timer_new(l, carry_next, c);
+	if (blobs_open(&c->blobs, blobs, limits->bytes, e) ||
+		each_file(c, "tickets", take_ticket, e) || each_file(c, "jobs", take_job, e) ||
+		each_file(c, "refused", NULL, e)) {
+		carry_close(c);
+		return -1;
+	}
+	carry_sweep(c);
+	if (c->parcels)
+		log_info("%zu submitted jobs of an earlier run wait to be delivered",
+			carry_count(c));
+	timer_in(c->timer, 0);
+	*out = c;
+	return 0;
+}
+
+void carry_close(struct carry *c)
+{
+	if (!c)
+		return;
+	if (c->tus)
+		tus_cancel(c->tus);
+	if (c->fetch)
+		fetch_cancel(c->fetch);
+	if (c->fd >= 0)
+		close(c->fd);
+	while (c->parcels) {
+		struct parcel *p = c->parcels;
+
+		c->parcels = p->next;
+		parcel_free(p);
+	}
+	while (c->tickets) {
+		struct ticket *t = c->tickets;
+
+		c->tickets = t->next;
+		if (t->in)
+			blob_in_leave(t->in);
+		free(t);
+	}
+	timer_free(c->timer);
+	blobs_close(c->blobs);
+	free(c->dir);
+	free(c);
+}

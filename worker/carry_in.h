@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * carry_in.h: what carry_in.c (taking), carry.c (keeping) and carry_out.c (delivering) share; nobody else
+ * includes it.
+ */
+#ifndef WORKER_CARRY_IN_H
+#define WORKER_CARRY_IN_H
+
+#include "worker/carry.h"
+#include "common/blob.h"
+#include "jobs/job.h"
+
+#define CARRY_TICKET_MAX (16 * KIB)
+#define CARRY_JOB_MAX (128 * KIB) /* a manifest's envelope */
+
+struct ticket {
+	struct digest id; /* of its line */
+	struct id author;
+	struct digest digest;
+	int64_t size, since_ms;
+	bool done;
+	struct blob_in *in; /* NULL: not being written now */
+	struct ticket *next;
+};
+
+/* A job on its way to the coordinator. */
+struct parcel {
+	struct digest id, line_digest;
+	struct id submitter;
+	char name[201];
+	int64_t count, since_ms;
+	struct blob *needs;
+	size_t n_needs, room, sent;
+	struct parcel *next;
+};
+
+struct carry {
+	char *dir;
+	struct carry_limits limits;
+	struct blobs *blobs;
+	struct loop *loop;
+	struct fetcher *fetcher;
+	struct home *home;
+	struct carry_fns fns;
+	struct ticket *tickets;
+	struct parcel *parcels; /* oldest first */
+	struct timer *timer;
+	struct fetch *fetch;
+	struct tus *tus;
+	int fd; /* of the upload; -1 */
+	unsigned turn;
+	int tries, writing; /* writing: tickets with `in` */
+	uint64_t seed;
+};
+
+struct ticket *carry_ticket(struct carry *c, const struct digest *id);
+/* The finished ticket of this author for this blob, or NULL. */
+struct ticket *carry_held(struct carry *c, const struct id *author, const struct blob *b);
+/* Keep a new ticket, durably. */
+struct ticket *carry_keep_ticket(
+	struct carry *c, const struct ticket *t, const char *line, size_t n, struct err *e);
+int carry_ticket_done(struct carry *c, struct ticket *t, struct err *e);
+void carry_drop_ticket(struct carry *c, struct ticket *t);
+/* Drop the tickets that no job uses and that are too old. */
+void carry_sweep(struct carry *c);
+/* Keep a job whose blobs are all here, durably, and begin to deliver. Steals *job. */
+int carry_keep_job(struct carry *c, struct job *job, const char *line, struct err *e);
+bool carry_has_job(const struct carry *c, const struct digest *id);
+int carry_jobs_of(const struct carry *c, const struct id *author, int *all);
+/* Calls fn for every blob of the job, its list's too. */
+int carry_each_blob(struct carry *c, const struct job *job,
+	int (*fn)(void *arg, const struct blob *b, const char *what), void *arg, struct err *e);
+
+bool carry_uses(const struct carry *c, const struct ticket *t); /* some job here needs its bytes */
+void parcel_free(struct parcel *p);
+
+/* DIR/FOLDER/HEX[SUFFIX]. Yours; and: remove that file. */
+char *carry_path(const struct carry *c, const char *folder, const struct digest *id,
+	const char *suffix) MUST_USE;
+void carry_forget(
+	const struct carry *c, const char *folder, const struct digest *id, const char *suffix);
+
+/* carry_out.c: the timer's: the next step of delivering. */
+void carry_next(void *carry);
+
+#endif
