@@ -78,6 +78,15 @@ struct probe *probe_new(const struct probe_spec *spec)
 	return p;
 }
 
+const char *probe_word(const struct probe *p)
+{
+	static const char *const words[] = {
+		[REACH_UNKNOWN] = "unknown", [REACH_YES] = "yes", [REACH_NO] = "no"
+	};
+
+	return words[p->reach.state];
+}
+
 void probe_port(struct probe *p, uint16_t port)
 {
 	if (p->fetch)

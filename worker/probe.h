@@ -24,6 +24,8 @@ struct probe_spec {
 
 struct probe *probe_new(const struct probe_spec *spec);
 void probe_free(struct probe *p); /* NULL is fine */
+/* "yes", "no", "unknown". */
+const char *probe_word(const struct probe *p);
 /* Ask for this port from now on (0: for none), as if nothing were known. */
 void probe_port(struct probe *p, uint16_t port);
 

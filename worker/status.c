@@ -80,6 +80,8 @@ char *status_json(const struct worker *w)
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
 			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles));
+	json_object_set_new(j, "published", json_string(w->self.address ? w->self.address : ""));
+	json_object_set_new(j, "reachable", json_string(w->probe ? probe_word(w->probe) : "unknown"));
 	json_object_set_new(j, "version", json_string(TALKOOT_VERSION));
 	return shape_dump(j);
 }
@@ -120,6 +122,9 @@ void status_print(const char *json, FILE *out)
 		fprintf(out, "%-12s %lld jobs, until the coordinator has them\n", "carries",
 			(long long)jint(j, "carried", 0));
 	line(out, "peer port", jtext(j, "link"));
+	auto_free char *published = *jtext(j, "published") ? xstrdup(jtext(j, "published"))
+							     : xprintf("no address (reachable: %s)", jtext(j, "reachable"));
+	line(out, "published", published);
 	line(out, "now", jtext(j, "why"));
 	print_running(json_object_get(j, "running"), out);
 	fprintf(out, "%-12s %lld made, %lld acknowledged; %lld envelopes wait\n", "results",

@@ -39,6 +39,7 @@ def start(g, *args):
     argv = [grid.program("talkoot-worker"), "--data", g.path("r%d" % len(g.procs)), "--join", g.link, "--slots", "1",
             "--disk", "256", "--local-discovery", "off"] + list(args)
     w = grid.Proc(argv, g.path("r%d.log" % len(g.procs)), g.env)
+    w.dir = argv[2]
     w.log_path = g.path("r%d.log" % len(g.procs))
     g.procs.append(w)
     w.wait_ready()
@@ -57,6 +58,8 @@ def test_an_advertised_address_is_published_once_it_was_reached():
         w = start(g, "--listen", "0.0.0.0:%d" % port, "--advertise", "127.0.0.1:%d" % port)
         wait_for("it to be published", lambda: address_of(g, w) == ["127.0.0.1:%d" % port])
         assert "reachable at 127.0.0.1:%d" % port in log_of(w)
+        o = json.loads(grid.run([grid.program("talkoot-worker"), "--data", w.dir, "status", "--json"], g.env))
+        assert (o["published"], o["reachable"]) == ("127.0.0.1:%d" % port, "yes"), o
 
 
 def test_one_that_nobody_gets_through_to_is_not_published():
@@ -68,6 +71,8 @@ def test_one_that_nobody_gets_through_to_is_not_published():
             wait_for("it to be told", lambda: "not reachable" in log_of(w))
             wait_for("it to be known", lambda: address_of(g, w))
             assert address_of(g, w) == [""], address_of(g, w)
+            out = grid.run([grid.program("talkoot-worker"), "--data", w.dir, "status"], g.env)
+            assert "no address (reachable: no)" in out, out
         plain.close()
 
 
