@@ -1,0 +1,676 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peers.c: the neighbours, what is asked of them and answered to others. The view is in view.c.
+ *
+ * What a neighbour has of ours is kept as a tick of our news: it has all that was here then (`told`).
+ */
+#include "worker/peers.h"
+#include "worker/view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum slot_state { SLOT_EMPTY, SLOT_REST, SLOT_ASKING };
+
+struct slot {
+	enum slot_state state;
+	uint64_t id; /* of this neighbour's time here */
+	struct link to;
+	uint64_t block;
+	bool heard;       /* it has answered */
+	bool pinned;      /* of a joined link */
+	bool told_self;   /* it has our record */
+	bool push;        /* a fact of ours waits to be told beside the held question */
+	bool summarized;  /* the question that is out has our summary */
+	bool hungry;      /* and asks for many records */
+	bool at_once;     /* and so is answered at once */
+	int64_t due_ms, asked_ms, until_ms;
+	int64_t pause_ms; /* the last one that a fruitless answer caused */
+	uint64_t told, asked_tick, pushed_tick;
+	bool more; /* the question that is out had no room for all */
+	uint64_t hash;    /* theirs, as last said */
+	struct summary *summary; /* theirs, said in the last answer; NULL: none */
+};
+
+struct teller {
+	uint64_t key;
+	int64_t round_ms, blocked_ms; /* until */
+	int checks;
+	size_t bytes;
+};
+
+struct peers {
+	struct peers_conf conf;
+	uint64_t seed;
+	struct news *news;
+	struct view view;
+	struct slot slots[PEERS_SLOTS];
+	struct teller tellers[TELLERS_MAX];
+	char *self_line;
+	int64_t mixed_ms, aged_ms, mix_ms; /* the wait till the next mixing */
+	uint64_t ids;
+	uint64_t contacts; /* neighbours that have answered so far */
+	bool hungry;
+};
+
+struct peers *peers_new(const struct peers_conf *conf, int64_t now)
+{
+	struct peers *p = xcalloc(1, sizeof(*p));
+
+	p->conf = *conf;
+	p->seed = conf->seed;
+	p->news = news_new(&conf->fns, &conf->self);
+	p->mixed_ms = now;
+	p->mix_ms = MIX_FIRST_MS;
+	p->aged_ms = now;
+	p->hungry = true;
+	return p;
+}
+
+static void empty(struct slot *s, int64_t due)
+{
+	free(s->summary);
+	*s = (struct slot){ .due_ms = due };
+}
+
+void peers_free(struct peers *p)
+{
+	if (!p)
+		return;
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		empty(&p->slots[i], 0);
+	view_release(&p->view);
+	news_free(p->news);
+	free(p->self_line);
+	free(p);
+}
+
+struct news *peers_news(struct peers *p)
+{
+	return p->news;
+}
+
+/* --- the view, from outside ----------------------------------------------------------------------------------- */
+
+void peers_pin(struct peers *p, const struct link *to)
+{
+	if (!id_equal(&to->node, &p->conf.self))
+		view_pin(&p->view, to);
+}
+
+enum news_verdict peers_take(struct peers *p, const char *line, size_t n, int64_t now, struct err *e)
+{
+	struct view_rules rules = { .fns = &p->conf.fns, .self = &p->conf.self, .private_ok = p->conf.private_ok,
+		.seed = &p->seed, .arg = p };
+
+	return view_take(&p->view, &rules, line, n, now, e);
+}
+
+void peers_set_self(struct peers *p, const char *line)
+{
+	free(p->self_line);
+	p->self_line = line ? xstrdup(line) : NULL;
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		p->slots[i].told_self = false;
+}
+
+static struct slot *slot_of(struct peers *p, const struct id *node)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state != SLOT_EMPTY && id_equal(&p->slots[i].to.node, node))
+			return &p->slots[i];
+	return NULL;
+}
+
+void peers_deed(struct peers *p, const struct id *node, enum peer_deed deed, int64_t now)
+{
+	struct slot *s = slot_of(p, node);
+
+	if (view_deed(&p->view, node, deed, now) && s && s->state == SLOT_REST)
+		empty(s, now);
+}
+
+size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < PEERS_SLOTS && n < max; i++)
+		if (p->slots[i].heard)
+			out[n++] = p->slots[i].to;
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n < max; i++) {
+		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!slot_of(p, &x->to.node) && entry_usable(x, now))
+			entry_link(&out[n++], x, &p->conf.grid);
+	}
+	return n;
+}
+
+void peers_each_record(const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg)
+{
+	for (size_t i = 0; i < p->view.n; i++)
+		if (p->view.entries[i].line)
+			fn(arg, p->view.entries[i].line, p->view.entries[i].len);
+}
+
+/* --- who tells too much ----------------------------------------------------------------------------------------- */
+
+/* The sender's entry; the one that has been quiet longest is forgotten for a new one. */
+static struct teller *teller_of(struct peers *p, uint64_t key, int64_t now)
+{
+	struct teller *oldest = &p->tellers[0];
+
+	for (size_t i = 0; i < TELLERS_MAX; i++) {
+		struct teller *t = &p->tellers[i];
+
+		if (t->key == key && t->round_ms)
+			return t;
+		if (t->blocked_ms <= now && (oldest->blocked_ms > now || t->round_ms < oldest->round_ms))
+			oldest = t;
+	}
+	*oldest = (struct teller){ .key = key, .round_ms = now };
+	return oldest;
+}
+
+/* Charge for a message before anything of it is opened. */
+static bool listen(struct teller *t, size_t bytes, int64_t now)
+{
+	if (now < t->blocked_ms)
+		return false;
+	if (now - t->round_ms >= ROUND_MS) {
+		t->round_ms = now;
+		t->checks = 0;
+		t->bytes = 0;
+	}
+	t->bytes += bytes;
+	if (t->bytes > TELLER_BYTES)
+		t->blocked_ms = now + TELLER_BLOCK_MS;
+	return now >= t->blocked_ms;
+}
+
+static size_t bytes_of(const struct say *s)
+{
+	size_t n = s->descriptor.len + (s->summary ? sizeof(*s->summary) : 0);
+
+	for (size_t i = 0; i < s->n_peers; i++)
+		n += s->peers[i].len;
+	for (size_t i = 0; i < s->n_items; i++)
+		n += s->items[i].note.len + s->items[i].fact.len;
+	return n;
+}
+
+struct taking {
+	struct peers *p;
+	struct teller *t;
+	int64_t now;
+	bool gained, peers;
+	enum peer_deed deed; /* PEER_GOOD until something was wrong */
+};
+
+/* Count a verdict; false: stop listening. */
+static bool count(struct taking *k, enum news_verdict v)
+{
+	static const enum peer_deed deeds[] = { [NEWS_BAD] = PEER_STALE, [NEWS_FORGED] = PEER_BAD_SIGNATURE };
+
+	k->gained |= v == NEWS_NEW;
+	if (v == NEWS_BAD || v == NEWS_FORGED)
+		k->deed = deeds[v];
+	else if (++k->t->checks > TELLER_CHECKS)
+		k->deed = PEER_FLOOD;
+	if (k->deed != PEER_GOOD)
+		k->t->blocked_ms = k->now + TELLER_BLOCK_MS;
+	return k->deed == PEER_GOOD;
+}
+
+static bool take_items(struct taking *k, const struct say *s)
+{
+	struct err e;
+
+	for (size_t i = 0; i < s->n_items; i++) {
+		struct news_item item = { .note = s->items[i].note.line, .note_len = s->items[i].note.len,
+			.fact = s->items[i].fact.line, .fact_len = s->items[i].fact.len };
+
+		if (!count(k, news_take(k->p->news, &item, k->now, &e)))
+			return false;
+	}
+	return true;
+}
+
+static bool take_peers(struct taking *k, const struct say *s)
+{
+	struct err e;
+
+	for (size_t i = 0; i < s->n_peers; i++) {
+		enum news_verdict v = peers_take(k->p, s->peers[i].line, s->peers[i].len, k->now, &e);
+		bool gained = k->gained;
+
+		k->peers |= v == NEWS_NEW;
+		if (!count(k, v))
+			return false;
+		k->gained = gained; /* a record is no news */
+	}
+	return true;
+}
+
+/* Take what a message carries. What its sender did is in the result. */
+static struct taking take(struct peers *p, struct teller *t, const struct say *s, int64_t now)
+{
+	struct taking k = { .p = p, .t = t, .now = now, .deed = PEER_GOOD };
+	struct err e;
+
+	if (!listen(t, bytes_of(s), now)) {
+		k.deed = PEER_FLOOD;
+		return k;
+	}
+	if (s->descriptor.line && !count(&k, news_take_grid(p->news, s->descriptor.line, s->descriptor.len, &e)))
+		return k;
+	if (take_items(&k, s))
+		take_peers(&k, s);
+	return k;
+}
+
+/* --- saying -------------------------------------------------------------------------------------------------------- */
+
+static void add_summary(struct peers *p, struct say *s)
+{
+	s->summary = xmalloc(sizeof(*s->summary));
+	news_summary(p->news, s->summary);
+}
+
+static void add_missing(struct peers *p, struct say *s, const struct summary *theirs, uint64_t since)
+{
+	struct news_item items[SAY_ITEMS_MAX];
+	size_t n = news_missing(p->news, theirs, since, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &s->more);
+
+	for (size_t i = 0; i < n; i++)
+		say_add_item(s, &items[i]);
+}
+
+static void add_descriptor(struct peers *p, struct say *s, const struct summary *theirs)
+{
+	int64_t serial;
+	size_t n;
+	const char *line = news_grid(p->news, &n, &serial);
+
+	if (line && theirs && theirs->serial < serial && bytes_of(s) + n <= SAY_ITEMS_BYTES)
+		s->descriptor = (struct said){ xmemdup(line, n), n };
+}
+
+/* Up to n random records; ours among them: always when many are wanted, else now and then. */
+static void add_peers(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
+{
+	bool many = n > 1; /* our own then comes first */
+
+	if (p->self_line && n > 0 && (many || rng_below(&p->seed, 4) == 0)) {
+		say_add_peer(s, p->self_line, strlen(p->self_line));
+		n--;
+	}
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n > 0; i++) {
+		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!x->line || x->fails || !entry_usable(x, now) || id_equal(&x->to.node, to))
+			continue;
+		say_add_peer(s, x->line, x->len);
+		n--;
+	}
+}
+
+/* --- our questions --------------------------------------------------------------------------------------------------- */
+
+/* Still young: then who was named by the owner stays a neighbour, so that the grid stays in one piece until the views
+ * are mixed. */
+static bool walking(const struct peers *p)
+{
+	return p->contacts < WALK_CONTACTS;
+}
+
+static int64_t neighbour_life(struct peers *p)
+{
+	int64_t life = walking(p) ? (int64_t)NEIGHBOUR_FIRST_MS << (p->contacts / WALK_STEP) : NEIGHBOUR_MS;
+
+	return life / 2 + (int64_t)rng_below(&p->seed, (uint64_t)life);
+}
+
+static bool block_taken(const struct peers *p, const struct entry *x)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state != SLOT_EMPTY && x->block && p->slots[i].block == x->block)
+			return true;
+	return false;
+}
+
+/* A random node of the view that may become a neighbour; while young, one of the joined links before all others: what
+ * such a node knows is local at first, and without this a lost connection makes an island. */
+static struct entry *candidate(struct peers *p, int64_t now)
+{
+	size_t at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+	struct entry *first = NULL;
+
+	for (size_t i = 0; i < p->view.n; i++) {
+		struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!entry_usable(x, now) || x->retry_ms > now || slot_of(p, &x->to.node) || block_taken(p, x))
+			continue;
+		if (x->pinned && walking(p))
+			return x;
+		if (!first)
+			first = x;
+	}
+	return first;
+}
+
+static void fill(struct peers *p, struct slot *s, int64_t now)
+{
+	struct entry *x = candidate(p, now);
+
+	if (!x) {
+		s->due_ms = now + ROUND_MS;
+		return;
+	}
+	*s = (struct slot){ .state = SLOT_REST, .id = ++p->ids, .pinned = x->pinned, .block = x->block, .due_ms = now,
+		.until_ms = now + neighbour_life(p) };
+	entry_link(&s->to, x, &p->conf.grid);
+}
+
+static void begin(struct peers *p, struct slot *s, struct peers_turn *t)
+{
+	*t = (struct peers_turn){ .ref = { .slot = (int)(s - p->slots), .id = s->id }, .to = s->to };
+	t->say.grid = p->conf.grid;
+	t->say.hash = news_hash(p->news);
+}
+
+/* What is new goes along when it is known what the neighbour has; before that only the summary. */
+static void add_news(struct peers *p, struct slot *s, struct say *say)
+{
+	if (s->summary)
+		add_missing(p, say, s->summary, s->told);
+	else if (s->heard && s->told && s->hash != say->hash)
+		add_missing(p, say, NULL, s->told);
+	add_descriptor(p, say, s->summary);
+	free(s->summary);
+	s->summary = NULL;
+}
+
+static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t now)
+{
+	s->hungry = p->hungry && p->view.n < VIEW_HUNGRY;
+	if (!s->told_self && s->heard && p->self_line)
+		say_add_peer(say, p->self_line, strlen(p->self_line));
+	s->told_self = true;
+	if (!s->heard) {
+		say->want = s->hungry || walking(p) ? SAY_PEERS_MAX : MIX_FIRST;
+		add_peers(p, say, say->want, &s->to.node, now);
+	} else if (s->hungry) {
+		say->want = SAY_PEERS_MAX;
+	} else if (now - p->mixed_ms >= p->mix_ms) {
+		p->mixed_ms = now;
+		p->mix_ms = p->view.n < VIEW_HUNGRY && p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
+		say->want = p->view.n < VIEW_HUNGRY ? SAY_PEERS_MAX : 1;
+		add_peers(p, say, 1, &s->to.node, now);
+	}
+}
+
+static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t now)
+{
+	begin(p, s, t);
+	s->summarized = !s->heard || s->hash != t->say.hash;
+	if (s->summarized)
+		add_summary(p, &t->say);
+	add_news(p, s, &t->say);
+	add_mix(p, s, &t->say, now);
+	s->at_once = t->say.want > 1;
+	if (t->say.want)
+		t->say.node = p->conf.self; /* so that it is not told of us */
+	t->say.wait_ms = HOLD_MS - HOLD_MS / 12 + (int64_t)rng_below(&p->seed, HOLD_MS / 6);
+	s->state = SLOT_ASKING;
+	s->asked_ms = now;
+	s->more = t->say.more;
+	s->asked_tick = t->say.more ? s->told : news_tick(p->news);
+	s->push = false;
+}
+
+static bool push(struct peers *p, struct slot *s, struct peers_turn *t)
+{
+	begin(p, s, t);
+	t->ref.push = true;
+	add_missing(p, &t->say, NULL, s->told ? s->told : s->asked_tick);
+	s->push = false;
+	s->pushed_tick = t->say.more ? s->told : news_tick(p->news);
+	return t->say.n_items > 0;
+}
+
+static void age(struct peers *p, int64_t now)
+{
+	if (now - p->aged_ms < ROUND_MS && now >= p->aged_ms)
+		return;
+	p->aged_ms = now;
+	news_age(p->news, now);
+	view_age(&p->view, now);
+}
+
+bool peers_next(struct peers *p, struct peers_turn *t, int64_t now)
+{
+	age(p, now);
+	for (int i = 0; i < PEERS_SLOTS; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (s->push && s->state == SLOT_ASKING && push(p, s, t))
+			return true;
+		if (s->state == SLOT_EMPTY && s->due_ms <= now)
+			fill(p, s, now);
+		if (s->state == SLOT_REST && s->due_ms <= now) {
+			ask(p, s, t, now);
+			return true;
+		}
+	}
+	return false;
+}
+
+int64_t peers_due(const struct peers *p, int64_t now)
+{
+	int64_t due = now + ROUND_MS;
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].push)
+			due = now;
+		else if (p->slots[i].state != SLOT_ASKING && p->slots[i].due_ms < due)
+			due = p->slots[i].due_ms;
+	return due > now ? due - now : 0;
+}
+
+/* How long to wait before the next question, after an answer that came at once and brought nothing. */
+static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
+{
+	if (fruitful || s->at_once || now - s->asked_ms >= EARLY_MS)
+		return s->pause_ms = 0;
+	s->pause_ms = s->pause_ms ? s->pause_ms * 2 : ROUND_MS;
+	if (s->pause_ms > HOLD_MS)
+		s->pause_ms = HOLD_MS;
+	return s->pause_ms;
+}
+
+/* An answer at once, with nothing new and nothing different: it holds as many questions as it can. */
+static bool crowded(const struct slot *s, const struct say *answer, bool fruitful, uint64_t hash, int64_t now)
+{
+	return !fruitful && !s->at_once && now - s->asked_ms < EARLY_MS && answer->hash == hash;
+}
+
+static void misbehaved(struct peers *p, struct slot *s, enum peer_deed deed, int64_t now)
+{
+	view_deed(&p->view, &s->to.node, deed, now);
+	view_rest(&p->view, &s->to.node, now + TELLER_BLOCK_MS);
+	empty(s, now);
+}
+
+/* After `answer` was taken: what the neighbour now has of ours. */
+static void learn_told(struct peers *p, struct slot *s, const struct say *answer)
+{
+	bool agreed = answer->hash == news_hash(p->news);
+
+	s->hash = answer->hash;
+	if (agreed)
+		s->told = news_tick(p->news);
+	else if (!answer->summary && s->asked_tick > s->told)
+		s->told = s->asked_tick;
+	if (answer->summary && !agreed) {
+		s->summary = xmalloc(sizeof(*s->summary));
+		*s->summary = *answer->summary;
+	}
+}
+
+static bool has_for(struct peers *p, const struct slot *s)
+{
+	struct news_item item;
+	bool more;
+
+	return s->summary && news_missing(p->news, s->summary, s->told, &item, 1, SAY_ITEMS_BYTES, &more) > 0;
+}
+
+bool peers_answered(struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now)
+{
+	struct slot *s = &p->slots[ref->slot];
+	uint64_t key;
+
+	if (s->state != SLOT_ASKING || s->id != ref->id)
+		return false;
+	memcpy(&key, s->to.node.b, sizeof(key));
+	struct taking k = take(p, teller_of(p, key, now), answer, now);
+	if (k.deed != PEER_GOOD) {
+		misbehaved(p, s, k.deed, now);
+		return k.gained;
+	}
+	if (ref->push) {
+		s->told = s->pushed_tick;
+		return k.gained;
+	}
+	bool first = !s->heard, asked_more = !s->summarized && answer->summary;
+
+	s->heard = true;
+	p->contacts += first;
+	s->state = SLOT_REST;
+	view_reached(&p->view, &s->to.node, now);
+	if (s->hungry)
+		p->hungry = k.peers;
+	if (k.peers && p->view.n < VIEW_HUNGRY)
+		p->mix_ms = MIX_FIRST_MS;
+	learn_told(p, s, answer);
+	bool fruitful = k.gained || k.peers || first || asked_more || answer->more || has_for(p, s);
+	s->due_ms = now + (answer->more || s->more ? PACE_MS : pause_after(s, fruitful, now));
+	if (crowded(s, answer, fruitful, news_hash(p->news), now) && candidate(p, now)) {
+		view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
+		empty(s, now);
+	} else if (now >= s->until_ms && !(s->pinned && walking(p)) && candidate(p, now)) {
+		empty(s, now);
+	}
+	return k.gained;
+}
+
+void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64_t now)
+{
+	struct slot *s = &p->slots[ref->slot];
+
+	if (s->state != SLOT_ASKING || s->id != ref->id || ref->push) /* the held question will tell whether it is there */
+		return;
+	if (busy)
+		view_rest(&p->view, &s->to.node,
+			now + RETRY_MAX_MS / 6 + (int64_t)rng_below(&p->seed, RETRY_MAX_MS));
+	else
+		view_deed(&p->view, &s->to.node, PEER_UNREACHABLE, now);
+	p->hungry |= p->view.n < VIEW_HUNGRY;
+	empty(s, now);
+}
+
+/* --- others' questions -------------------------------------------------------------------------------------------------- */
+
+static void answer_init(struct peers *p, struct say *out)
+{
+	*out = (struct say){ 0 };
+	out->hash = news_hash(p->news);
+}
+
+/* Whether `q` must be answered at once; `out` then has what is to be said. */
+static bool answer_news(struct peers *p, const struct say *q, struct say *out)
+{
+	if (out->hash == q->hash)
+		return false;
+	if (!q->summary && q->wait_ms) /* who only pushes needs no more than the hash */
+		add_summary(p, out);
+	if (!q->summary)
+		return true;
+	add_missing(p, out, q->summary, 0);
+	add_descriptor(p, out, q->summary);
+	bool lacks = news_lacks(p->news, q->summary);
+	if (lacks)
+		add_summary(p, out);
+	return out->n_items || out->descriptor.line || (lacks && (!q->n_items || q->more));
+}
+
+enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
+	struct peers_held *held, int64_t now)
+{
+	struct taking k = take(p, teller_of(p, from, now), q, now);
+
+	if (k.deed != PEER_GOOD)
+		return REPLY_REFUSE;
+	answer_init(p, out);
+	*held = (struct peers_held){ .node = q->node, .since = news_tick(p->news), .want = q->want };
+	if (answer_news(p, q, out) || q->want > 1 || !q->wait_ms) {
+		add_peers(p, out, q->want, &q->node, now);
+		return REPLY_NOW;
+	}
+	say_release(out);
+	return REPLY_HOLD;
+}
+
+void peers_release(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
+{
+	answer_init(p, out);
+	add_peers(p, out, held->want, &held->node, now);
+}
+
+bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
+{
+	if (news_tick(p->news) == held->since)
+		return false;
+	answer_init(p, out);
+	add_missing(p, out, NULL, held->since);
+	if (out->more || bytes_of(out) > HINT_BYTES) {
+		say_release(out);
+		answer_init(p, out);
+		add_summary(p, out);
+	}
+	add_peers(p, out, held->want, &held->node, now);
+	return true;
+}
+
+enum news_verdict peers_announce(struct peers *p, const struct news_item *item, int64_t now, struct err *e)
+{
+	enum news_verdict v = news_take(p->news, item, now, e);
+
+	for (int i = 0; i < PEERS_SLOTS && v == NEWS_NEW; i++)
+		p->slots[i].push = p->slots[i].state == SLOT_ASKING;
+	return v;
+}
+
+/* --- showing ------------------------------------------------------------------------------------------------------------- */
+
+struct peers_counts peers_count(const struct peers *p, int64_t now)
+{
+	struct peers_counts c = { .known = p->view.n, .news = news_count(p->news) };
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		c.neighbours += p->slots[i].heard;
+	for (size_t i = 0; i < TELLERS_MAX; i++)
+		c.blocked += p->tellers[i].blocked_ms > now;
+	c.bytes = sizeof(*p) + c.news.bytes + view_bytes(&p->view);
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		c.bytes += p->slots[i].summary ? sizeof(struct summary) : 0;
+	return c;
+}
+
+void peers_each_neighbour(const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].heard)
+			fn(arg, &p->slots[i].to);
+}
