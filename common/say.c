@@ -273,3 +273,82 @@ int say_read(struct say *s, const char *text, size_t n, bool question, struct er
 	read_lines(s, j);
 	return 0;
 }
+
+/* --- what is said ----------------------------------------------------------------------------------------------- */
+
+void say_begin(struct say *s, struct news *w)
+{
+	*s = (struct say){ 0 };
+	s->hash = news_hash(w);
+}
+
+size_t say_bytes(const struct say *s)
+{
+	size_t n = s->descriptor.len + (s->summary ? sizeof(*s->summary) : 0);
+
+	for (size_t i = 0; i < s->n_peers; i++)
+		n += s->peers[i].len;
+	for (size_t i = 0; i < s->n_items; i++)
+		n += s->items[i].note.len + s->items[i].fact.len;
+	return n;
+}
+
+void say_add_summary(struct say *s, const struct news *w)
+{
+	if (!s->summary)
+		s->summary = xmalloc(sizeof(*s->summary));
+	news_summary(w, s->summary);
+}
+
+void say_add_missing(struct say *s, const struct news *w, const struct summary *theirs, uint64_t since)
+{
+	struct news_item items[SAY_ITEMS_MAX];
+	size_t n = news_missing(w, theirs, since, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &s->more);
+
+	for (size_t i = 0; i < n; i++)
+		say_add_item(s, &items[i]);
+}
+
+void say_add_descriptor(struct say *s, const struct news *w, const struct summary *theirs)
+{
+	int64_t serial;
+	size_t n;
+	const char *line = news_grid(w, &n, &serial);
+
+	if (line && !s->descriptor.line && theirs && theirs->serial < serial && say_bytes(s) + n <= SAY_ITEMS_BYTES)
+		s->descriptor = (struct said){ xmemdup(line, n), n };
+}
+
+bool say_answer(struct say *s, struct news *w, const struct say *q)
+{
+	bool lacks;
+
+	say_begin(s, w);
+	if (s->hash == q->hash)
+		return false;
+	if (!q->summary && q->wait_ms) /* who only pushes needs no more than the hash */
+		say_add_summary(s, w);
+	if (!q->summary)
+		return true;
+	say_add_missing(s, w, q->summary, 0);
+	say_add_descriptor(s, w, q->summary);
+	lacks = news_lacks(w, q->summary);
+	if (lacks)
+		say_add_summary(s, w);
+	/* what was pushed and still is not here was not wanted: that is no reason to speak */
+	return s->n_items || s->descriptor.line || (lacks && (!q->n_items || q->more));
+}
+
+bool say_hint(struct say *s, struct news *w, uint64_t since)
+{
+	if (news_tick(w) == since)
+		return false;
+	say_begin(s, w);
+	say_add_missing(s, w, NULL, since);
+	if (s->n_items && !s->more && say_bytes(s) <= SAY_HINT_BYTES)
+		return true;
+	say_release(s);
+	say_begin(s, w);
+	say_add_summary(s, w);
+	return true;
+}

@@ -13,6 +13,7 @@
 #define SAY_PEERS_MAX 8
 #define SAY_ITEMS_MAX 64
 #define SAY_ITEMS_BYTES ((size_t)48 * 1024) /* of facts and notes; the summary and peers have the rest */
+#define SAY_HINT_BYTES ((size_t)8 * 1024)  /* more is not sent unasked: only that there is something */
 #define SAY_WAIT_MAX_MS 60000
 #define SAY_HELD_MAX 4000 /* characters of one origin's ranges */
 
@@ -45,6 +46,19 @@ void say_add_item(struct say *s, const struct news_item *item);
 char *say_write(const struct say *s) MUST_USE;
 /* Length, form and shape; no signature yet. `question`: the grid must be there. Release on success only. */
 int say_read(struct say *s, const char *text, size_t n, bool question, struct err *e);
+
+/* --- what is said, from what is known --------------------------------------------------------- */
+void say_begin(struct say *s, struct news *w); /* empty, but for the hash */
+size_t say_bytes(const struct say *s);         /* of the lines in it */
+void say_add_summary(struct say *s, const struct news *w);
+/* As news_missing(), as much as a message holds. */
+void say_add_missing(struct say *s, const struct news *w, const struct summary *theirs, uint64_t since);
+/* The descriptor, when `theirs` (NULL: not known) has an older one and there is room. */
+void say_add_descriptor(struct say *s, const struct news *w, const struct summary *theirs);
+/* The answer to question `q`, whose own facts were taken before. False: nothing is to be said now, and it may be held. */
+bool say_answer(struct say *s, struct news *w, const struct say *q);
+/* What somebody who knew all at tick `since` must hear now; false: nothing. */
+bool say_hint(struct say *s, struct news *w, uint64_t since);
 
 /* "3-9,12": ascending, apart, at most `max` ranges. False when it is not exactly that. */
 bool ranges_read(struct seq_range *out, size_t max, size_t *n, const char *text);

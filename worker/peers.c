@@ -188,17 +188,6 @@ static bool listen(struct teller *t, size_t bytes, int64_t now)
 	return now >= t->blocked_ms;
 }
 
-static size_t bytes_of(const struct say *s)
-{
-	size_t n = s->descriptor.len + (s->summary ? sizeof(*s->summary) : 0);
-
-	for (size_t i = 0; i < s->n_peers; i++)
-		n += s->peers[i].len;
-	for (size_t i = 0; i < s->n_items; i++)
-		n += s->items[i].note.len + s->items[i].fact.len;
-	return n;
-}
-
 struct taking {
 	struct peers *p;
 	struct teller *t;
@@ -258,7 +247,7 @@ static struct taking take(struct peers *p, struct teller *t, const struct say *s
 	struct taking k = { .p = p, .t = t, .now = now, .deed = PEER_GOOD };
 	struct err e;
 
-	if (!listen(t, bytes_of(s), now)) {
+	if (!listen(t, say_bytes(s), now)) {
 		k.deed = PEER_FLOOD;
 		return k;
 	}
@@ -270,31 +259,6 @@ static struct taking take(struct peers *p, struct teller *t, const struct say *s
 }
 
 /* --- saying -------------------------------------------------------------------------------------------------------- */
-
-static void add_summary(struct peers *p, struct say *s)
-{
-	s->summary = xmalloc(sizeof(*s->summary));
-	news_summary(p->news, s->summary);
-}
-
-static void add_missing(struct peers *p, struct say *s, const struct summary *theirs, uint64_t since)
-{
-	struct news_item items[SAY_ITEMS_MAX];
-	size_t n = news_missing(p->news, theirs, since, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &s->more);
-
-	for (size_t i = 0; i < n; i++)
-		say_add_item(s, &items[i]);
-}
-
-static void add_descriptor(struct peers *p, struct say *s, const struct summary *theirs)
-{
-	int64_t serial;
-	size_t n;
-	const char *line = news_grid(p->news, &n, &serial);
-
-	if (line && theirs && theirs->serial < serial && bytes_of(s) + n <= SAY_ITEMS_BYTES)
-		s->descriptor = (struct said){ xmemdup(line, n), n };
-}
 
 /* Up to n random records; ours among them: always when many are wanted, else now and then. */
 static void add_peers(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
@@ -383,10 +347,10 @@ static void begin(struct peers *p, struct slot *s, struct peers_turn *t)
 static void add_news(struct peers *p, struct slot *s, struct say *say)
 {
 	if (s->summary)
-		add_missing(p, say, s->summary, s->told);
+		say_add_missing(say, p->news, s->summary, s->told);
 	else if (s->heard && s->told && s->hash != say->hash)
-		add_missing(p, say, NULL, s->told);
-	add_descriptor(p, say, s->summary);
+		say_add_missing(say, p->news, NULL, s->told);
+	say_add_descriptor(say, p->news, s->summary);
 	free(s->summary);
 	s->summary = NULL;
 }
@@ -415,7 +379,7 @@ static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t n
 	begin(p, s, t);
 	s->summarized = !s->heard || s->hash != t->say.hash;
 	if (s->summarized)
-		add_summary(p, &t->say);
+		say_add_summary(&t->say, p->news);
 	add_news(p, s, &t->say);
 	add_mix(p, s, &t->say, now);
 	s->at_once = t->say.want > 1;
@@ -433,7 +397,7 @@ static bool push(struct peers *p, struct slot *s, struct peers_turn *t)
 {
 	begin(p, s, t);
 	t->ref.push = true;
-	add_missing(p, &t->say, NULL, s->told ? s->told : s->asked_tick);
+	say_add_missing(&t->say, p->news, NULL, s->told ? s->told : s->asked_tick);
 	s->push = false;
 	s->pushed_tick = t->say.more ? s->told : news_tick(p->news);
 	return t->say.n_items > 0;
@@ -582,29 +546,6 @@ void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64
 
 /* --- others' questions -------------------------------------------------------------------------------------------------- */
 
-static void answer_init(struct peers *p, struct say *out)
-{
-	*out = (struct say){ 0 };
-	out->hash = news_hash(p->news);
-}
-
-/* Whether `q` must be answered at once; `out` then has what is to be said. */
-static bool answer_news(struct peers *p, const struct say *q, struct say *out)
-{
-	if (out->hash == q->hash)
-		return false;
-	if (!q->summary && q->wait_ms) /* who only pushes needs no more than the hash */
-		add_summary(p, out);
-	if (!q->summary)
-		return true;
-	add_missing(p, out, q->summary, 0);
-	add_descriptor(p, out, q->summary);
-	bool lacks = news_lacks(p->news, q->summary);
-	if (lacks)
-		add_summary(p, out);
-	return out->n_items || out->descriptor.line || (lacks && (!q->n_items || q->more));
-}
-
 enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
 	struct peers_held *held, int64_t now)
 {
@@ -612,9 +553,8 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 
 	if (k.deed != PEER_GOOD)
 		return REPLY_REFUSE;
-	answer_init(p, out);
 	*held = (struct peers_held){ .node = q->node, .since = news_tick(p->news), .want = q->want };
-	if (answer_news(p, q, out) || q->want > 1 || !q->wait_ms) {
+	if (say_answer(out, p->news, q) || q->want > 1 || !q->wait_ms) {
 		add_peers(p, out, q->want, &q->node, now);
 		return REPLY_NOW;
 	}
@@ -624,21 +564,14 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 
 void peers_release(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
 {
-	answer_init(p, out);
+	say_begin(out, p->news);
 	add_peers(p, out, held->want, &held->node, now);
 }
 
 bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
 {
-	if (news_tick(p->news) == held->since)
+	if (!say_hint(out, p->news, held->since))
 		return false;
-	answer_init(p, out);
-	add_missing(p, out, NULL, held->since);
-	if (out->more || bytes_of(out) > HINT_BYTES) {
-		say_release(out);
-		answer_init(p, out);
-		add_summary(p, out);
-	}
 	add_peers(p, out, held->want, &held->node, now);
 	return true;
 }

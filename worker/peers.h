@@ -47,7 +47,6 @@
 #define WALK_STEP 8
 #define WALK_CONTACTS 24
 #define MIX_FIRST 2 /* records given and asked for in the first exchange with a neighbour; more while young */
-#define HINT_BYTES ((size_t)8 * 1024) /* more than this is not sent unasked: only that there is something */
 #define TELLERS_MAX 64
 #define PACE_MS (ROUND_MS / 4) /* between questions while there is more than a message holds */
 #define TELLER_CHECKS 400  /* items taken of one sender a round */

@@ -11,6 +11,7 @@ struct serve {
 	struct ssl_ctx_st *tls;
 	struct blobs *blobs;
 	const struct home *home;
+	struct gossip *gossip; /* NULL: not yet */
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -44,9 +45,23 @@ static void get_grid(void *arg, struct req *r)
 	req_problem(r, &e);
 }
 
+static void post_gossip(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+	struct err e;
+
+	if (s->gossip) {
+		gossip_serve(s->gossip, r);
+		return;
+	}
+	err_set(&e, ERR_UNREACHABLE, "this worker is starting");
+	req_problem(r, &e);
+}
+
 static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*", get_blob, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "POST", "/v1/gossip", post_gossip, SAY_BODY_MAX },
 };
 
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
@@ -73,6 +88,11 @@ int serve_new(struct serve **out, struct loop *l, const struct key *k, const str
 uint16_t serve_port(const struct serve *s)
 {
 	return httpd_port(s->httpd);
+}
+
+void serve_gossip(struct serve *s, struct gossip *g)
+{
+	s->gossip = g;
 }
 
 void serve_free(struct serve *s)

@@ -7,6 +7,7 @@
 #ifndef WORKER_SERVE_H
 #define WORKER_SERVE_H
 
+#include "worker/gossip.h"
 #include "worker/home.h"
 #include "common/blob.h"
 #include "common/httpd.h"
@@ -18,6 +19,8 @@ struct serve;
 int serve_new(struct serve **out, struct loop *l, const struct key *k, const struct endpoint *listen,
 	struct blobs *blobs, const struct home *h, struct err *e);
 uint16_t serve_port(const struct serve *s);
+/* Answer POST /v1/gossip by this from now on. */
+void serve_gossip(struct serve *s, struct gossip *g);
 void serve_free(struct serve *s);
 
 #endif

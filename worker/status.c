@@ -72,6 +72,7 @@ char *status_json(const struct worker *w)
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
 			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles));
+	json_object_set_new(j, "peers", gossip_status(w->gossip));
 	json_object_set_new(j, "version", json_string(TALKOOT_VERSION));
 	return shape_dump(j);
 }
@@ -109,6 +110,10 @@ void status_print(const char *json, FILE *out)
 	line(out, "peer port", jtext(j, "link"));
 	line(out, "now", jtext(j, "why"));
 	print_running(json_object_get(j, "running"), out);
+	const json_t *peers = json_object_get(j, "peers");
+	fprintf(out, "%-12s %lld neighbours of %lld known, %lld jobs heard of\n", "peers",
+		(long long)jint(peers, "neighbours", 0), (long long)jint(peers, "known", 0),
+		(long long)jint(peers, "jobs", 0));
 	fprintf(out, "%-12s %lld made, %lld acknowledged; %lld envelopes wait\n", "results",
 		(long long)jint(results, "made", 0), (long long)jint(results, "acknowledged", 0),
 		(long long)jint(results, "unsent", 0));

@@ -8,6 +8,7 @@
 #include "worker/ability.h"
 #include "worker/control.h"
 #include "worker/errand.h"
+#include "worker/gossip.h"
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/outbox.h"
@@ -51,6 +52,8 @@ struct worker {
 	struct serve *serve;
 	struct control *control;
 	struct join *joining;
+	struct gossip *gossip;
+	struct timer *nudge; /* a job was heard of */
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */
