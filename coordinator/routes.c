@@ -5,6 +5,8 @@
  */
 #include "coordinator/routes.h"
 #include "common/tus.h"
+#include "common/say.h"
+#include "coordinator/gossip.h"
 #include "coordinator/status.h"
 #include "coordinator/uploads.h"
 
@@ -85,6 +87,14 @@ static void messages_post(void *arg, struct req *r)
 	const char *body = req_body(r, &n);
 
 	coord_message(begin(arg, r), body, n, req_address(r));
+}
+
+static void gossip_post(void *arg, struct req *r)
+{
+	size_t n;
+	const char *body = req_body(r, &n);
+
+	gossip_message(begin(arg, r), body, n, req_address(r));
 }
 
 static bool wrong_tus(struct call *call, struct req *r)
@@ -174,6 +184,7 @@ static void public_workers(void *arg, struct req *r)
 const struct route grid_routes[] = {
 	{ "GET", "/v1/grid", grid_get, 0 },
 	{ "POST", "/v1/messages", messages_post, MSG_LINE_MAX },
+	{ "POST", "/v1/gossip", gossip_post, SAY_BODY_MAX },
 	{ "POST", "/v1/uploads", uploads_post, TICKET_MAX },
 	{ "HEAD", "/v1/uploads/*", upload_head, 0 },
 	{ "PATCH", "/v1/uploads/*", upload_patch, TUS_PART_MAX },

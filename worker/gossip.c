@@ -52,6 +52,7 @@ struct gossip {
 	size_t n_waiting;
 	uint64_t seed, saved_tick;
 	size_t saved_known;
+	int64_t saved_ms; /* of the steady clock */
 	/* noted for the end of the turn */
 	bool job, grid;
 	struct digest cancels[CANCELS_MAX];
@@ -59,6 +60,7 @@ struct gossip {
 };
 
 static void go_on(struct gossip *g);
+static void save_soon(struct gossip *g);
 
 /* --- what peers.c asks and tells ---------------------------------------------------------------------------------- */
 
@@ -368,6 +370,7 @@ static void on_turn(void *arg)
 	bool job = g->job, grid = g->grid;
 
 	g->job = g->grid = false;
+	save_soon(g);
 	hint_all(g);
 	go_on(g);
 	if (grid)
@@ -461,8 +464,7 @@ static void save(struct gossip *g)
 	size_t known = peers_count(g->peers, clock_now_ms()).known;
 	uint64_t tick = news_tick(peers_news(g->peers));
 
-	if (tick == g->saved_tick && known == g->saved_known)
-		return;
+	g->saved_ms = clock_mono_ms();
 	g->saved_tick = tick;
 	g->saved_known = known;
 	peers_each_record(g->peers, save_record, &b);
@@ -473,10 +475,17 @@ static void save(struct gossip *g)
 
 static void on_save(void *arg)
 {
-	struct gossip *g = arg;
+	save(arg);
+}
 
-	save(g);
-	timer_in(g->save, GOSSIP_SAVE_MS);
+static void save_soon(struct gossip *g)
+{
+	int64_t wait = g->saved_ms ? g->saved_ms + GOSSIP_SAVE_MS - clock_mono_ms() : 0;
+	bool same = news_tick(peers_news(g->peers)) == g->saved_tick &&
+		peers_count(g->peers, clock_now_ms()).known == g->saved_known;
+
+	if (!same && !timer_is_on(g->save))
+		timer_in(g->save, wait > GOSSIP_SOON_MS ? wait : GOSSIP_SOON_MS);
 }
 
 /* Each line is checked as if a stranger had sent it: the file may be old or damaged. */
@@ -536,7 +545,6 @@ struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, st
 	tell_descriptor(g);
 	load(g);
 	sign_record(g);
-	timer_in(g->save, GOSSIP_SAVE_MS);
 	turn_end_ask(g->turn);
 	return g;
 }

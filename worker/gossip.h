@@ -15,7 +15,8 @@
 #include "common/loop.h"
 
 #define GOSSIP_HELD_MAX 64 /* questions held; beyond it they are answered at once, and who asked goes elsewhere */
-#define GOSSIP_SAVE_MS 60000
+#define GOSSIP_SAVE_MS 60000 /* DIR/peers is written at most so often, */
+#define GOSSIP_SOON_MS 500   /* and so long after something new came */
 #define GOSSIP_FILE_MAX ((size_t)12 * 1024 * 1024)
 
 struct gossip_fns {

@@ -92,10 +92,20 @@ struct news *peers_news(struct peers *p)
 
 /* --- the view, from outside ----------------------------------------------------------------------------------- */
 
+/* Somebody new is known: who has a place free looks again. */
+static void look_soon(struct peers *p)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state == SLOT_EMPTY)
+			p->slots[i].due_ms = 0;
+}
+
 void peers_pin(struct peers *p, const struct link *to)
 {
-	if (!id_equal(&to->node, &p->conf.self))
-		view_pin(&p->view, to);
+	if (id_equal(&to->node, &p->conf.self))
+		return;
+	view_pin(&p->view, to);
+	look_soon(p);
 }
 
 enum news_verdict peers_take(struct peers *p, const char *line, size_t n, int64_t now, struct err *e)
@@ -103,7 +113,10 @@ enum news_verdict peers_take(struct peers *p, const char *line, size_t n, int64_
 	struct view_rules rules = { .fns = &p->conf.fns, .self = &p->conf.self, .private_ok = p->conf.private_ok,
 		.seed = &p->seed, .arg = p };
 
-	return view_take(&p->view, &rules, line, n, now, e);
+	enum news_verdict v = view_take(&p->view, &rules, line, n, now, e);
+	if (v == NEWS_NEW)
+		look_soon(p);
+	return v;
 }
 
 void peers_set_self(struct peers *p, const char *line)

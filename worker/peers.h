@@ -35,7 +35,7 @@
 #define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000)  /* one that says more is not taken */
 #define PEERS_SLOTS 4
 #define ROUND_MS 10000
-#define HOLD_MS 46000      /* of a question, plus or minus a twelfth; four neighbours: an exchange every 11 s or so */
+#define HOLD_MS 50000      /* of a question, plus or minus a twelfth; four neighbours: an exchange every 12 s or so */
 #define MIX_MS 600000      /* a record is given and asked for so often: 800 bytes each, four times as often by who
 			    * is reachable */
 #define EARLY_MS 1000      /* an answer sooner than this that brings nothing makes the next question wait */
