@@ -19,6 +19,7 @@ struct slot {
 	uint64_t block;
 	bool heard;       /* it has answered */
 	bool pinned;      /* of a joined link */
+	bool shaky;       /* its last question got no answer */
 	bool told_self;   /* it has our record */
 	bool push;        /* a fact of ours waits to be told beside the held question */
 	bool summarized;  /* the question that is out has our summary */
@@ -523,6 +524,7 @@ bool peers_answered(struct peers *p, const struct peers_ref *ref, const struct s
 	bool first = !s->heard, asked_more = !s->summarized && answer->summary;
 
 	s->heard = true;
+	s->shaky = false;
 	p->contacts += first;
 	s->state = SLOT_REST;
 	view_reached(&p->view, &s->to.node, now);
@@ -548,6 +550,13 @@ void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64
 
 	if (s->state != SLOT_ASKING || s->id != ref->id || ref->push) /* the held question will tell whether it is there */
 		return;
+	if (s->heard && !s->shaky && !busy) { /* a connection that broke is not yet a node that is gone */
+		s->shaky = true;
+		s->state = SLOT_REST;
+		s->due_ms = now + AGAIN_MS;
+		s->told_self = true;
+		return;
+	}
 	if (busy)
 		view_rest(&p->view, &s->to.node,
 			now + RETRY_MAX_MS / 6 + (int64_t)rng_below(&p->seed, RETRY_MAX_MS));

@@ -14,7 +14,7 @@
  * exchange finds, by hash, then summary (news.h).
  *
  *	slot:  EMPTY --a node of the view--> REST --due--> ASKING --answer--> REST
- *	                                              ASKING --none, or it misbehaved--> EMPTY
+ *	                              ASKING --none, the first time--> REST, else EMPTY; misbehaved--> EMPTY
  *
  * Eclipse: one network block (/16, IPv6 /32) has at most VIEW_BLOCK_MAX places in the view and one among the neighbours;
  * what was never reached cannot push out what was; a node of the joined links stays. Until a signature holds only
@@ -35,9 +35,10 @@
 #define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000)  /* one that says more is not taken */
 #define PEERS_SLOTS 4
 #define ROUND_MS 10000
-#define HOLD_MS 50000      /* of a question, plus or minus a twelfth; four neighbours: an exchange every 12 s or so */
+#define HOLD_MS 44000      /* of a question, plus or minus a twelfth; four neighbours: an exchange every 11 s */
 #define MIX_MS 600000      /* a record is given and asked for so often: 800 bytes each, four times as often by who
 			    * is reachable */
+#define AGAIN_MS 2000      /* a neighbour whose connection broke is tried once more after this */
 #define EARLY_MS 1000      /* an answer sooner than this that brings nothing makes the next question wait */
 #define NEIGHBOUR_MS ((int64_t)2 * 3600 * 1000) /* then another one's turn comes, plus or minus half */
 /* A new node walks about until its view is mixed: its first neighbours stay a minute, those after WALK_STEP two, and so
@@ -46,7 +47,7 @@
 #define MIX_FIRST_MS 15000 /* a view that is not full asks so soon, and then half as often each time it gets nothing new */
 #define WALK_STEP 8
 #define WALK_CONTACTS 24
-#define MIX_FIRST 2 /* records given and asked for in the first exchange with a neighbour; more while young */
+#define MIX_FIRST 1 /* records given and asked for in the first exchange with a neighbour; more while young */
 #define TELLERS_MAX 64
 #define PACE_MS (ROUND_MS / 4) /* between questions while there is more than a message holds */
 #define TELLER_CHECKS 400  /* items taken of one sender a round */

@@ -40,7 +40,7 @@
 
 #define PACKET_BYTES 52
 #define SEGMENT_BYTES 1448
-#define HANDSHAKE_BYTES 2700 /* TCP and TLS 1.3 with a self-made certificate, two tickets, the end */
+#define HANDSHAKE_BYTES 1800 /* TCP and TLS 1.3 with a self-made certificate, two tickets, the end */
 #define BODY_BYTES 27        /* {"hash":"…"} */
 #define ASK_BODY_BYTES 117   /* with grid and wait_ms */
 #define NODE_BYTES 75        /* of a question that wants peers */
@@ -403,8 +403,11 @@ static void handle(struct event *e)
 		release(x, e);
 		break;
 	case TIMEOUT:
-		if (is_out(x, e))
-			peers_failed(x->p, &e->ref, false, w.now);
+		if (!is_out(x, e))
+			break;
+		if (!e->ref.push)
+			x->connected[e->ref.slot] = 0;
+		peers_failed(x->p, &e->ref, false, w.now);
 		break;
 	case ANSWER:
 		if (!is_out(x, e))

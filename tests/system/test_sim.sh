@@ -3,7 +3,7 @@
 # The gossip of ten thousand workers in virtual time; and of five hundred with the sanitizers, when they are built.
 cd "$(dirname "$0")/../.." || exit 1
 passed=0 failed=0
-for run in "build/sim/sim -n 10000" "build/asan/sim/sim -n 500"; do
+for run in "build/sim/sim -n 10000 -seed ${SIM_SEED:-1}" "build/asan/sim/sim -n 500 -seed ${SIM_SEED:-1}"; do
 	[ -x "${run%% *}" ] || { echo "SKIP ${run%% *} is not built"; continue; }
 	log=$(mktemp)
 	$run "$@" | tee "$log"
