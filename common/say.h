@@ -24,7 +24,7 @@ struct said {
 
 struct say {
 	struct id grid; /* of a question; in an answer all zero */
-	struct id node; /* of a question that wants peers: who is not to be told of itself; else all zero */
+	struct id node; /* of a question that wants peers (not to be told of itself) or tells what it announced; else zero */
 	uint64_t hash;
 	struct summary *summary; /* NULL: not said */
 	struct said peers[SAY_PEERS_MAX];

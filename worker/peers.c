@@ -411,6 +411,7 @@ static bool push(struct peers *p, struct slot *s, struct peers_turn *t)
 {
 	begin(p, s, t);
 	t->ref.push = true;
+	t->say.node = p->conf.self;
 	say_add_missing(&t->say, p->news, NULL, s->told ? s->told : s->asked_tick);
 	s->push = false;
 	s->pushed_tick = t->say.more ? s->told : news_tick(p->news);
@@ -568,6 +569,28 @@ void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64
 
 /* --- others' questions -------------------------------------------------------------------------------------------------- */
 
+static void push_all(struct peers *p)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state == SLOT_ASKING)
+			p->slots[i].push = true;
+		else
+			p->slots[i].due_ms = 0; /* its next question takes it along */
+}
+
+/* Whether `q` is from the very origin of something in it: who has no neighbours of its own yet, or can only be heard
+ * now. Then it is told on at once, one hop: others hear of it by what they hold. */
+static bool from_origin(const struct peers *p, const struct say *q)
+{
+	for (size_t i = 0; !q->wait_ms && i < q->n_items; i++) {
+		struct digest of = digest_of(q->items[i].fact.line ? q->items[i].fact.line : "", q->items[i].fact.len);
+
+		if (news_announced(p->news, &q->node, &of))
+			return true;
+	}
+	return false;
+}
+
 enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
 	struct peers_held *held, int64_t now)
 {
@@ -575,6 +598,8 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 
 	if (k.deed != PEER_GOOD)
 		return REPLY_REFUSE;
+	if (k.gained && from_origin(p, q))
+		push_all(p);
 	*held = (struct peers_held){ .node = q->node, .since = news_tick(p->news), .want = q->want };
 	if (say_answer(out, p->news, q) || q->want > 1 || !q->wait_ms) {
 		add_peers(p, out, q->want, &q->node, now);
@@ -602,8 +627,8 @@ enum news_verdict peers_announce(struct peers *p, const struct news_item *item, 
 {
 	enum news_verdict v = news_take(p->news, item, now, e);
 
-	for (int i = 0; i < PEERS_SLOTS && v == NEWS_NEW; i++)
-		p->slots[i].push = p->slots[i].state == SLOT_ASKING;
+	if (v == NEWS_NEW)
+		push_all(p);
 	return v;
 }
 

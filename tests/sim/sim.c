@@ -218,7 +218,7 @@ static int64_t wire_bytes(const struct say *s, bool question)
 	n += (int64_t)s->n_peers * RECORD_BYTES;
 	for (size_t i = 0; i < s->n_items; i++)
 		n += NOTE_BYTES + (s->items[i].fact.line ? JOB_BYTES : 0);
-	n += TLS_BYTES + (s->want ? NODE_BYTES : 0);
+	n += TLS_BYTES + (question && (s->want || !s->wait_ms) ? NODE_BYTES : 0);
 	return n + PACKET_BYTES * ((n + SEGMENT_BYTES - 1) / SEGMENT_BYTES + 1); /* and 1: the bare one, or the second packet */
 }
 

@@ -4,9 +4,11 @@ import http.client
 import json
 import os
 import ssl
+import time
 
-from grid import Grid, main, program, run, wait_for
+from grid import Grid, get_json, main, program, run, wait_for
 from proxy import Proxy
+from test_protocol import Node, sha256
 
 HOLD_S, SLOTS = 44, 4           # of worker/peers.h
 PACKET = 52                     # TCP and IPv4 headers with timestamps, a segment
@@ -121,6 +123,42 @@ def test_a_paused_coordinator_hears_of_nothing_forged():
             assert code in (400, 429), (code, answer)
         wait_for("the address to be refused", lambda: gossip(port, grid, {"hash": ZERO})[0] == 429)
         assert g.job and status(g, g.workers[0])["coordinator"]["answers"]
+
+
+def test_a_job_told_to_a_worker_is_accepted_by_the_coordinator_and_cancelled_by_its_submitter():
+    with Grid() as g:
+        chain(g, 3)
+        me, liar = Node(g, "me"), Node(g, "liar")
+        g.allow(me.id)
+        with open("/bin/busybox", "rb") as f:
+            data = f.read()
+        for who in (me, liar):
+            blob = me.upload(data)
+            job = who.seal(dict(who.header("job"), nonce=os.urandom(16).hex(), name="told",
+                                programs=[{"platform": "x86_64-linux", "name": "true", "blob": blob}],
+                                profile="compute", args=[], tasks={"range": {"count": 2}}, files=[], outputs=[],
+                                limits={"cpu_s": 60, "wall_s": 120, "memory_mib": 64, "disk_mib": 16,
+                                        "max_output_mib": 1, "processes": 1},
+                                threads=1, assurance="quorum:1", max_results=6, compare="exact", deterministic=True,
+                                platform_class="any", priority=0))
+            assert push(g, who, job)[0] == 200
+        mine = wait_for("the coordinator to take the job", lambda: get_json(g.admin_url + "/v1/jobs")["jobs"])
+        assert [j["submitter"] for j in mine] == [me.id], mine
+        wait_for("the other one to be kept out", lambda: "kept out" in text(g.path("coordinator.log")))
+        all_know(g, g.workers, 2)
+        job = mine[0]["id"]
+        assert push(g, liar, liar.seal(dict(liar.header("cancel"), job=job)))[0] == 200
+        assert push(g, me, me.seal(dict(me.header("cancel"), job=job)))[0] == 200
+        wait_for("the job to be cancelled", lambda: g.job(job)["state"] == "cancelled")
+
+
+def push(g, who, fact):
+    """Tell the first worker a fact, as its announcer."""
+    _, port, grid = parts(g.workers[0].ready[1])
+    now = int(time.time() * 1000)
+    note = who.seal(dict(who.header("announce", True), of="sha256:" + sha256(fact), over=False, expires=now + 3600000))
+    return gossip(port, grid, {"hash": ZERO, "node": who.id, "facts": [{"note": json.loads(note),
+                                                                        "fact": json.loads(fact)}]})
 
 
 def test_bytes_of_an_idle_and_of_a_busy_exchange():
