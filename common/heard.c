@@ -11,7 +11,8 @@ static void read_addresses(struct heard *h, const json_t *body)
 	struct err e;
 
 	json_array_foreach(json_object_get(body, "addresses"), i, text)
-		if (h->n_at < PEER_ADDRESSES_MAX && !endpoint_parse(&h->at[h->n_at], json_string_value(text), &e) &&
+		if (h->n_at < PEER_ADDRESSES_MAX &&
+			!endpoint_parse(&h->at[h->n_at], json_string_value(text), &e) &&
 			h->at[h->n_at].port)
 			h->n_at++;
 }
@@ -31,7 +32,8 @@ static int read_other(struct heard *h, const struct heard_by *by, struct err *e)
 {
 	h->kind = HEARD_OTHER;
 	if (!is_named(by->grid, &h->author))
-		return err_set(e, ERR_REFUSED, "a message of this type is carried only for keys of the descriptor");
+		return err_set(e, ERR_REFUSED,
+			"a message of this type is carried only for keys of the descriptor");
 	return 0;
 }
 
@@ -62,8 +64,9 @@ static int read_kind(struct heard *h, const struct heard_by *by, const struct ms
 		h->kind = HEARD_GRID;
 		h->serial = jint(m->body, "serial", 0);
 		return id_equal(&m->author, &m->grid)
-			? 0
-			: err_set(e, ERR_REFUSED, "the descriptor is not signed by the grid's root key");
+		               ? 0
+		               : err_set(e, ERR_REFUSED,
+					 "the descriptor is not signed by the grid's root key");
 	case N_MSG_TYPES:
 		return read_other(h, by, e);
 	default:
@@ -78,7 +81,8 @@ int heard_open(void *arg, struct heard *out, const char *line, size_t n, struct 
 
 	*out = (struct heard){ 0 };
 	if (n > HEARD_LINE_MAX)
-		return err_set(e, ERR_TOO_BIG, "%zu bytes; at most %zu are passed on", n, HEARD_LINE_MAX);
+		return err_set(
+			e, ERR_TOO_BIG, "%zu bytes; at most %zu are passed on", n, HEARD_LINE_MAX);
 	if (msg_open_any(&m, line, n, &by->grid_id, e))
 		return -1;
 	out->author = m.author;

@@ -18,12 +18,12 @@ struct heard {
 	enum heard_kind kind;
 	struct id author;
 	struct digest line;
-	int64_t seq;        /* NOTE, PEER: the author's number */
-	int64_t expires_ms; /* NOTE, PEER */
-	int64_t serial;     /* GRID */
-	struct digest of;   /* NOTE: the line it announces */
-	bool over;          /* NOTE: `of` is at its end */
-	struct digest job;  /* JOB: its id; CANCEL: the one it names */
+	int64_t seq;                            /* NOTE, PEER: the author's number */
+	int64_t expires_ms;                     /* NOTE, PEER */
+	int64_t serial;                         /* GRID */
+	struct digest of;                       /* NOTE: the line it announces */
+	bool over;                              /* NOTE: `of` is at its end */
+	struct digest job;                      /* JOB: its id; CANCEL: the one it names */
 	struct endpoint at[PEER_ADDRESSES_MAX]; /* PEER: those that are HOST:PORT with a port */
 	size_t n_at;
 	bool relay; /* PEER */
@@ -36,7 +36,8 @@ typedef int heard_fn(void *arg, struct heard *out, const char *line, size_t n, s
 
 struct heard_by {
 	struct id grid_id;
-	const struct grid *grid; /* NULL: not known yet; then only `grid`, `peer` and what is announced */
+	const struct grid
+		*grid; /* NULL: not known yet; then only `grid`, `peer` and what is announced */
 };
 /* The real one; `arg` is a struct heard_by. An unknown type is taken from a key that the descriptor names. */
 int heard_open(void *arg, struct heard *out, const char *line, size_t n, struct err *e);

@@ -211,7 +211,8 @@ static size_t bytes_of(const struct news *w, bool official, const struct id *ori
 	size_t n = 0;
 
 	for (size_t i = 0; i < w->n_facts; i++)
-		if (w->facts[i]->official == official && (!origin || id_equal(&w->facts[i]->origin, origin)))
+		if (w->facts[i]->official == official &&
+			(!origin || id_equal(&w->facts[i]->origin, origin)))
 			n += w->facts[i]->len;
 	return n;
 }
@@ -222,23 +223,26 @@ static size_t jobs_of(const struct news *w, const struct id *submitter)
 
 	for (size_t i = 0; i < w->n_facts; i++)
 		n += w->facts[i]->kind == HEARD_JOB && !w->facts[i]->official &&
-			id_equal(&w->facts[i]->author, submitter);
+		     id_equal(&w->facts[i]->author, submitter);
 	return n;
 }
 
-static int room_for_fact(const struct news *w, const struct heard *f, size_t len, const struct id *origin,
-	bool official, struct err *e)
+static int room_for_fact(const struct news *w, const struct heard *f, size_t len,
+	const struct id *origin, bool official, struct err *e)
 {
 	if (w->n_facts >= FACTS_MAX)
 		return err_set(e, ERR_FULL, "%d facts are known, which is the most", FACTS_MAX);
 	if (official)
 		return bytes_of(w, true, NULL) + len <= NEWS_OFFICIAL_BYTES
-			? 0
-			: err_set(e, ERR_FULL, "no room for more that the coordinator announces");
+		               ? 0
+		               : err_set(e, ERR_FULL,
+					 "no room for more that the coordinator announces");
 	if (f->kind == HEARD_JOB && jobs_of(w, &f->author) >= NEWS_SUBMITTER_JOBS)
-		return err_set(e, ERR_FULL, "%d jobs of this submitter are known, none announced by the coordinator",
+		return err_set(e, ERR_FULL,
+			"%d jobs of this submitter are known, none announced by the coordinator",
 			NEWS_SUBMITTER_JOBS);
-	if (bytes_of(w, false, origin) + len > NEWS_ORIGIN_BYTES || bytes_of(w, false, NULL) + len > NEWS_STRANGER_BYTES)
+	if (bytes_of(w, false, origin) + len > NEWS_ORIGIN_BYTES ||
+		bytes_of(w, false, NULL) + len > NEWS_STRANGER_BYTES)
 		return err_set(e, ERR_FULL, "no room for more that no coordinator has announced");
 	return 0;
 }
@@ -283,7 +287,8 @@ static struct origin *place(struct news *w, const struct id *id, bool official, 
 	if (w->n_origins >= NEWS_ORIGINS_MAX) {
 		worst = official || id_equal(id, &w->self) ? quietest(w) : NULL;
 		if (!worst) {
-			err_set(e, ERR_FULL, "%d origins are known, which is the most", NEWS_ORIGINS_MAX);
+			err_set(e, ERR_FULL, "%d origins are known, which is the most",
+				NEWS_ORIGINS_MAX);
 			return NULL;
 		}
 		drop_origin(w, worst);
@@ -296,7 +301,7 @@ static int room_for_note(struct news *w, struct origin *o, int64_t seq, struct e
 {
 	size_t mine = o->official ? NEWS_NOTES_MAX - NEWS_STRANGER_NOTES_MAX : NEWS_STRANGER_NOTES;
 	bool full = o->n >= mine || w->n_notes >= NEWS_NOTES_MAX ||
-		(!o->official && notes_of_strangers(w) >= NEWS_STRANGER_NOTES_MAX);
+	            (!o->official && notes_of_strangers(w) >= NEWS_STRANGER_NOTES_MAX);
 
 	if (!full)
 		return 0;
@@ -313,8 +318,8 @@ static enum news_verdict bad_line(const struct err *e)
 	return e->code == ERR_SIGNATURE ? NEWS_FORGED : e->code == ERR_REFUSED ? NEWS_NO : NEWS_BAD;
 }
 
-static enum news_verdict check_note(const struct news *w, const struct heard *n, bool official, int64_t now,
-	struct err *e)
+static enum news_verdict check_note(
+	const struct news *w, const struct heard *n, bool official, int64_t now, struct err *e)
 {
 	const struct note *known;
 
@@ -327,7 +332,8 @@ static enum news_verdict check_note(const struct news *w, const struct heard *n,
 		return NEWS_KNOWN;
 	err_set(e, ERR_REFUSED, "the note has expired, lasts too long, or is over");
 	if (n->expires_ms <= now ||
-		n->expires_ms > now + NEWS_SKEW_MS + (official ? NEWS_OFFICIAL_MS : NEWS_STRANGER_MS))
+		n->expires_ms >
+			now + NEWS_SKEW_MS + (official ? NEWS_OFFICIAL_MS : NEWS_STRANGER_MS))
 		return NEWS_NO;
 	return !n->over && is_over(w, &n->author, &n->of) ? NEWS_NO : NEWS_NEW;
 }
@@ -337,7 +343,8 @@ static bool may_cancel(const struct news *w, const struct heard *f, bool officia
 {
 	const struct fact *job = find_job(w, &f->job);
 
-	return official || w->fns.admin(w->fns.arg, &f->author) || (job && id_equal(&job->author, &f->author));
+	return official || w->fns.admin(w->fns.arg, &f->author) ||
+	       (job && id_equal(&job->author, &f->author));
 }
 
 static enum news_verdict check_fact(const struct news *w, const struct heard *note, struct heard *f,
@@ -361,7 +368,8 @@ static enum news_verdict check_fact(const struct news *w, const struct heard *no
 		return NEWS_BAD;
 	}
 	if (f->kind == HEARD_CANCEL && !may_cancel(w, f, official)) {
-		err_set(e, ERR_REFUSED, "the cancel is neither by the job's submitter nor by an admin");
+		err_set(e, ERR_REFUSED,
+			"the cancel is neither by the job's submitter nor by an admin");
 		return NEWS_NO;
 	}
 	return room_for_fact(w, f, item->fact_len, &note->author, official, e) ? NEWS_NO : NEWS_NEW;
@@ -372,8 +380,13 @@ static struct fact *keep_fact(struct news *w, const struct heard *f, const struc
 {
 	struct fact *fact = xcalloc(1, sizeof(*fact));
 
-	*fact = (struct fact){ .line = note->of, .kind = f->kind, .author = f->author, .job = f->job,
-		.origin = note->author, .text = xmemdup(item->fact, item->fact_len), .len = item->fact_len };
+	*fact = (struct fact){ .line = note->of,
+		.kind = f->kind,
+		.author = f->author,
+		.job = f->job,
+		.origin = note->author,
+		.text = xmemdup(item->fact, item->fact_len),
+		.len = item->fact_len };
 	w->facts[w->n_facts++] = fact;
 	return fact;
 }
@@ -388,8 +401,14 @@ static void keep_note(struct news *w, struct origin *o, const struct heard *n, s
 		i--;
 	memmove(&o->notes[i + 1], &o->notes[i], (o->n - i) * sizeof(*o->notes));
 	changed(w);
-	o->notes[i] = (struct note){ .seq = n->seq, .expires_ms = n->expires_ms, .line = n->line, .of = n->of,
-		.over = n->over, .fact = f, .text = xmemdup(item->note, item->note_len), .len = item->note_len,
+	o->notes[i] = (struct note){ .seq = n->seq,
+		.expires_ms = n->expires_ms,
+		.line = n->line,
+		.of = n->of,
+		.over = n->over,
+		.fact = f,
+		.text = xmemdup(item->note, item->note_len),
+		.len = item->note_len,
 		.tick = w->tick };
 	o->tick = w->tick;
 	o->n++;
@@ -399,7 +418,8 @@ static void keep_note(struct news *w, struct origin *o, const struct heard *n, s
 }
 
 /* Its own notes of `of` go; after a coordinator's word everybody's. */
-static void end_notes(struct news *w, const struct id *origin, bool official, const struct digest *of)
+static void end_notes(
+	struct news *w, const struct id *origin, bool official, const struct digest *of)
 {
 	for (size_t i = w->n_origins; i-- > 0;) {
 		struct origin *o = &w->origins[i];
@@ -414,8 +434,8 @@ static void end_notes(struct news *w, const struct id *origin, bool official, co
 	}
 }
 
-static enum news_verdict take_over(struct news *w, const struct heard *n, const struct news_item *item, bool official,
-	struct err *e)
+static enum news_verdict take_over(struct news *w, const struct heard *n,
+	const struct news_item *item, bool official, struct err *e)
 {
 	end_notes(w, &n->author, official, &n->of);
 	struct origin *o = place(w, &n->author, official, e);
@@ -426,8 +446,8 @@ static enum news_verdict take_over(struct news *w, const struct heard *n, const 
 }
 
 /* The room for the note first: it may drop an older one, and that one's fact. */
-static enum news_verdict take_fact(struct news *w, const struct heard *n, const struct news_item *item, bool official,
-	struct err *e)
+static enum news_verdict take_fact(struct news *w, const struct heard *n,
+	const struct news_item *item, bool official, struct err *e)
 {
 	struct fact *f = find_fact(w, &n->of);
 	struct heard h = { .kind = HEARD_OTHER };
@@ -451,13 +471,16 @@ static enum news_verdict take_fact(struct news *w, const struct heard *n, const 
 	f->official |= official;
 	keep_note(w, o, n, f, item);
 	if (news) {
-		h = (struct heard){ .kind = f->kind, .author = f->author, .line = f->line, .job = f->job };
+		h = (struct heard){
+			.kind = f->kind, .author = f->author, .line = f->line, .job = f->job
+		};
 		w->fns.fresh(w->fns.arg, &h, f->text, f->len, f->official);
 	}
 	return NEWS_NEW;
 }
 
-enum news_verdict news_take(struct news *w, const struct news_item *item, int64_t now, struct err *e)
+enum news_verdict news_take(
+	struct news *w, const struct news_item *item, int64_t now, struct err *e)
 {
 	struct heard n;
 	struct digest line;
@@ -508,7 +531,8 @@ int64_t news_next_seq(const struct news *w, int64_t now)
 	const struct origin *o = find_origin(w, &w->self);
 	int64_t last = o && o->n ? o->notes[o->n - 1].seq : 0;
 
-	return last >= now ? last + 1 : now; /* higher than before a restart, with nothing written */
+	return last >= now ? last + 1
+	                   : now; /* higher than before a restart, with nothing written */
 }
 
 bool news_announced(const struct news *w, const struct id *origin, const struct digest *line)
@@ -593,7 +617,8 @@ static bool has_fact(const struct news *w, const struct summary *s, const struct
 {
 	for (size_t i = 0; i < w->n_origins; i++)
 		for (size_t k = 0; k < w->origins[i].n; k++)
-			if (w->origins[i].notes[k].fact == f && has(s, &w->origins[i].id, w->origins[i].notes[k].seq))
+			if (w->origins[i].notes[k].fact == f &&
+				has(s, &w->origins[i].id, w->origins[i].notes[k].seq))
 				return true;
 	return false;
 }
@@ -609,8 +634,8 @@ static struct news_item item_of(const struct note *n, bool with_fact)
 	return item;
 }
 
-size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t since, struct news_item *out,
-	size_t max, size_t max_bytes, bool *more)
+size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t since,
+	struct news_item *out, size_t max, size_t max_bytes, bool *more)
 {
 	size_t n = 0, bytes = 0;
 
@@ -619,10 +644,11 @@ size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t
 		for (size_t k = 0; k < w->origins[i].n; k++) {
 			const struct note *note = &w->origins[i].notes[k];
 
-			if (note->tick <= since || (theirs && has(theirs, &w->origins[i].id, note->seq)))
+			if (note->tick <= since ||
+				(theirs && has(theirs, &w->origins[i].id, note->seq)))
 				continue;
-			struct news_item item =
-				item_of(note, !theirs || !note->fact || !has_fact(w, theirs, note->fact));
+			struct news_item item = item_of(
+				note, !theirs || !note->fact || !has_fact(w, theirs, note->fact));
 			if (n == max || (n && bytes + item.note_len + item.fact_len > max_bytes)) {
 				*more = true;
 				return n;
@@ -684,8 +710,10 @@ static const struct note *best_note(const struct news *w, const struct fact *f)
 	return best;
 }
 
-void news_each(const struct news *w, void (*fn)(void *arg, enum heard_kind kind, const struct digest *job,
-	const struct news_item *item, bool official), void *arg)
+void news_each(const struct news *w,
+	void (*fn)(void *arg, enum heard_kind kind, const struct digest *job,
+		const struct news_item *item, bool official),
+	void *arg)
 {
 	for (size_t i = 0; i < w->n_facts; i++) {
 		struct news_item item = item_of(best_note(w, w->facts[i]), true);
@@ -696,7 +724,9 @@ void news_each(const struct news *w, void (*fn)(void *arg, enum heard_kind kind,
 
 struct news_counts news_count(const struct news *w)
 {
-	struct news_counts c = { .origins = w->n_origins, .notes = w->n_notes, .facts = w->n_facts,
+	struct news_counts c = { .origins = w->n_origins,
+		.notes = w->n_notes,
+		.facts = w->n_facts,
 		.bytes = sizeof(*w) + w->grid_len };
 
 	for (size_t i = 0; i < w->n_facts; i++) {

@@ -21,18 +21,20 @@
 
 #include "common/heard.h"
 
-#define NEWS_ORIGINS_MAX 32         /* that have live facts here */
-#define NEWS_NOTES_MAX 256          /* of all origins: a few messages' worth */
-#define NEWS_STRANGER_NOTES_MAX 96  /* of them, of all that are no coordinator */
-#define NEWS_STRANGER_NOTES 32      /* and of one of these; the lowest number goes first */
-#define NEWS_SUBMITTER_JOBS 16      /* of one submitter that no coordinator has announced */
+#define NEWS_ORIGINS_MAX 32        /* that have live facts here */
+#define NEWS_NOTES_MAX 256         /* of all origins: a few messages' worth */
+#define NEWS_STRANGER_NOTES_MAX 96 /* of them, of all that are no coordinator */
+#define NEWS_STRANGER_NOTES 32     /* and of one of these; the lowest number goes first */
+#define NEWS_SUBMITTER_JOBS 16     /* of one submitter that no coordinator has announced */
 #define NEWS_OFFICIAL_BYTES ((size_t)4 * 1024 * 1024) /* of facts that a coordinator announced */
 #define NEWS_STRANGER_BYTES ((size_t)1024 * 1024)     /* of all others */
-#define NEWS_ORIGIN_BYTES ((size_t)192 * 1024)        /* and of one origin's: two of the largest manifests */
+#define NEWS_ORIGIN_BYTES                                                                          \
+	((size_t)192 * 1024) /* and of one origin's: two of the largest manifests */
 #define NEWS_NOTE_LINE_MAX ((size_t)2048)
-#define NEWS_OFFICIAL_MS ((int64_t)7 * 24 * 3600 * 1000) /* a note of the coordinator lasts at most so long */
-#define NEWS_STRANGER_MS ((int64_t)24 * 3600 * 1000)     /* and anybody else's so long */
-#define NEWS_SKEW_MS ((int64_t)3600 * 1000)              /* clocks may differ by this */
+#define NEWS_OFFICIAL_MS                                                                           \
+	((int64_t)7 * 24 * 3600 * 1000) /* a note of the coordinator lasts at most so long */
+#define NEWS_STRANGER_MS ((int64_t)24 * 3600 * 1000) /* and anybody else's so long */
+#define NEWS_SKEW_MS ((int64_t)3600 * 1000)          /* clocks may differ by this */
 /* 5 MiB of facts, half a MiB of notes, the descriptor, and the rest for the tables and the allocator. */
 #define NEWS_BYTES_MAX ((size_t)8 * 1024 * 1024)
 
@@ -79,7 +81,8 @@ struct news *news_new(const struct news_fns *fns, const struct id *self);
 void news_free(struct news *w);
 
 /* One item from anybody. The texts are copied when kept. */
-enum news_verdict news_take(struct news *w, const struct news_item *item, int64_t now_ms, struct err *e);
+enum news_verdict news_take(
+	struct news *w, const struct news_item *item, int64_t now_ms, struct err *e);
 /* A descriptor from anybody: kept when its serial is higher. */
 enum news_verdict news_take_grid(struct news *w, const char *line, size_t n, struct err *e);
 /* Drop what has expired. */
@@ -97,8 +100,8 @@ void news_summary(const struct news *w, struct summary *out);
 uint64_t news_tick(const struct news *w);
 /* What came after `since` and is not in `theirs` (NULL: not known), oldest first; borrowed until the next change. At
  * most `max` and about max_bytes, but always one. *more: some are left. */
-size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t since, struct news_item *out,
-	size_t max, size_t max_bytes, bool *more);
+size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t since,
+	struct news_item *out, size_t max, size_t max_bytes, bool *more);
 /* Whether `theirs` has a note or a descriptor that is not here. */
 bool news_lacks(const struct news *w, const struct summary *theirs);
 
@@ -106,8 +109,10 @@ bool news_lacks(const struct news *w, const struct summary *theirs);
 const char *news_grid(const struct news *w, size_t *n, int64_t *serial);
 const char *news_job(const struct news *w, const struct digest *job, size_t *n);
 /* Each fact with its note (of a coordinator, if one has announced it). */
-void news_each(const struct news *w, void (*fn)(void *arg, enum heard_kind kind, const struct digest *job,
-	const struct news_item *item, bool official), void *arg);
+void news_each(const struct news *w,
+	void (*fn)(void *arg, enum heard_kind kind, const struct digest *job,
+		const struct news_item *item, bool official),
+	void *arg);
 
 struct news_counts {
 	size_t origins, notes, facts, jobs;

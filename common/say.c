@@ -34,8 +34,16 @@ static const struct shape say_shape[] = {
 	{ .name = "node", .kind = SHAPE_ID, .optional = true },
 	{ .name = "hash", .kind = SHAPE_TEXT, .min = HASH_HEX, .max = HASH_HEX },
 	{ .name = "summary", .kind = SHAPE_OBJECT, .optional = true, .of = summary_shape },
-	{ .name = "peers", .kind = SHAPE_ARRAY, .optional = true, .max = SAY_PEERS_MAX, .each = SHAPE_OBJECT },
-	{ .name = "facts", .kind = SHAPE_ARRAY, .optional = true, .max = SAY_ITEMS_MAX, .of = item_shape },
+	{ .name = "peers",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_PEERS_MAX,
+		.each = SHAPE_OBJECT },
+	{ .name = "facts",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_ITEMS_MAX,
+		.of = item_shape },
 	{ .name = "descriptor", .kind = SHAPE_OBJECT, .optional = true },
 	{ .name = "wait_ms", .kind = SHAPE_INT, .optional = true, .max = SAY_WAIT_MAX_MS },
 	{ .name = "want", .kind = SHAPE_INT, .optional = true, .max = SAY_PEERS_MAX },
@@ -68,10 +76,12 @@ void say_add_item(struct say *s, const struct news_item *item)
 {
 	if (s->n_items == SAY_ITEMS_MAX)
 		return;
-	s->items[s->n_items].note = (struct said){ xmemdup(item->note, item->note_len), item->note_len };
+	s->items[s->n_items].note =
+		(struct said){ xmemdup(item->note, item->note_len), item->note_len };
 	s->items[s->n_items].fact = (struct said){ NULL, 0 };
 	if (item->fact)
-		s->items[s->n_items].fact = (struct said){ xmemdup(item->fact, item->fact_len), item->fact_len };
+		s->items[s->n_items].fact =
+			(struct said){ xmemdup(item->fact, item->fact_len), item->fact_len };
 	s->n_items++;
 }
 
@@ -175,8 +185,8 @@ bool ranges_read(struct seq_range *out, size_t max, size_t *n, const char *text)
 		if (dash)
 			*dash = '\0';
 		if (*n == max || !int_parse(&r.from, part, 1, SHAPE_INT_MAX) ||
-			!int_parse(&r.to, dash ? dash + 1 : part, r.from, SHAPE_INT_MAX) || (dash && r.to == r.from) ||
-			(*n && r.from <= last + 1))
+			!int_parse(&r.to, dash ? dash + 1 : part, r.from, SHAPE_INT_MAX) ||
+			(dash && r.to == r.from) || (*n && r.from <= last + 1))
 			return false;
 		last = r.to;
 		out[(*n)++] = r;
@@ -197,11 +207,13 @@ static int read_summary(struct say *s, const json_t *j, struct err *e)
 
 		id_parse(&sum->origins[i].id, jtext(origin, "id"));
 		if (i && id_compare(&sum->origins[i - 1].id, &sum->origins[i].id) >= 0)
-			return err_field(e, "summary.origins", "must be in the order of their ids, each once");
-		if (!ranges_read(&sum->ranges[sum->n_ranges], SUMMARY_RANGES_MAX - sum->n_ranges, &n,
-			    jtext(origin, "held")))
+			return err_field(e, "summary.origins",
+				"must be in the order of their ids, each once");
+		if (!ranges_read(&sum->ranges[sum->n_ranges], SUMMARY_RANGES_MAX - sum->n_ranges,
+			    &n, jtext(origin, "held")))
 			return err_field(e, "summary.origins.held",
-				"must be ranges such as 3-9,12, ascending, at most %d in all", SUMMARY_RANGES_MAX);
+				"must be ranges such as 3-9,12, ascending, at most %d in all",
+				SUMMARY_RANGES_MAX);
 		sum->origins[i].first = sum->n_ranges;
 		sum->origins[i].n = n;
 		sum->n_ranges += n;
@@ -259,12 +271,14 @@ int say_read(struct say *s, const char *text, size_t n, bool question, struct er
 {
 	*s = (struct say){ 0 };
 	if (n > SAY_BODY_MAX)
-		return err_set(e, ERR_TOO_BIG, "gossip of %zu bytes; at most %zu are taken", n, SAY_BODY_MAX);
+		return err_set(e, ERR_TOO_BIG, "gossip of %zu bytes; at most %zu are taken", n,
+			SAY_BODY_MAX);
 	auto_json json_t *j = shape_load(text, n, e);
 	if (!j || shape_check(j, say_shape, e) || read_head(s, j, question, e))
 		return -1;
 	if (n > SAY_MAX && json_array_size(json_object_get(j, "facts")) > 1)
-		return err_set(e, ERR_TOO_BIG, "gossip of %zu bytes; at most %zu with more than one fact", n, SAY_MAX);
+		return err_set(e, ERR_TOO_BIG,
+			"gossip of %zu bytes; at most %zu with more than one fact", n, SAY_MAX);
 	const json_t *sum = json_object_get(j, "summary");
 	if (sum && read_summary(s, sum, e)) {
 		say_release(s);
@@ -300,7 +314,8 @@ void say_add_summary(struct say *s, const struct news *w)
 	news_summary(w, s->summary);
 }
 
-void say_add_missing(struct say *s, const struct news *w, const struct summary *theirs, uint64_t since)
+void say_add_missing(
+	struct say *s, const struct news *w, const struct summary *theirs, uint64_t since)
 {
 	struct news_item items[SAY_ITEMS_MAX];
 	size_t n = news_missing(w, theirs, since, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &s->more);
@@ -315,7 +330,8 @@ void say_add_descriptor(struct say *s, const struct news *w, const struct summar
 	size_t n;
 	const char *line = news_grid(w, &n, &serial);
 
-	if (line && !s->descriptor.line && theirs && theirs->serial < serial && say_bytes(s) + n <= SAY_ITEMS_BYTES)
+	if (line && !s->descriptor.line && theirs && theirs->serial < serial &&
+		say_bytes(s) + n <= SAY_ITEMS_BYTES)
 		s->descriptor = (struct said){ xmemdup(line, n), n };
 }
 

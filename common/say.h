@@ -12,8 +12,10 @@
 #define SAY_BODY_MAX ((size_t)112 * 1024) /* the largest manifest, its note, and the rest */
 #define SAY_PEERS_MAX 8
 #define SAY_ITEMS_MAX 64
-#define SAY_ITEMS_BYTES ((size_t)48 * 1024) /* of facts and notes; the summary and peers have the rest */
-#define SAY_HINT_BYTES ((size_t)8 * 1024)  /* more is not sent unasked: only that there is something */
+#define SAY_ITEMS_BYTES                                                                            \
+	((size_t)48 * 1024) /* of facts and notes; the summary and peers have the rest */
+#define SAY_HINT_BYTES                                                                             \
+	((size_t)8 * 1024) /* more is not sent unasked: only that there is something */
 #define SAY_WAIT_MAX_MS 60000
 #define SAY_HELD_MAX 4000 /* characters of one origin's ranges */
 
@@ -24,7 +26,8 @@ struct said {
 
 struct say {
 	struct id grid; /* of a question; in an answer all zero */
-	struct id node; /* of a question that wants peers (not to be told of itself) or tells what it announced; else zero */
+	struct id
+		node; /* of a question that wants peers (not to be told of itself) or tells what it announced; else zero */
 	uint64_t hash;
 	struct summary *summary; /* NULL: not said */
 	struct said peers[SAY_PEERS_MAX];
@@ -52,7 +55,8 @@ void say_begin(struct say *s, struct news *w); /* empty, but for the hash */
 size_t say_bytes(const struct say *s);         /* of the lines in it */
 void say_add_summary(struct say *s, const struct news *w);
 /* As news_missing(), as much as a message holds. */
-void say_add_missing(struct say *s, const struct news *w, const struct summary *theirs, uint64_t since);
+void say_add_missing(
+	struct say *s, const struct news *w, const struct summary *theirs, uint64_t since);
 /* The descriptor, when `theirs` (NULL: not known) has an older one and there is room. */
 void say_add_descriptor(struct say *s, const struct news *w, const struct summary *theirs);
 /* The answer to question `q`, whose own facts were taken before. False: nothing is to be said now, and it may be held. */

@@ -48,7 +48,8 @@ static bool is_coordinator(void *arg, const struct id *key)
 {
 	const struct gossip *g = arg;
 
-	return id_equal(key, &g->c->id) || grid_allows(&g->c->grid, key, ROLE_COORDINATOR, coord_now(g->c));
+	return id_equal(key, &g->c->id) ||
+	       grid_allows(&g->c->grid, key, ROLE_COORDINATOR, coord_now(g->c));
 }
 
 static bool is_admin(void *arg, const struct id *key)
@@ -91,7 +92,8 @@ static void accept_line(struct gossip *g, const char *line)
 		return;
 	struct digest job = digest_of(m.sealed.payload, m.sealed.n);
 	char *ack = NULL;
-	if (store_fact(c->store, &m.sealed.digest, &ack) || (m.type == MSG_JOB && store_job(c->store, &job, &row))) {
+	if (store_fact(c->store, &m.sealed.digest, &ack) ||
+		(m.type == MSG_JOB && store_job(c->store, &job, &row))) {
 		free(ack); /* it came the other way */
 		msg_release(&m);
 		return;
@@ -114,8 +116,8 @@ static void accept_taken(struct gossip *g)
 	drop_lines(g->taken, &g->n_taken);
 }
 
-static void look_again(void *arg, enum heard_kind kind, const struct digest *job, const struct news_item *item,
-	bool official)
+static void look_again(void *arg, enum heard_kind kind, const struct digest *job,
+	const struct news_item *item, bool official)
 {
 	struct gossip *g = arg;
 	struct job_row row;
@@ -172,8 +174,8 @@ struct ended {
 	size_t n, live;
 };
 
-static void find_ended(void *arg, enum heard_kind kind, const struct digest *job, const struct news_item *item,
-	bool official)
+static void find_ended(void *arg, enum heard_kind kind, const struct digest *job,
+	const struct news_item *item, bool official)
 {
 	struct ended *x = arg;
 	bool active = kind == HEARD_JOB && is_active(x->g->c, job);
@@ -272,8 +274,8 @@ static int take(struct gossip *g, const struct say *q, const char *address, stru
 		if (!charge(g, address, e))
 			return -1;
 		if (i < q->n_items) {
-			struct news_item item = { q->items[i].note.line, q->items[i].fact.line, q->items[i].note.len,
-				q->items[i].fact.len };
+			struct news_item item = { q->items[i].note.line, q->items[i].fact.line,
+				q->items[i].note.len, q->items[i].fact.len };
 
 			v = news_take(g->news, &item, coord_now(g->c), &why);
 		} else {
@@ -314,20 +316,23 @@ void gossip_message(struct call *call, const char *bytes, size_t n, const char *
 		reply_error(call, &e);
 		return;
 	}
-	int bad = id_equal(&q.grid, &c->id) ? take(g, &q, address, &e)
-					    : err_set(&e, ERR_GRID, "this is another grid's coordinator");
+	int bad = id_equal(&q.grid, &c->id)
+	                  ? take(g, &q, address, &e)
+	                  : err_set(&e, ERR_GRID, "this is another grid's coordinator");
 	accept_taken(g);
 	if (bad) {
 		struct err rated;
 
 		coord_garbage(c, address, true, &rated);
 		reply_error(call, &e);
-	} else if (say_answer(&out, g->news, &q) || q.want > 1 || !q.wait_ms || g->n_ears == EARS_MAX || c->draining) {
+	} else if (say_answer(&out, g->news, &q) || q.want > 1 || !q.wait_ms ||
+		   g->n_ears == EARS_MAX || c->draining) {
 		add_records(g, &out, q.want, &q.node);
 		answer(call, &out);
 	} else {
 		say_release(&out);
-		g->ears[g->n_ears++] = (struct ear){ call, news_tick(g->news), clock_mono_ms() + q.wait_ms, q.want };
+		g->ears[g->n_ears++] = (struct ear){ call, news_tick(g->news),
+			clock_mono_ms() + q.wait_ms, q.want };
 		call->hears = true;
 		c->want_turn(c->want_turn_arg); /* the timer is set by it */
 	}
@@ -383,7 +388,8 @@ static void tell_descriptor(struct gossip *g)
 {
 	struct err e;
 
-	if (g->c->grid_line && news_take_grid(g->news, g->c->grid_line, strlen(g->c->grid_line), &e) > NEWS_KNOWN)
+	if (g->c->grid_line &&
+		news_take_grid(g->news, g->c->grid_line, strlen(g->c->grid_line), &e) > NEWS_KNOWN)
 		log_warn("our own descriptor: %s", e.msg);
 }
 
@@ -440,8 +446,12 @@ struct gossip *gossip_new(struct coord *c)
 		.stale = true,
 		.renewed_ms = now,
 		.looked_ms = now };
-	struct news_fns fns = { .open = heard_open, .open_arg = &g->by, .coordinator = is_coordinator, .admin = is_admin,
-		.fresh = on_fresh, .arg = g };
+	struct news_fns fns = { .open = heard_open,
+		.open_arg = &g->by,
+		.coordinator = is_coordinator,
+		.admin = is_admin,
+		.fresh = on_fresh,
+		.arg = g };
 	g->news = news_new(&fns, &c->id);
 	return g;
 }

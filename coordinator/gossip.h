@@ -12,12 +12,12 @@
 
 #include "coordinator/coord.h"
 
-#define EARS_MAX 64             /* questions held; others are answered at once and go to the workers */
-#define RECORDS_MAX 64          /* peer records kept; a new one takes a random place */
-#define ANNOUNCED_MAX 120       /* jobs announced at once: below what news.h keeps of one origin */
-#define GOSSIP_RATE 100         /* facts and records a second of one address */
-#define PENDING_MAX 64          /* facts that one turn takes up */
-#define KEPT_OUT_MS 60000       /* a job whose blobs were not here is looked at again after this */
+#define EARS_MAX 64       /* questions held; others are answered at once and go to the workers */
+#define RECORDS_MAX 64    /* peer records kept; a new one takes a random place */
+#define ANNOUNCED_MAX 120 /* jobs announced at once: below what news.h keeps of one origin */
+#define GOSSIP_RATE 100   /* facts and records a second of one address */
+#define PENDING_MAX 64    /* facts that one turn takes up */
+#define KEPT_OUT_MS 60000 /* a job whose blobs were not here is looked at again after this */
 #define ANNOUNCE_MS ((int64_t)24 * 3600 * 1000) /* a note lasts so long; renewed at half of it */
 
 struct gossip *gossip_new(struct coord *c);

@@ -120,7 +120,8 @@ static void tell_descriptor(struct gossip *g)
 	struct err e;
 
 	g->by.grid = g->home->known ? &g->home->grid : NULL;
-	if (g->home->known && news_take_grid(peers_news(g->peers), g->home->line, strlen(g->home->line), &e) > NEWS_KNOWN)
+	if (g->home->known && news_take_grid(peers_news(g->peers), g->home->line,
+				      strlen(g->home->line), &e) > NEWS_KNOWN)
 		log_debug("our own descriptor: %s", e.msg);
 }
 
@@ -149,9 +150,10 @@ static void sign_record(void *arg)
 	if (!s->address || endpoint_parse(&at, s->address, &e) || !dial_allowed(&at, true))
 		return;
 	json_t *j = msg_new_request(MSG_PEER, &g->home->grid_id, key_id(g->key), now, now);
-	json_t *more = json_pack("{s:[s], s:i, s:o, s:s, s:s, s:b, s:I}", "addresses", s->address, "slots", s->slots,
-		"profiles", profiles_json(s), "platform", s->platform, "platform_class", s->platform_class, "relay", 0,
-		"expires", (json_int_t)(now + PEER_LIFE_MS));
+	json_t *more = json_pack("{s:[s], s:i, s:o, s:s, s:s, s:b, s:I}", "addresses", s->address,
+		"slots", s->slots, "profiles", profiles_json(s), "platform", s->platform,
+		"platform_class", s->platform_class, "relay", 0, "expires",
+		(json_int_t)(now + PEER_LIFE_MS));
 	json_object_update(j, more);
 	json_decref(more);
 	if (msg_seal(&line, j, NULL, g->key, &e))
@@ -203,9 +205,14 @@ static void ask(struct gossip *g, struct peers_turn *t)
 {
 	struct asking *q = xcalloc(1, sizeof(*q));
 	auto_free char *body = say_write(&t->say);
-	struct fetch_spec spec = { .method = "POST", .to = &t->to, .path = "/v1/gossip", .body = body, .n = strlen(body),
+	struct fetch_spec spec = { .method = "POST",
+		.to = &t->to,
+		.path = "/v1/gossip",
+		.body = body,
+		.n = strlen(body),
 		.headers = { "User-Agent:", "Accept:" }, /* an idle exchange is counted in bytes */
-		.answer_max = SAY_BODY_MAX, .timeout_ms = t->say.wait_ms + ANSWER_LATE_MS };
+		.answer_max = SAY_BODY_MAX,
+		.timeout_ms = t->say.wait_ms + ANSWER_LATE_MS };
 
 	q->g = g;
 	q->ref = t->ref;
@@ -310,7 +317,8 @@ void gossip_serve(struct gossip *g, struct req *r)
 	}
 	if (g->n_waiting >= GOSSIP_HELD_MAX)
 		q.wait_ms = 0;
-	switch (peers_asked(g->peers, charged(g, req_address(r)), &q, &out, &held, clock_now_ms())) {
+	switch (peers_asked(
+		g->peers, charged(g, req_address(r)), &q, &out, &held, clock_now_ms())) {
 	case REPLY_NOW:
 		answer(r, &out);
 		break;
@@ -318,7 +326,9 @@ void gossip_serve(struct gossip *g, struct req *r)
 		hold(g, r, &held, q.wait_ms);
 		break;
 	case REPLY_REFUSE:
-		err_set(&e, ERR_RATE, "too much, or something wrong, came from this address; it is not listened to now");
+		err_set(&e, ERR_RATE,
+			"too much, or something wrong, came from this address; it is not listened "
+		        "to now");
 		req_problem(r, &e);
 		break;
 	}
@@ -442,8 +452,8 @@ static void save_record(void *arg, const char *line, size_t n)
 	buf_text(arg, "\n");
 }
 
-static void save_fact(void *arg, enum heard_kind kind, const struct digest *job, const struct news_item *item,
-	bool official)
+static void save_fact(void *arg, enum heard_kind kind, const struct digest *job,
+	const struct news_item *item, bool official)
 {
 	struct buf *b = arg;
 
@@ -482,7 +492,7 @@ static void save_soon(struct gossip *g)
 {
 	int64_t wait = g->saved_ms ? g->saved_ms + GOSSIP_SAVE_MS - clock_mono_ms() : 0;
 	bool same = news_tick(peers_news(g->peers)) == g->saved_tick &&
-		peers_count(g->peers, clock_now_ms()).known == g->saved_known;
+	            peers_count(g->peers, clock_now_ms()).known == g->saved_known;
 
 	if (!same && !timer_is_on(g->save))
 		timer_in(g->save, wait > GOSSIP_SOON_MS ? wait : GOSSIP_SOON_MS);
@@ -523,19 +533,32 @@ static void load(struct gossip *g)
 
 /* --- life --------------------------------------------------------------------------------------------------------------------- */
 
-struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h, const struct key *k,
-	const struct talk_self *self, const struct gossip_fns *fns)
+struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h,
+	const struct key *k, const struct talk_self *self, const struct gossip_fns *fns)
 {
 	struct gossip *g = xcalloc(1, sizeof(*g));
 
-	*g = (struct gossip){ .loop = l, .fetcher = f, .home = h, .key = k, .self = self, .fns = *fns,
-		.path = xprintf("%s/peers", dir), .by = { .grid_id = h->grid_id }, .seed = random_seed() };
+	*g = (struct gossip){ .loop = l,
+		.fetcher = f,
+		.home = h,
+		.key = k,
+		.self = self,
+		.fns = *fns,
+		.path = xprintf("%s/peers", dir),
+		.by = { .grid_id = h->grid_id },
+		.seed = random_seed() };
 	LIST_INIT(&g->asking);
 	LIST_INIT(&g->waiting);
-	struct peers_conf conf = { .grid = h->grid_id, .self = *key_id(k), .seed = random_seed(),
+	struct peers_conf conf = { .grid = h->grid_id,
+		.self = *key_id(k),
+		.seed = random_seed(),
 		.private_ok = joined_private(h),
-		.fns = { .open = heard_open, .open_arg = &g->by, .coordinator = is_coordinator, .admin = is_admin,
-			.fresh = on_fresh, .arg = g } };
+		.fns = { .open = heard_open,
+			.open_arg = &g->by,
+			.coordinator = is_coordinator,
+			.admin = is_admin,
+			.fresh = on_fresh,
+			.arg = g } };
 	g->turn = turn_end_new(l, on_turn, g);
 	g->wake = timer_new(l, on_wake, g);
 	g->save = timer_new(l, on_save, g);
@@ -590,7 +613,8 @@ json_t *gossip_status(struct gossip *g)
 	json_t *links = json_array();
 
 	peers_each_neighbour(g->peers, add_link, links);
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "known", (json_int_t)c.known, "neighbours",
-		(json_int_t)c.neighbours, "facts", (json_int_t)c.news.facts, "jobs", (json_int_t)c.news.jobs, "held",
-		(json_int_t)g->n_waiting, "memory_kib", (json_int_t)(c.bytes / 1024), "links", links);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "known", (json_int_t)c.known,
+		"neighbours", (json_int_t)c.neighbours, "facts", (json_int_t)c.news.facts, "jobs",
+		(json_int_t)c.news.jobs, "held", (json_int_t)g->n_waiting, "memory_kib",
+		(json_int_t)(c.bytes / 1024), "links", links);
 }

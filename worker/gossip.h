@@ -14,8 +14,9 @@
 #include "common/key.h"
 #include "common/loop.h"
 
-#define GOSSIP_HELD_MAX 64 /* questions held; beyond it they are answered at once, and who asked goes elsewhere */
-#define GOSSIP_SAVE_MS 60000 /* DIR/peers is written at most so often, */
+#define GOSSIP_HELD_MAX                                                                            \
+	64 /* questions held; beyond it they are answered at once, and who asked goes elsewhere */
+#define GOSSIP_SAVE_MS 10000 /* DIR/peers is written at most so often, */
 #define GOSSIP_SOON_MS 500   /* and so long after something new came */
 #define GOSSIP_FILE_MAX ((size_t)12 * 1024 * 1024)
 
@@ -32,8 +33,8 @@ struct gossip_fns {
 struct gossip;
 
 /* All is borrowed and outlives it. `self`: what our record says; its address NULL: we have none. */
-struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h, const struct key *k,
-	const struct talk_self *self, const struct gossip_fns *fns);
+struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h,
+	const struct key *k, const struct talk_self *self, const struct gossip_fns *fns);
 void gossip_free(struct gossip *g); /* saves first */
 /* The home's descriptor changed, however it came. */
 void gossip_learned(struct gossip *g);

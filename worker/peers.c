@@ -17,19 +17,19 @@ struct slot {
 	uint64_t id; /* of this neighbour's time here */
 	struct link to;
 	uint64_t block;
-	bool heard;       /* it has answered */
-	bool pinned;      /* of a joined link */
-	bool shaky;       /* its last question got no answer */
-	bool told_self;   /* it has our record */
-	bool push;        /* a fact of ours waits to be told beside the held question */
-	bool summarized;  /* the question that is out has our summary */
-	bool hungry;      /* and asks for many records */
-	bool at_once;     /* and so is answered at once */
+	bool heard;      /* it has answered */
+	bool pinned;     /* of a joined link */
+	bool shaky;      /* its last question got no answer */
+	bool told_self;  /* it has our record */
+	bool push;       /* a fact of ours waits to be told beside the held question */
+	bool summarized; /* the question that is out has our summary */
+	bool hungry;     /* and asks for many records */
+	bool at_once;    /* and so is answered at once */
 	int64_t due_ms, asked_ms, until_ms;
 	int64_t pause_ms; /* the last one that a fruitless answer caused */
 	uint64_t told, asked_tick, pushed_tick;
-	bool more; /* the question that is out had no room for all */
-	uint64_t hash;    /* theirs, as last said */
+	bool more;               /* the question that is out had no room for all */
+	uint64_t hash;           /* theirs, as last said */
 	struct summary *summary; /* theirs, said in the last answer; NULL: none */
 };
 
@@ -109,10 +109,14 @@ void peers_pin(struct peers *p, const struct link *to)
 	look_soon(p);
 }
 
-enum news_verdict peers_take(struct peers *p, const char *line, size_t n, int64_t now, struct err *e)
+enum news_verdict peers_take(
+	struct peers *p, const char *line, size_t n, int64_t now, struct err *e)
 {
-	struct view_rules rules = { .fns = &p->conf.fns, .self = &p->conf.self, .private_ok = p->conf.private_ok,
-		.seed = &p->seed, .arg = p };
+	struct view_rules rules = { .fns = &p->conf.fns,
+		.self = &p->conf.self,
+		.private_ok = p->conf.private_ok,
+		.seed = &p->seed,
+		.arg = p };
 
 	enum news_verdict v = view_take(&p->view, &rules, line, n, now, e);
 	if (v == NEWS_NEW)
@@ -151,7 +155,8 @@ size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now)
 	for (int i = 0; i < PEERS_SLOTS && n < max; i++)
 		if (p->slots[i].heard)
 			out[n++] = p->slots[i].to;
-	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n < max; i++) {
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+		i < p->view.n && n < max; i++) {
 		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
 
 		if (!slot_of(p, &x->to.node) && entry_usable(x, now))
@@ -160,7 +165,8 @@ size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now)
 	return n;
 }
 
-void peers_each_record(const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg)
+void peers_each_record(
+	const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg)
 {
 	for (size_t i = 0; i < p->view.n; i++)
 		if (p->view.entries[i].line)
@@ -179,7 +185,8 @@ static struct teller *teller_of(struct peers *p, uint64_t key, int64_t now)
 
 		if (t->key == key && t->round_ms)
 			return t;
-		if (t->blocked_ms <= now && (oldest->blocked_ms > now || t->round_ms < oldest->round_ms))
+		if (t->blocked_ms <= now &&
+			(oldest->blocked_ms > now || t->round_ms < oldest->round_ms))
 			oldest = t;
 	}
 	*oldest = (struct teller){ .key = key, .round_ms = now };
@@ -213,7 +220,9 @@ struct taking {
 /* Count a verdict; false: stop listening. */
 static bool count(struct taking *k, enum news_verdict v)
 {
-	static const enum peer_deed deeds[] = { [NEWS_BAD] = PEER_STALE, [NEWS_FORGED] = PEER_BAD_SIGNATURE };
+	static const enum peer_deed deeds[] = {
+		[NEWS_BAD] = PEER_STALE, [NEWS_FORGED] = PEER_BAD_SIGNATURE
+	};
 
 	k->gained |= v == NEWS_NEW;
 	if (v == NEWS_BAD || v == NEWS_FORGED)
@@ -230,8 +239,10 @@ static bool take_items(struct taking *k, const struct say *s)
 	struct err e;
 
 	for (size_t i = 0; i < s->n_items; i++) {
-		struct news_item item = { .note = s->items[i].note.line, .note_len = s->items[i].note.len,
-			.fact = s->items[i].fact.line, .fact_len = s->items[i].fact.len };
+		struct news_item item = { .note = s->items[i].note.line,
+			.note_len = s->items[i].note.len,
+			.fact = s->items[i].fact.line,
+			.fact_len = s->items[i].fact.len };
 
 		if (!count(k, news_take(k->p->news, &item, k->now, &e)))
 			return false;
@@ -244,7 +255,8 @@ static bool take_peers(struct taking *k, const struct say *s)
 	struct err e;
 
 	for (size_t i = 0; i < s->n_peers; i++) {
-		enum news_verdict v = peers_take(k->p, s->peers[i].line, s->peers[i].len, k->now, &e);
+		enum news_verdict v =
+			peers_take(k->p, s->peers[i].line, s->peers[i].len, k->now, &e);
 		bool gained = k->gained;
 
 		k->peers |= v == NEWS_NEW;
@@ -265,7 +277,8 @@ static struct taking take(struct peers *p, struct teller *t, const struct say *s
 		k.deed = PEER_FLOOD;
 		return k;
 	}
-	if (s->descriptor.line && !count(&k, news_take_grid(p->news, s->descriptor.line, s->descriptor.len, &e)))
+	if (s->descriptor.line &&
+		!count(&k, news_take_grid(p->news, s->descriptor.line, s->descriptor.len, &e)))
 		return k;
 	if (take_items(&k, s))
 		take_peers(&k, s);
@@ -283,7 +296,8 @@ static void add_peers(struct peers *p, struct say *s, int n, const struct id *to
 		say_add_peer(s, p->self_line, strlen(p->self_line));
 		n--;
 	}
-	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n > 0; i++) {
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+		i < p->view.n && n > 0; i++) {
 		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
 
 		if (!x->line || x->fails || !entry_usable(x, now) || id_equal(&x->to.node, to))
@@ -304,7 +318,8 @@ static bool walking(const struct peers *p)
 
 static int64_t neighbour_life(struct peers *p)
 {
-	int64_t life = walking(p) ? (int64_t)NEIGHBOUR_FIRST_MS << (p->contacts / WALK_STEP) : NEIGHBOUR_MS;
+	int64_t life = walking(p) ? (int64_t)NEIGHBOUR_FIRST_MS << (p->contacts / WALK_STEP)
+	                          : NEIGHBOUR_MS;
 
 	return life / 2 + (int64_t)rng_below(&p->seed, (uint64_t)life);
 }
@@ -327,7 +342,8 @@ static struct entry *candidate(struct peers *p, int64_t now)
 	for (size_t i = 0; i < p->view.n; i++) {
 		struct entry *x = &p->view.entries[(at + i) % p->view.n];
 
-		if (!entry_usable(x, now) || x->retry_ms > now || slot_of(p, &x->to.node) || block_taken(p, x))
+		if (!entry_usable(x, now) || x->retry_ms > now || slot_of(p, &x->to.node) ||
+			block_taken(p, x))
 			continue;
 		if (x->pinned && walking(p))
 			return x;
@@ -345,14 +361,19 @@ static void fill(struct peers *p, struct slot *s, int64_t now)
 		s->due_ms = now + ROUND_MS;
 		return;
 	}
-	*s = (struct slot){ .state = SLOT_REST, .id = ++p->ids, .pinned = x->pinned, .block = x->block, .due_ms = now,
+	*s = (struct slot){ .state = SLOT_REST,
+		.id = ++p->ids,
+		.pinned = x->pinned,
+		.block = x->block,
+		.due_ms = now,
 		.until_ms = now + neighbour_life(p) };
 	entry_link(&s->to, x, &p->conf.grid);
 }
 
 static void begin(struct peers *p, struct slot *s, struct peers_turn *t)
 {
-	*t = (struct peers_turn){ .ref = { .slot = (int)(s - p->slots), .id = s->id }, .to = s->to };
+	*t = (struct peers_turn){ .ref = { .slot = (int)(s - p->slots), .id = s->id },
+		.to = s->to };
 	t->say.grid = p->conf.grid;
 	t->say.hash = news_hash(p->news);
 }
@@ -382,7 +403,8 @@ static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t no
 		say->want = SAY_PEERS_MAX;
 	} else if (now - p->mixed_ms >= p->mix_ms) {
 		p->mixed_ms = now;
-		p->mix_ms = p->view.n < VIEW_HUNGRY && p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
+		p->mix_ms =
+			p->view.n < VIEW_HUNGRY && p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
 		say->want = p->view.n < VIEW_HUNGRY ? SAY_PEERS_MAX : 1;
 		add_peers(p, say, 1, &s->to.node, now);
 	}
@@ -469,7 +491,8 @@ static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
 }
 
 /* An answer at once, with nothing new and nothing different: it holds as many questions as it can. */
-static bool crowded(const struct slot *s, const struct say *answer, bool fruitful, uint64_t hash, int64_t now)
+static bool crowded(
+	const struct slot *s, const struct say *answer, bool fruitful, uint64_t hash, int64_t now)
 {
 	return !fruitful && !s->at_once && now - s->asked_ms < EARLY_MS && answer->hash == hash;
 }
@@ -502,10 +525,12 @@ static bool has_for(struct peers *p, const struct slot *s)
 	struct news_item item;
 	bool more;
 
-	return s->summary && news_missing(p->news, s->summary, s->told, &item, 1, SAY_ITEMS_BYTES, &more) > 0;
+	return s->summary &&
+	       news_missing(p->news, s->summary, s->told, &item, 1, SAY_ITEMS_BYTES, &more) > 0;
 }
 
-bool peers_answered(struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now)
+bool peers_answered(
+	struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now)
 {
 	struct slot *s = &p->slots[ref->slot];
 	uint64_t key;
@@ -549,9 +574,11 @@ void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64
 {
 	struct slot *s = &p->slots[ref->slot];
 
-	if (s->state != SLOT_ASKING || s->id != ref->id || ref->push) /* the held question will tell whether it is there */
+	if (s->state != SLOT_ASKING || s->id != ref->id ||
+		ref->push) /* the held question will tell whether it is there */
 		return;
-	if (s->heard && !s->shaky && !busy) { /* a connection that broke is not yet a node that is gone */
+	if (s->heard && !s->shaky &&
+		!busy) { /* a connection that broke is not yet a node that is gone */
 		s->shaky = true;
 		s->state = SLOT_REST;
 		s->due_ms = now + AGAIN_MS;
@@ -583,7 +610,8 @@ static void push_all(struct peers *p)
 static bool from_origin(const struct peers *p, const struct say *q)
 {
 	for (size_t i = 0; !q->wait_ms && i < q->n_items; i++) {
-		struct digest of = digest_of(q->items[i].fact.line ? q->items[i].fact.line : "", q->items[i].fact.len);
+		struct digest of = digest_of(
+			q->items[i].fact.line ? q->items[i].fact.line : "", q->items[i].fact.len);
 
 		if (news_announced(p->news, &q->node, &of))
 			return true;
@@ -600,7 +628,9 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 		return REPLY_REFUSE;
 	if (k.gained && from_origin(p, q))
 		push_all(p);
-	*held = (struct peers_held){ .node = q->node, .since = news_tick(p->news), .want = q->want };
+	*held = (struct peers_held){
+		.node = q->node, .since = news_tick(p->news), .want = q->want
+	};
 	if (say_answer(out, p->news, q) || q->want > 1 || !q->wait_ms) {
 		add_peers(p, out, q->want, &q->node, now);
 		return REPLY_NOW;
@@ -623,7 +653,8 @@ bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out,
 	return true;
 }
 
-enum news_verdict peers_announce(struct peers *p, const struct news_item *item, int64_t now, struct err *e)
+enum news_verdict peers_announce(
+	struct peers *p, const struct news_item *item, int64_t now, struct err *e)
 {
 	enum news_verdict v = news_take(p->news, item, now, e);
 
@@ -648,7 +679,8 @@ struct peers_counts peers_count(const struct peers *p, int64_t now)
 	return c;
 }
 
-void peers_each_neighbour(const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg)
+void peers_each_neighbour(
+	const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg)
 {
 	for (int i = 0; i < PEERS_SLOTS; i++)
 		if (p->slots[i].heard)

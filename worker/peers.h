@@ -30,36 +30,42 @@
 #define VIEW_BLOCK_MAX 4
 #define VIEW_HUNGRY 32 /* below it many records are asked for, while that brings any */
 #define PEER_LINE_MAX ((size_t)4096)
-#define PEER_LIFE_MS ((int64_t)24 * 3600 * 1000)      /* what our own record says */
-#define PEER_RENEW_MS ((int64_t)6 * 3600 * 1000)      /* and when it is signed anew */
-#define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000)  /* one that says more is not taken */
+#define PEER_LIFE_MS ((int64_t)24 * 3600 * 1000)     /* what our own record says */
+#define PEER_RENEW_MS ((int64_t)6 * 3600 * 1000)     /* and when it is signed anew */
+#define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000) /* one that says more is not taken */
 #define PEERS_SLOTS 4
 #define ROUND_MS 10000
-#define HOLD_MS 44000      /* of a question, plus or minus a twelfth; four neighbours: an exchange every 11 s */
-#define MIX_MS 600000      /* a record is given and asked for so often: 800 bytes each, four times as often by who
+#define HOLD_MS                                                                                    \
+	44000 /* of a question, plus or minus a twelfth; four neighbours: an exchange every 11 s */
+#define MIX_MS                                                                                     \
+	600000 /* a record is given and asked for so often: 800 bytes each, four times as often by who
 			    * is reachable */
-#define AGAIN_MS 2000      /* a neighbour whose connection broke is tried once more after this */
-#define EARLY_MS 1000      /* an answer sooner than this that brings nothing makes the next question wait */
-#define NEIGHBOUR_MS ((int64_t)2 * 3600 * 1000) /* then another one's turn comes, plus or minus half */
+#define AGAIN_MS 2000 /* a neighbour whose connection broke is tried once more after this */
+#define EARLY_MS                                                                                   \
+	1000 /* an answer sooner than this that brings nothing makes the next question wait */
+#define NEIGHBOUR_MS                                                                               \
+	((int64_t)2 * 3600 * 1000) /* then another one's turn comes, plus or minus half */
 /* A new node walks about until its view is mixed: its first neighbours stay a minute, those after WALK_STEP two, and so
  * on, for WALK_CONTACTS. A quarter of an hour. */
 #define NEIGHBOUR_FIRST_MS 60000
-#define MIX_FIRST_MS 15000 /* a view that is not full asks so soon, and then half as often each time it gets nothing new */
+#define MIX_FIRST_MS                                                                               \
+	15000 /* a view that is not full asks so soon, and then half as often each time it gets nothing new */
 #define WALK_STEP 8
 #define WALK_CONTACTS 24
-#define MIX_FIRST 1 /* records given and asked for in the first exchange with a neighbour; more while young */
+#define MIX_FIRST                                                                                  \
+	1 /* records given and asked for in the first exchange with a neighbour; more while young */
 #define TELLERS_MAX 64
 #define PACE_MS (ROUND_MS / 4) /* between questions while there is more than a message holds */
-#define TELLER_CHECKS 400  /* items taken of one sender a round */
+#define TELLER_CHECKS 400      /* items taken of one sender a round */
 #define TELLER_BYTES ((size_t)512 * 1024)
 #define TELLER_BLOCK_MS ((int64_t)5 * 60 * 1000)
 #define BAN_MS ((int64_t)3600 * 1000)
-#define SCORE_BAN (-8)     /* at or below: not dialled, not named to others, for BAN_MS */
+#define SCORE_BAN (-8) /* at or below: not dialled, not named to others, for BAN_MS */
 #define SCORE_BEST 4
 #define FORGIVE_MS ((int64_t)10 * 60 * 1000) /* a point is forgiven so often */
-#define RETRY_MIN_MS 30000 /* of an unreachable node; doubles to RETRY_MAX_MS */
+#define RETRY_MIN_MS 30000                   /* of an unreachable node; doubles to RETRY_MAX_MS */
 #define RETRY_MAX_MS ((int64_t)3600 * 1000)
-#define FAILS_GONE 3       /* so often unreachable in a row: the first to go */
+#define FAILS_GONE 3 /* so often unreachable in a row: the first to go */
 /* The view (records, addresses), the tellers, and news.h's. Shown by tests/unit/test_peers.c. */
 #define PEERS_BYTES_MAX (NEWS_BYTES_MAX + (size_t)1024 * 1024)
 
@@ -79,14 +85,16 @@ struct news *peers_news(struct peers *p); /* borrowed */
 /* A joined link: known without a record, kept for good. */
 void peers_pin(struct peers *p, const struct link *to);
 /* A record from anybody. */
-enum news_verdict peers_take(struct peers *p, const char *line, size_t n, int64_t now_ms, struct err *e);
+enum news_verdict peers_take(
+	struct peers *p, const char *line, size_t n, int64_t now_ms, struct err *e);
 /* Our own record, to be passed on; NULL: none. Copied. */
 void peers_set_self(struct peers *p, const char *line);
 void peers_deed(struct peers *p, const struct id *node, enum peer_deed deed, int64_t now_ms);
 /* Up to `max` nodes that may be dialled, the neighbours first. */
 size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now_ms);
 /* Records kept, for a file; and who is known without one is not in it. */
-void peers_each_record(const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg);
+void peers_each_record(
+	const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg);
 
 /* --- our questions ------------------------------------------------------------------------------------------- */
 struct peers_ref {
@@ -103,7 +111,8 @@ struct peers_turn {
 bool peers_next(struct peers *p, struct peers_turn *t, int64_t now_ms);
 int64_t peers_due(const struct peers *p, int64_t now_ms); /* in how many ms */
 /* The answer, or none. `busy`: the node lives but has no room for us. True: something new was learned. */
-bool peers_answered(struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now_ms);
+bool peers_answered(
+	struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now_ms);
 void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64_t now_ms);
 
 /* --- others' questions ----------------------------------------------------------------------------------------- */
@@ -116,15 +125,16 @@ struct peers_held {
 };
 /* `from`: who is charged (a number made from its address). NOW: `out` is the answer (release it). HOLD: it may wait, as
  * `held` says. REFUSE: it told too much, or something wrong. */
-enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *question, struct say *out,
-	struct peers_held *held, int64_t now_ms);
+enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *question,
+	struct say *out, struct peers_held *held, int64_t now_ms);
 /* Whether who is held has something to hear; then `out` is its answer. */
 bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out, int64_t now_ms);
 /* The answer when the time is up. */
 void peers_release(struct peers *p, const struct peers_held *held, struct say *out, int64_t now_ms);
 
 /* A fact of our own, with the note that we signed (news_next_seq()). It goes to the neighbours at once. */
-enum news_verdict peers_announce(struct peers *p, const struct news_item *item, int64_t now_ms, struct err *e);
+enum news_verdict peers_announce(
+	struct peers *p, const struct news_item *item, int64_t now_ms, struct err *e);
 
 struct peers_counts {
 	size_t known, neighbours; /* neighbours: that have answered */
@@ -134,6 +144,7 @@ struct peers_counts {
 };
 struct peers_counts peers_count(const struct peers *p, int64_t now_ms);
 /* Each neighbour that has answered. */
-void peers_each_neighbour(const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg);
+void peers_each_neighbour(
+	const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg);
 
 #endif

@@ -170,8 +170,8 @@ static struct entry *entry_for(struct view *v, const struct view_rules *r, const
 	return x ? x : make_room(v, r, block);
 }
 
-enum news_verdict view_take(struct view *v, const struct view_rules *r, const char *line, size_t n, int64_t now,
-	struct err *e)
+enum news_verdict view_take(struct view *v, const struct view_rules *r, const char *line, size_t n,
+	int64_t now, struct err *e)
 {
 	struct heard h;
 	const struct endpoint *at;
@@ -189,8 +189,10 @@ enum news_verdict view_take(struct view *v, const struct view_rules *r, const ch
 		return NEWS_BAD;
 	}
 	at = address_of(&h, r->private_ok);
-	err_set(e, ERR_REFUSED, "the record is ours, has expired, lasts too long, or has no address to be dialled");
-	if (id_equal(&h.author, r->self) || h.expires_ms <= now || h.expires_ms > now + PEER_LIFE_MAX_MS || !at)
+	err_set(e, ERR_REFUSED,
+		"the record is ours, has expired, lasts too long, or has no address to be dialled");
+	if (id_equal(&h.author, r->self) || h.expires_ms <= now ||
+		h.expires_ms > now + PEER_LIFE_MAX_MS || !at)
 		return NEWS_NO;
 	struct entry *x = find(v, &h.author);
 	if (x && x->line && h.seq <= x->seq)
@@ -232,8 +234,12 @@ static void unreachable(struct entry *x, int64_t now)
 
 bool view_deed(struct view *v, const struct id *node, enum peer_deed deed, int64_t now)
 {
-	static const int points[] = { [PEER_GOOD] = 1, [PEER_WRONG_BYTES] = -4, [PEER_BAD_SIGNATURE] = -8,
-		[PEER_FLOOD] = -4, [PEER_STALE] = -1, [PEER_UNREACHABLE] = 0 };
+	static const int points[] = { [PEER_GOOD] = 1,
+		[PEER_WRONG_BYTES] = -4,
+		[PEER_BAD_SIGNATURE] = -8,
+		[PEER_FLOOD] = -4,
+		[PEER_STALE] = -1,
+		[PEER_UNREACHABLE] = 0 };
 	struct entry *x = find(v, node);
 
 	if (!x)

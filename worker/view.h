@@ -41,8 +41,8 @@ struct view_rules {
 
 void view_release(struct view *v);
 void view_pin(struct view *v, const struct link *to);
-enum news_verdict view_take(struct view *v, const struct view_rules *r, const char *line, size_t n, int64_t now_ms,
-	struct err *e);
+enum news_verdict view_take(struct view *v, const struct view_rules *r, const char *line, size_t n,
+	int64_t now_ms, struct err *e);
 void view_age(struct view *v, int64_t now_ms);
 /* True: the node is banned by it. */
 bool view_deed(struct view *v, const struct id *node, enum peer_deed deed, int64_t now_ms);

@@ -69,8 +69,12 @@ static void round_trip(const struct say *s, bool question)
 
 static void tell_node(const struct say *q)
 {
-	struct peers_conf conf = { .seed = 1, .private_ok = true,
-		.fns = { .open = open_plain, .coordinator = is_official, .admin = is_official, .fresh = fresh } };
+	struct peers_conf conf = { .seed = 1,
+		.private_ok = true,
+		.fns = { .open = open_plain,
+			.coordinator = is_official,
+			.admin = is_official,
+			.fresh = fresh } };
 	struct peers *p = peers_new(&conf, NOW);
 	struct peers_held held;
 	struct peers_turn t;

@@ -40,13 +40,14 @@
 
 #define PACKET_BYTES 52
 #define SEGMENT_BYTES 1448
-#define HANDSHAKE_BYTES 1800 /* TCP and TLS 1.3 with a self-made certificate, two tickets, the end */
-#define BODY_BYTES 27        /* {"hash":"…"} */
-#define ASK_BODY_BYTES 117   /* with grid and wait_ms */
-#define NODE_BYTES 75        /* of a question that wants peers */
-#define RECORD_BYTES 860     /* a real peer envelope; here the lines are short */
-#define NOTE_BYTES 750       /* a real note */
-#define JOB_BYTES 2000       /* a small manifest */
+#define HANDSHAKE_BYTES                                                                            \
+	1800               /* TCP and TLS 1.3 with a self-made certificate, two tickets, the end */
+#define BODY_BYTES 27      /* {"hash":"…"} */
+#define ASK_BODY_BYTES 117 /* with grid and wait_ms */
+#define NODE_BYTES 75      /* of a question that wants peers */
+#define RECORD_BYTES 860   /* a real peer envelope; here the lines are short */
+#define NOTE_BYTES 750     /* a real note */
+#define JOB_BYTES 2000     /* a small manifest */
 
 enum event_kind { WAKE, ASK, ANSWER, TIMEOUT, RELEASE };
 
@@ -178,7 +179,8 @@ static int open_stub(void *arg, struct heard *h, const char *line, size_t n, str
 		h->kind = HEARD_PEER;
 		h->n_at = 1;
 		/* public addresses, no two of one block */
-		snprintf(h->at[0].host, sizeof(h->at[0].host), "%d.%d.0.1", 11 + (int)(a / 256) % 60, (int)(a % 256));
+		snprintf(h->at[0].host, sizeof(h->at[0].host), "%d.%d.0.1",
+			11 + (int)(a / 256) % 60, (int)(a % 256));
 		h->at[0].port = 4000;
 	}
 	return 0;
@@ -219,7 +221,8 @@ static int64_t wire_bytes(const struct say *s, bool question)
 	for (size_t i = 0; i < s->n_items; i++)
 		n += NOTE_BYTES + (s->items[i].fact.line ? JOB_BYTES : 0);
 	n += TLS_BYTES + (question && (s->want || !s->wait_ms) ? NODE_BYTES : 0);
-	return n + PACKET_BYTES * ((n + SEGMENT_BYTES - 1) / SEGMENT_BYTES + 1); /* and 1: the bare one, or the second packet */
+	return n + PACKET_BYTES * ((n + SEGMENT_BYTES - 1) / SEGMENT_BYTES +
+					  1); /* and 1: the bare one, or the second packet */
 }
 
 static void charge(struct node *a, struct node *b, int64_t bytes)
@@ -261,7 +264,10 @@ static void send_question(uint32_t from, struct peers_turn *t)
 	struct node *y = &w.nodes[to];
 	x->exchanges[t->ref.slot][t->ref.push] = id;
 	if (y->dead || apart(x, y)) {
-		put((struct event){ .at = w.now + CONNECT_TIMEOUT_MS, .kind = TIMEOUT, .node = from, .exchange = id,
+		put((struct event){ .at = w.now + CONNECT_TIMEOUT_MS,
+			.kind = TIMEOUT,
+			.node = from,
+			.exchange = id,
 			.ref = t->ref });
 		x->bytes += 4 * 60;
 		say_release(&t->say);
@@ -273,18 +279,26 @@ static void send_question(uint32_t from, struct peers_turn *t)
 	charge(x, y, wire_bytes(&t->say, true) + (fresh_connection ? HANDSHAKE_BYTES : 0));
 	if (!t->ref.push)
 		x->connected[t->ref.slot] = t->ref.id;
-	put((struct event){ .at = w.now + t->say.wait_ms + 15000, .kind = TIMEOUT, .node = from, .exchange = id,
+	put((struct event){ .at = w.now + t->say.wait_ms + 15000,
+		.kind = TIMEOUT,
+		.node = from,
+		.exchange = id,
 		.ref = t->ref });
 	if (below(LOSS) == 0) {
 		say_release(&t->say);
 		return;
 	}
-	put((struct event){ .at = w.now + delay, .kind = ASK, .node = to, .from = from, .exchange = id, .ref = t->ref,
+	put((struct event){ .at = w.now + delay,
+		.kind = ASK,
+		.node = to,
+		.from = from,
+		.exchange = id,
+		.ref = t->ref,
 		.say = copy(&t->say) });
 }
 
-static void send_answer(struct node *from, uint32_t to, uint64_t exchange, const struct peers_ref *ref,
-	struct say *say, bool refused)
+static void send_answer(struct node *from, uint32_t to, uint64_t exchange,
+	const struct peers_ref *ref, struct say *say, bool refused)
 {
 	if (!refused)
 		charge(from, &w.nodes[to], wire_bytes(say, false));
@@ -292,8 +306,13 @@ static void send_answer(struct node *from, uint32_t to, uint64_t exchange, const
 		say_release(say);
 		return;
 	}
-	put((struct event){ .at = w.now + latency(), .kind = ANSWER, .node = to, .exchange = exchange, .ref = *ref,
-		.say = copy(say), .refused = refused });
+	put((struct event){ .at = w.now + latency(),
+		.kind = ANSWER,
+		.node = to,
+		.exchange = exchange,
+		.ref = *ref,
+		.say = copy(say),
+		.refused = refused });
 }
 
 /* --- nodes --------------------------------------------------------------------------------------------------------------- */
@@ -350,7 +369,9 @@ static void asked(struct node *x, struct event *e)
 
 	if (r == REPLY_HOLD) {
 		x->held[x->n_held++] = h;
-		put((struct event){ .at = w.now + e->say->wait_ms, .kind = RELEASE, .node = e->node,
+		put((struct event){ .at = w.now + e->say->wait_ms,
+			.kind = RELEASE,
+			.node = e->node,
 			.exchange = e->exchange });
 		return;
 	}
@@ -441,18 +462,26 @@ static void run_until(int64_t until)
 static void join(uint32_t i)
 {
 	struct node *x = &w.nodes[i];
-	struct peers_conf conf = { .grid = id_of(UINT32_MAX), .self = id_of(i), .seed = w.seed ^ (i * 0x9e3779b97f4a7c15u),
-		.fns = { .open = open_stub, .coordinator = nobody, .admin = nobody, .fresh = fresh,
+	struct peers_conf conf = { .grid = id_of(UINT32_MAX),
+		.self = id_of(i),
+		.seed = w.seed ^ (i * 0x9e3779b97f4a7c15u),
+		.fns = { .open = open_stub,
+			.coordinator = nobody,
+			.admin = nobody,
+			.fresh = fresh,
 			.arg = (void *)(uintptr_t)i } };
-	uint32_t older = i < w.n_reachable ? i : w.n_reachable, via = older ? (uint32_t)below(older) : 0;
+	uint32_t older = i < w.n_reachable ? i : w.n_reachable,
+		 via = older ? (uint32_t)below(older) : 0;
 	struct link to = { .node = id_of(via), .grid = conf.grid, .port = 4000 };
 	char line[64];
 
 	x->p = peers_new(&conf, w.now);
-	snprintf(to.host, sizeof(to.host), "%d.%d.0.1", 11 + (int)(via / 256) % 60, (int)(via % 256));
+	snprintf(to.host, sizeof(to.host), "%d.%d.0.1", 11 + (int)(via / 256) % 60,
+		(int)(via % 256));
 	peers_pin(x->p, &to);
 	if (x->reachable) {
-		snprintf(line, sizeof(line), "peer %u 1 %lld", i, (long long)(CALENDAR_MS + DAY_MS));
+		snprintf(
+			line, sizeof(line), "peer %u 1 %lld", i, (long long)(CALENDAR_MS + DAY_MS));
 		peers_set_self(x->p, line);
 	}
 	wake_at(i, w.now + (int64_t)below(60000));
@@ -501,8 +530,9 @@ static int announce(uint32_t i)
 	struct err e;
 
 	snprintf(fact, sizeof(fact), "job %d", job);
-	snprintf(note, sizeof(note), "note %u %lld %lld %d", i, (long long)news_next_seq(peers_news(x->p), w.now),
-		(long long)(w.now + DAY_MS / 2), job);
+	snprintf(note, sizeof(note), "note %u %lld %lld %d", i,
+		(long long)news_next_seq(peers_news(x->p), w.now), (long long)(w.now + DAY_MS / 2),
+		job);
 	struct news_item item = { note, fact, strlen(note), strlen(fact) };
 	if (peers_announce(x->p, &item, w.now, &e) != NEWS_NEW) {
 		printf("FAILED: the job was not taken by its own node\n");
@@ -583,10 +613,13 @@ static void measure_idle(void)
 		open += x->reachable ? x->bytes : 0;
 		worst = x->bytes > worst ? x->bytes : worst;
 	}
-	double mean = (double)all / n / (double)(span / 1000), mean_open = (double)open / n_open / (double)(span / 1000);
-	printf("        idle: %.0f bytes/s a worker, sent and received; %.0f of the reachable ones, %.0f of the busiest\n",
+	double mean = (double)all / n / (double)(span / 1000),
+	       mean_open = (double)open / n_open / (double)(span / 1000);
+	printf("        idle: %.0f bytes/s a worker, sent and received; %.0f of the reachable "
+	       "ones, %.0f of the busiest\n",
 		mean, mean_open, (double)worst / (double)(span / 1000));
-	claim(mean < 300 && mean_open < 300, "an idle worker has fewer than 300 bytes/s on the wire, a reachable one too");
+	claim(mean < 300 && mean_open < 300,
+		"an idle worker has fewer than 300 bytes/s on the wire, a reachable one too");
 }
 
 static void measure_nodes(void)
@@ -606,7 +639,8 @@ static void measure_nodes(void)
 		known += c.known;
 		lonely += c.neighbours < 2;
 	}
-	printf("        %u workers: %.1f known, %.2f neighbours each, %u with fewer than two; %zu KiB a node, at most %zu "
+	printf("        %u workers: %.1f known, %.2f neighbours each, %u with fewer than two; %zu "
+	       "KiB a node, at most %zu "
 	       "(records here are short: up to 4 KiB each in the field)\n",
 		n, (double)known / n, (double)slots / n, lonely, bytes / n / 1024, most / 1024);
 }
@@ -640,7 +674,8 @@ static void test_rounds(void)
 		worst = ms < 0 || worst < 0 ? -1 : ms > worst ? ms : worst;
 	}
 	w.hints = true;
-	claim(worst >= 0 && worst <= 12 * ROUND_MS, "a new job is known to 99.9 % within 12 rounds of 10 s without hints");
+	claim(worst >= 0 && worst <= 12 * ROUND_MS,
+		"a new job is known to 99.9 % within 12 rounds of 10 s without hints");
 }
 
 static void test_partition(void)
@@ -649,9 +684,10 @@ static void test_partition(void)
 	run_until(w.now + 2 * 60000);
 	int left = announce(living(0)), right = announce(living(1));
 	run_until(w.now + 4 * 60000);
-	double own = share_knowing(left, 0), foreign = share_knowing(left, 1), other = share_knowing(right, 1);
-	printf("        apart: %.2f %% and %.2f %% know their half's job, %.2f %% the other's\n", own * 100, other * 100,
-		foreign * 100);
+	double own = share_knowing(left, 0), foreign = share_knowing(left, 1),
+	       other = share_knowing(right, 1);
+	printf("        apart: %.2f %% and %.2f %% know their half's job, %.2f %% the other's\n",
+		own * 100, other * 100, foreign * 100);
 	claim(own > 0.999 && other > 0.999 && foreign == 0, "each half goes on by itself");
 	w.cut = false;
 	run_until(w.now + 3 * 60000);
@@ -659,7 +695,8 @@ static void test_partition(void)
 	for (int job = 0; job < w.n_jobs; job++)
 		all &= share_knowing(job, -1) == 1;
 	claim(all, "three minutes after healing everybody knows every job");
-	printf("        %.3f %% and %.3f %% know the two\n", share_knowing(left, -1) * 100, share_knowing(right, -1) * 100);
+	printf("        %.3f %% and %.3f %% know the two\n", share_knowing(left, -1) * 100,
+		share_knowing(right, -1) * 100);
 }
 
 int main(int argc, char **argv)
@@ -697,6 +734,7 @@ int main(int argc, char **argv)
 	}
 	free(w.heap);
 	free(w.nodes);
-	printf("%d passed, %d failed, 0 skipped\n", n_held_claims, n_failed); /* tests/run.sh counts by this */
+	printf("%d passed, %d failed, 0 skipped\n", n_held_claims,
+		n_failed); /* tests/run.sh counts by this */
 	return n_failed != 0;
 }

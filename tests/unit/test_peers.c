@@ -49,8 +49,14 @@ static void fresh(void *arg, const struct heard *h, const char *line, size_t n, 
 static struct world *world_new(uint64_t seed, const struct id *self)
 {
 	struct world *w = xcalloc(1, sizeof(*w));
-	struct peers_conf conf = { .grid = grid, .self = *self, .seed = seed,
-		.fns = { .open = heard_open, .open_arg = &by, .coordinator = is_root, .admin = is_root, .fresh = fresh,
+	struct peers_conf conf = { .grid = grid,
+		.self = *self,
+		.seed = seed,
+		.fns = { .open = heard_open,
+			.open_arg = &by,
+			.coordinator = is_root,
+			.admin = is_root,
+			.fresh = fresh,
 			.arg = w } };
 
 	w->p = peers_new(&conf, NOW);
@@ -96,17 +102,22 @@ static char *job(const struct key *k, int number, size_t padding)
 	snprintf(nonce, sizeof(nonce), "%032x", (unsigned)number);
 	json_t *j = msg_new(MSG_JOB, &grid, key_id(k), NOW);
 	json_t *blob = json_pack("{s:s, s:i, s:s}", "digest",
-		"sha256:0000000000000000000000000000000000000000000000000000000000000001", "size", 1, "pieces_root",
+		"sha256:0000000000000000000000000000000000000000000000000000000000000001", "size",
+		1, "pieces_root",
 		"0000000000000000000000000000000000000000000000000000000000000001");
 	json_t *args = json_array();
 	for (size_t at = 0; at < padding; at += 8000)
-		json_array_append_new(args, json_stringn(pad, padding - at < 8000 ? padding - at : 8000));
-	json_t *more = json_pack("{s:s, s:s, s:[{s:s, s:s, s:o}], s:s, s:o, s:{s:{s:i}}, s:[], s:[], "
-				 "s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:i, s:s, s:i, s:s, s:b, s:s, s:i}",
-		"nonce", nonce, "name", "n", "programs", "platform", "x86_64-linux", "name", "p", "blob", blob, "profile",
-		"compute", "args", args, "tasks", "range", "count", 1, "files", "outputs", "limits", "cpu_s", 1, "wall_s", 1,
-		"memory_mib", 1, "disk_mib", 1, "max_output_mib", 1, "processes", 1, "threads", 1, "assurance", "quorum:1",
-		"max_results", 2, "compare", "exact", "deterministic", 1, "platform_class", "any", "priority", 0);
+		json_array_append_new(
+			args, json_stringn(pad, padding - at < 8000 ? padding - at : 8000));
+	json_t *more =
+		json_pack("{s:s, s:s, s:[{s:s, s:s, s:o}], s:s, s:o, s:{s:{s:i}}, s:[], s:[], "
+			  "s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:i, s:s, s:i, s:s, s:b, s:s, s:i}",
+			"nonce", nonce, "name", "n", "programs", "platform", "x86_64-linux", "name",
+			"p", "blob", blob, "profile", "compute", "args", args, "tasks", "range",
+			"count", 1, "files", "outputs", "limits", "cpu_s", 1, "wall_s", 1,
+			"memory_mib", 1, "disk_mib", 1, "max_output_mib", 1, "processes", 1,
+			"threads", 1, "assurance", "quorum:1", "max_results", 2, "compare", "exact",
+			"deterministic", 1, "platform_class", "any", "priority", 0);
 	assert_non_null(more);
 	json_object_update(j, more);
 	json_decref(more);
@@ -126,12 +137,13 @@ static char *cancel(const struct key *k, const char *job_line)
 	return sealed(j, k);
 }
 
-static char *record(const struct key *k, int64_t seq, const char *address, int64_t expires, const char *admission)
+static char *record(const struct key *k, int64_t seq, const char *address, int64_t expires,
+	const char *admission)
 {
 	json_t *j = msg_new_request(MSG_PEER, &grid, key_id(k), NOW, seq);
-	json_t *more = json_pack("{s:[s], s:i, s:[s], s:s, s:s, s:b, s:I}", "addresses", address, "slots", 1, "profiles",
-		"compute", "platform", "x86_64-linux", "platform_class", "x86_64-v3", "relay", 0, "expires",
-		(json_int_t)expires);
+	json_t *more = json_pack("{s:[s], s:i, s:[s], s:s, s:s, s:b, s:I}", "addresses", address,
+		"slots", 1, "profiles", "compute", "platform", "x86_64-linux", "platform_class",
+		"x86_64-v3", "relay", 0, "expires", (json_int_t)expires);
 
 	json_object_update(j, more);
 	json_decref(more);
@@ -212,7 +224,8 @@ static void a_fact_counts_once_whoever_announces_it(void **state)
 static void a_note_binds_its_number_to_its_fact(void **state)
 {
 	struct world *w = world_new(1, key_id(worker_key));
-	auto_free char *j = job(submitter, 1, 0), *other = job(submitter, 2, 0), *n = note(stranger, 5, j, false, NOW + HOUR);
+	auto_free char *j = job(submitter, 1, 0), *other = job(submitter, 2, 0),
+		       *n = note(stranger, 5, j, false, NOW + HOUR);
 	auto_free char *forged = xstrdup(n), *moved = note(stranger, 5, other, false, NOW + HOUR);
 	char *sig = strstr(forged, "\"sig\":\"") + 10;
 
@@ -222,7 +235,8 @@ static void a_note_binds_its_number_to_its_fact(void **state)
 	assert_int_equal(take(w, forged, j), NEWS_FORGED);
 	assert_int_equal(take(w, n, NULL), NEWS_NO);
 	assert_int_equal(take(w, n, j), NEWS_NEW);
-	assert_int_equal(take(w, moved, other), NEWS_KNOWN); /* the number is used: the first one stays */
+	assert_int_equal(
+		take(w, moved, other), NEWS_KNOWN); /* the number is used: the first one stays */
 	assert_int_equal(news_count(peers_news(w->p)).facts, 1);
 	world_free(w);
 }
@@ -231,9 +245,12 @@ static void what_expired_lasts_too_long_or_is_over_is_not_taken(void **state)
 {
 	struct world *w = world_new(1, key_id(worker_key));
 	auto_free char *j = job(submitter, 1, 0);
-	auto_free char *old = note(stranger, 1, j, false, NOW), *eternal = note(stranger, 2, j, false, NOW + 26 * HOUR),
-		       *good = note(stranger, 3, j, false, NOW + HOUR), *over = note(root, 1, j, true, NOW + HOUR),
-		       *again = note(stranger, 4, j, false, NOW + HOUR), *foreign = note(submitter, 1, j, true, NOW + HOUR);
+	auto_free char *old = note(stranger, 1, j, false, NOW),
+		       *eternal = note(stranger, 2, j, false, NOW + 26 * HOUR),
+		       *good = note(stranger, 3, j, false, NOW + HOUR),
+		       *over = note(root, 1, j, true, NOW + HOUR),
+		       *again = note(stranger, 4, j, false, NOW + HOUR),
+		       *foreign = note(submitter, 1, j, true, NOW + HOUR);
 	size_t n;
 
 	(void)state;
@@ -279,11 +296,12 @@ static void later_kinds_are_carried_for_keys_of_the_descriptor(void **state)
 	by.grid = &g;
 	id_text(hex, &grid);
 	id_text(mine, key_id(stranger));
-	char *plan = sealed(json_pack("{s:i, s:s, s:s, s:s, s:I, s:i}", "v", 1, "type", "plan", "grid", hex, "author", hex,
-				    "time", (json_int_t)NOW, "serial", 1),
-		root);
-	char *theirs = sealed(json_pack("{s:i, s:s, s:s, s:s, s:I}", "v", 1, "type", "plan", "grid", hex, "author", mine,
-				      "time", (json_int_t)NOW),
+	char *plan =
+		sealed(json_pack("{s:i, s:s, s:s, s:s, s:I, s:i}", "v", 1, "type", "plan", "grid",
+			       hex, "author", hex, "time", (json_int_t)NOW, "serial", 1),
+			root);
+	char *theirs = sealed(json_pack("{s:i, s:s, s:s, s:s, s:I}", "v", 1, "type", "plan", "grid",
+				      hex, "author", mine, "time", (json_int_t)NOW),
 		stranger);
 	assert_int_equal(tell(w, root, 1, plan), NEWS_NEW);
 	assert_int_equal(w->others, 1);
@@ -301,7 +319,8 @@ static size_t sync_news(struct world *a, struct world *b)
 	bool more;
 
 	news_summary(peers_news(b->p), theirs);
-	size_t n = news_missing(peers_news(a->p), theirs, 0, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &more);
+	size_t n = news_missing(
+		peers_news(a->p), theirs, 0, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &more);
 	for (size_t i = 0; i < n; i++) {
 		struct err e;
 
@@ -317,7 +336,8 @@ static void two_that_exchange_what_the_summaries_lack_agree(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20; i++)
-		assert_int_equal(tell(i % 3 ? a : b, i % 2 ? root : stranger, 100 + i * (i % 5 ? 1 : 7), job(submitter, i, 0)),
+		assert_int_equal(tell(i % 3 ? a : b, i % 2 ? root : stranger,
+					 100 + i * (i % 5 ? 1 : 7), job(submitter, i, 0)),
 			i < 100 ? NEWS_NEW : NEWS_NO);
 	assert_true(news_hash(peers_news(a->p)) != news_hash(peers_news(b->p)));
 	assert_true(sync_news(a, b) > 0);
@@ -330,7 +350,8 @@ static void two_that_exchange_what_the_summaries_lack_agree(void **state)
 
 /* --- floods ------------------------------------------------------------------------------------------------------------ */
 
-static void valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator(void **state)
+static void valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator(
+	void **state)
 {
 	struct world *w = world_new(1, key_id(worker_key));
 	int taken = 0;
@@ -349,11 +370,12 @@ static void valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_c
 	assert_true(c.bytes <= NEWS_BYTES_MAX);
 	assert_true(c.bytes <= NEWS_STRANGER_BYTES * 2);
 	assert_true(c.origins <= NEWS_ORIGINS_MAX);
-	for (int i = 0; i < 40; i++) /* 40 of 84 KB: what the coordinator has is taken all the same */
+	for (int i = 0; i < 40;
+		i++) /* 40 of 84 KB: what the coordinator has is taken all the same */
 		assert_int_equal(tell(w, root, i + 1, job(submitter, i, 60000)), NEWS_NEW);
 	c = news_count(peers_news(w->p));
-	print_message("        %zu notes, %zu facts: %zu KiB of at most %zu\n", c.notes, c.facts, c.bytes / 1024,
-		NEWS_BYTES_MAX / 1024);
+	print_message("        %zu notes, %zu facts: %zu KiB of at most %zu\n", c.notes, c.facts,
+		c.bytes / 1024, NEWS_BYTES_MAX / 1024);
 	assert_true(c.bytes <= NEWS_BYTES_MAX);
 	assert_true(peers_count(w->p, NOW).bytes <= PEERS_BYTES_MAX);
 	for (int i = 0; i < 300; i++) /* and the coordinator itself cannot go beyond */
@@ -369,7 +391,8 @@ static void one_submitter_does_not_fill_the_news(void **state)
 
 	(void)state;
 	for (int i = 0; i < 100; i++)
-		taken += tell(w, i % 2 ? stranger : worker_key, i + 1, job(submitter, i, 0)) == NEWS_NEW;
+		taken += tell(w, i % 2 ? stranger : worker_key, i + 1, job(submitter, i, 0)) ==
+		         NEWS_NEW;
 	assert_int_equal(taken, NEWS_SUBMITTER_JOBS);
 	world_free(w);
 }
@@ -385,13 +408,15 @@ static void forged_records_cost_their_sender_its_hearing_and_nobody_else(void **
 	(void)state;
 	memset(admission, 'x', 900);
 	admission[900] = '\0';
-	for (int i = 0; i < 10000 / SAY_PEERS_MAX; i++) { /* forged: eight a message, a new one each */
+	for (int i = 0; i < 10000 / SAY_PEERS_MAX;
+		i++) { /* forged: eight a message, a new one each */
 		struct say q = { .grid = grid, .wait_ms = 1000 }, out;
 		struct peers_held held;
 
 		for (int k = 0; k < SAY_PEERS_MAX; k++) {
 			snprintf(address, sizeof(address), "%d.%d.1.1:4000", 20 + i % 100, k);
-			auto_free char *line = record(author, i * 8 + k + 1, address, NOW + HOUR, admission);
+			auto_free char *line =
+				record(author, i * 8 + k + 1, address, NOW + HOUR, admission);
 			char *sig = strstr(line, "\"sig\":\"") + 10;
 
 			*sig = *sig == 'A' ? 'B' : 'A';
@@ -410,7 +435,8 @@ static void forged_records_cost_their_sender_its_hearing_and_nobody_else(void **
 	assert_true(c.bytes <= PEERS_BYTES_MAX);
 	struct say q = { .grid = grid, .hash = news_hash(peers_news(w->p)), .wait_ms = 1000 }, out;
 	struct peers_held held;
-	assert_int_equal(peers_asked(w->p, 8, &q, &out, &held, NOW + 2000), REPLY_HOLD); /* somebody else is heard */
+	assert_int_equal(peers_asked(w->p, 8, &q, &out, &held, NOW + 2000),
+		REPLY_HOLD); /* somebody else is heard */
 	key_free(author);
 	world_free(w);
 }
@@ -456,8 +482,9 @@ static void a_thousand_attackers_of_one_block_do_not_eclipse_fifty(void **state)
 			bool good = order == 0 ? i >= 1000 : order == 1 ? i < 50 : i % 21 == 0;
 			struct key *k = key_new();
 
-			snprintf(address, sizeof(address), good ? "%d.%d.1.1:4000" : "66.66.%d.%d:4000", good ? 20 + i % 50 : i / 250,
-				good ? i / 50 : i % 250);
+			snprintf(address, sizeof(address),
+				good ? "%d.%d.1.1:4000" : "66.66.%d.%d:4000",
+				good ? 20 + i % 50 : i / 250, good ? i / 50 : i % 250);
 			auto_free char *line = record(k, 1, address, NOW + HOUR, NULL);
 			take_record(w, line, NOW);
 			if (good && n_honest < 50)
@@ -478,7 +505,9 @@ static void a_thousand_attackers_of_one_block_do_not_eclipse_fifty(void **state)
 static void a_joined_link_stays_and_one_block_is_one_neighbour(void **state)
 {
 	struct world *w = world_new(5, key_id(worker_key));
-	struct link first = { .node = *key_id(stranger), .grid = grid, .port = 4000, .host = "50.1.1.1" };
+	struct link first = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "50.1.1.1"
+	};
 	struct peers_turn t;
 	char address[48];
 	int n = 0;
@@ -518,14 +547,16 @@ static void the_newest_record_of_an_author_counts(void **state)
 	auto_free char *a = record(stranger, 5, "20.1.1.1:1", NOW + HOUR, NULL),
 		       *b = record(stranger, 6, "20.2.1.1:2", NOW + HOUR, NULL),
 		       *bad = record(submitter, 1, "127.0.0.1:1", NOW + HOUR, NULL),
-		       *late = record(submitter, 2, "20.3.1.1:1", NOW, NULL), *own = record(worker_key, 1, "20.4.1.1:1", NOW + HOUR, NULL);
+		       *late = record(submitter, 2, "20.3.1.1:1", NOW, NULL),
+		       *own = record(worker_key, 1, "20.4.1.1:1", NOW + HOUR, NULL);
 	struct link l;
 
 	(void)state;
 	assert_int_equal(take_record(w, b, NOW), NEWS_NEW);
 	assert_int_equal(take_record(w, b, NOW), NEWS_KNOWN);
 	assert_int_equal(take_record(w, a, NOW), NEWS_KNOWN);
-	assert_int_equal(take_record(w, bad, NOW), NEWS_NO); /* loopback, and the joined link is public */
+	assert_int_equal(
+		take_record(w, bad, NOW), NEWS_NO); /* loopback, and the joined link is public */
 	assert_int_equal(take_record(w, late, NOW), NEWS_NO);
 	assert_int_equal(take_record(w, own, NOW), NEWS_NO);
 	assert_int_equal(peers_links(w->p, &l, 1, NOW), 1);
@@ -567,7 +598,8 @@ static enum peers_reply exchange(struct world *a, struct world *b, int64_t now, 
 	auto_free char *text = say_write(&t.say);
 	struct say q;
 	struct err e;
-	assert_int_equal(say_read(&q, text, strlen(text), true, &e), 0); /* over the wire and back */
+	assert_int_equal(
+		say_read(&q, text, strlen(text), true, &e), 0); /* over the wire and back */
 	r = peers_asked(b->p, 1, &q, &out, &held, now);
 	if (r == REPLY_HOLD)
 		peers_release(b->p, &held, &out, now + q.wait_ms);
@@ -585,7 +617,9 @@ static enum peers_reply exchange(struct world *a, struct world *b, int64_t now, 
 static void two_nodes_end_with_the_same_news_whoever_asks(void **state)
 {
 	struct world *a = world_new(1, key_id(worker_key)), *b = world_new(2, key_id(stranger));
-	struct link to = { .node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1" };
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
 	int64_t now = NOW;
 	bool asked;
 
@@ -634,7 +668,9 @@ static void a_held_question_hears_of_news_once(void **state)
 static void our_own_news_are_pushed_beside_a_held_question(void **state)
 {
 	struct world *a = world_new(1, key_id(worker_key));
-	struct link to = { .node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1" };
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
 	struct peers_turn t;
 	struct err e;
 
@@ -658,7 +694,9 @@ static void our_own_news_are_pushed_beside_a_held_question(void **state)
 static void who_answers_too_much_is_left(void **state)
 {
 	struct world *a = world_new(1, key_id(worker_key));
-	struct link to = { .node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1" };
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
 	struct peers_turn t;
 	struct say answer = { 0 };
 
@@ -710,7 +748,8 @@ static void private_addresses_are_dialled_only_from_a_private_start(void **state
 		struct err e;
 
 		assert_int_equal(endpoint_parse(&at, rows[i].at, &e), 0);
-		if (dial_allowed(&at, false) != rows[i].public || dial_allowed(&at, true) != rows[i].private)
+		if (dial_allowed(&at, false) != rows[i].public ||
+			dial_allowed(&at, true) != rows[i].private)
 			fail_msg("%s", rows[i].at);
 	}
 }
@@ -724,7 +763,8 @@ int main(void)
 		cmocka_unit_test(only_the_submitter_or_an_admin_cancels),
 		cmocka_unit_test(later_kinds_are_carried_for_keys_of_the_descriptor),
 		cmocka_unit_test(two_that_exchange_what_the_summaries_lack_agree),
-		cmocka_unit_test(valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator),
+		cmocka_unit_test(
+			valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator),
 		cmocka_unit_test(one_submitter_does_not_fill_the_news),
 		cmocka_unit_test(forged_records_cost_their_sender_its_hearing_and_nobody_else),
 		cmocka_unit_test(thousands_of_true_records_of_strangers_leave_the_view_its_size),
