@@ -7,58 +7,10 @@
  * A fact that several origins announce is here once. Every note in the summary is one that can be passed on: what
  * was refused is not in it, so it may be offered again by another neighbour, within that one's budget.
  */
-#include "common/news.h"
-#include "common/buf.h"
+#include "common/news_in.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define FACTS_MAX NEWS_NOTES_MAX
-
-struct fact {
-	struct digest line;
-	enum heard_kind kind;
-	struct id author;
-	struct digest job;
-	struct id origin; /* who is charged for it while it is not official */
-	char *text;
-	size_t len;
-	bool official;
-	size_t notes; /* that announce it */
-};
-
-struct note {
-	int64_t seq, expires_ms;
-	struct digest line, of;
-	bool over;
-	struct fact *fact; /* NULL when over */
-	char *text;
-	size_t len;
-	uint64_t tick;
-};
-
-struct origin {
-	struct id id;
-	bool official;
-	struct note *notes;
-	size_t n, room;
-	uint64_t tick; /* of its newest note */
-};
-
-struct news {
-	struct news_fns fns;
-	struct id self;
-	struct origin origins[NEWS_ORIGINS_MAX]; /* ascending by id */
-	size_t n_origins, n_notes;
-	struct fact *facts[FACTS_MAX];
-	size_t n_facts;
-	char *grid;
-	size_t grid_len;
-	int64_t serial;
-	uint64_t tick, hash;
-	bool hashed;
-};
 
 struct news *news_new(const struct news_fns *fns, const struct id *self)
 {
@@ -75,7 +27,7 @@ static void changed(struct news *w)
 	w->hashed = false;
 }
 
-/* --- dropping ---------------------------------------------------------------------------------------------- */
+/* --- dropping ------------------------------------------------------------------------------ */
 
 static void drop_fact(struct news *w, struct fact *f)
 {
@@ -137,9 +89,9 @@ void news_age(struct news *w, int64_t now)
 	}
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------- */
+/* --- looking ------------------------------------------------------------------------------- */
 
-static struct origin *find_origin(const struct news *w, const struct id *id)
+struct origin *news_origin(const struct news *w, const struct id *id)
 {
 	for (size_t i = 0; i < w->n_origins; i++)
 		if (id_equal(&w->origins[i].id, id))
@@ -186,7 +138,7 @@ static bool is_over(const struct news *w, const struct id *id, const struct dige
 	return false;
 }
 
-static const struct fact *find_job(const struct news *w, const struct digest *job)
+const struct fact *news_job_fact(const struct news *w, const struct digest *job)
 {
 	for (size_t i = 0; i < w->n_facts; i++)
 		if (w->facts[i]->kind == HEARD_JOB && digest_equal(&w->facts[i]->job, job))
@@ -194,7 +146,7 @@ static const struct fact *find_job(const struct news *w, const struct digest *jo
 	return NULL;
 }
 
-/* --- room ------------------------------------------------------------------------------------------------------ */
+/* --- room ---------------------------------------------------------------------------------- */
 
 static size_t notes_of_strangers(const struct news *w)
 {
@@ -278,7 +230,7 @@ static struct origin *quietest(struct news *w)
 /* An origin's place, made when it has none. A coordinator, and we ourselves, may push a stranger out. */
 static struct origin *place(struct news *w, const struct id *id, bool official, struct err *e)
 {
-	struct origin *o = find_origin(w, id), *worst;
+	struct origin *o = news_origin(w, id), *worst;
 
 	if (o) {
 		o->official = official;
@@ -311,7 +263,7 @@ static int room_for_note(struct news *w, struct origin *o, int64_t seq, struct e
 	return 0;
 }
 
-/* --- taking ---------------------------------------------------------------------------------------------------- */
+/* --- taking -------------------------------------------------------------------------------- */
 
 static enum news_verdict bad_line(const struct err *e)
 {
@@ -327,7 +279,7 @@ static enum news_verdict check_note(
 		err_set(e, ERR_FIELD, "what stands for a note is none");
 		return NEWS_BAD;
 	}
-	known = find_note(find_origin(w, &n->author), n->seq);
+	known = find_note(news_origin(w, &n->author), n->seq);
 	if (known)
 		return NEWS_KNOWN;
 	err_set(e, ERR_REFUSED, "the note has expired, lasts too long, or is over");
@@ -341,7 +293,7 @@ static enum news_verdict check_note(
 /* Who may cancel: an admin, the job's submitter; or the coordinator says that it was one of them. */
 static bool may_cancel(const struct news *w, const struct heard *f, bool official)
 {
-	const struct fact *job = find_job(w, &f->job);
+	const struct fact *job = news_job_fact(w, &f->job);
 
 	return official || w->fns.admin(w->fns.arg, &f->author) ||
 	       (job && id_equal(&job->author, &f->author));
@@ -528,7 +480,7 @@ enum news_verdict news_take_grid(struct news *w, const char *line, size_t n, str
 
 int64_t news_next_seq(const struct news *w, int64_t now)
 {
-	const struct origin *o = find_origin(w, &w->self);
+	const struct origin *o = news_origin(w, &w->self);
 	int64_t last = o && o->n ? o->notes[o->n - 1].seq : 0;
 
 	return last >= now ? last + 1
@@ -537,206 +489,10 @@ int64_t news_next_seq(const struct news *w, int64_t now)
 
 bool news_announced(const struct news *w, const struct id *origin, const struct digest *line)
 {
-	const struct origin *o = find_origin(w, origin);
+	const struct origin *o = news_origin(w, origin);
 
 	for (size_t i = 0; o && i < o->n; i++)
 		if (!o->notes[i].over && digest_equal(&o->notes[i].of, line))
 			return true;
 	return false;
-}
-
-/* --- comparing -------------------------------------------------------------------------------------------------- */
-
-void news_summary(const struct news *w, struct summary *out)
-{
-	out->serial = w->serial;
-	out->n_origins = out->n_ranges = 0;
-	for (size_t i = 0; i < w->n_origins; i++) {
-		const struct origin *o = &w->origins[i];
-		size_t first = out->n_ranges;
-
-		for (size_t k = 0; k < o->n; k++) {
-			struct seq_range *last = k ? &out->ranges[out->n_ranges - 1] : NULL;
-
-			if (last && last->to + 1 == o->notes[k].seq)
-				last->to++;
-			else
-				out->ranges[out->n_ranges++] =
-					(struct seq_range){ o->notes[k].seq, o->notes[k].seq };
-		}
-		out->origins[i].id = o->id;
-		out->origins[i].first = first;
-		out->origins[i].n = out->n_ranges - first;
-		out->n_origins++;
-	}
-}
-
-uint64_t news_hash(struct news *w)
-{
-	if (w->hashed)
-		return w->hash;
-	auto_buf struct buf b = { 0 };
-	struct digest d;
-
-	buf_printf(&b, "%lld\n", (long long)w->serial);
-	for (size_t i = 0; i < w->n_origins; i++) {
-		buf_add(&b, w->origins[i].id.b, ID_BYTES);
-		for (size_t k = 0; k < w->origins[i].n; k++)
-			buf_printf(&b, " %lld", (long long)w->origins[i].notes[k].seq);
-	}
-	d = digest_of(b.data, b.len);
-	w->hash = 0;
-	for (int i = 0; i < 8; i++)
-		w->hash = w->hash << 8 | d.b[i];
-	w->hashed = true;
-	return w->hash;
-}
-
-uint64_t news_tick(const struct news *w)
-{
-	return w->tick;
-}
-
-static bool has(const struct summary *s, const struct id *origin, int64_t seq)
-{
-	for (size_t i = 0; i < s->n_origins; i++) {
-		if (!id_equal(&s->origins[i].id, origin))
-			continue;
-		for (size_t k = 0; k < s->origins[i].n; k++) {
-			const struct seq_range *r = &s->ranges[s->origins[i].first + k];
-
-			if (seq >= r->from && seq <= r->to)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* Whether they have this fact by some note. */
-static bool has_fact(const struct news *w, const struct summary *s, const struct fact *f)
-{
-	for (size_t i = 0; i < w->n_origins; i++)
-		for (size_t k = 0; k < w->origins[i].n; k++)
-			if (w->origins[i].notes[k].fact == f &&
-				has(s, &w->origins[i].id, w->origins[i].notes[k].seq))
-				return true;
-	return false;
-}
-
-static struct news_item item_of(const struct note *n, bool with_fact)
-{
-	struct news_item item = { .note = n->text, .note_len = n->len };
-
-	if (n->fact && with_fact) {
-		item.fact = n->fact->text;
-		item.fact_len = n->fact->len;
-	}
-	return item;
-}
-
-size_t news_missing(const struct news *w, const struct summary *theirs, uint64_t since,
-	struct news_item *out, size_t max, size_t max_bytes, bool *more)
-{
-	size_t n = 0, bytes = 0;
-
-	*more = false;
-	for (size_t i = 0; i < w->n_origins; i++)
-		for (size_t k = 0; k < w->origins[i].n; k++) {
-			const struct note *note = &w->origins[i].notes[k];
-
-			if (note->tick <= since ||
-				(theirs && has(theirs, &w->origins[i].id, note->seq)))
-				continue;
-			struct news_item item = item_of(
-				note, !theirs || !note->fact || !has_fact(w, theirs, note->fact));
-			if (n == max || (n && bytes + item.note_len + item.fact_len > max_bytes)) {
-				*more = true;
-				return n;
-			}
-			bytes += item.note_len + item.fact_len;
-			out[n++] = item;
-		}
-	return n;
-}
-
-bool news_lacks(const struct news *w, const struct summary *theirs)
-{
-	if (theirs->serial > w->serial)
-		return true;
-	for (size_t i = 0; i < theirs->n_origins; i++) {
-		const struct origin *o = find_origin(w, &theirs->origins[i].id);
-		size_t held = 0;
-		int64_t wanted = 0;
-
-		for (size_t k = 0; k < theirs->origins[i].n; k++) {
-			const struct seq_range *r = &theirs->ranges[theirs->origins[i].first + k];
-
-			wanted += r->to - r->from + 1;
-			for (size_t m = 0; o && m < o->n; m++)
-				held += o->notes[m].seq >= r->from && o->notes[m].seq <= r->to;
-		}
-		if ((int64_t)held < wanted)
-			return true;
-	}
-	return false;
-}
-
-/* --- showing ------------------------------------------------------------------------------------------------------ */
-
-const char *news_grid(const struct news *w, size_t *n, int64_t *serial)
-{
-	*n = w->grid_len;
-	*serial = w->serial;
-	return w->grid;
-}
-
-const char *news_job(const struct news *w, const struct digest *job, size_t *n)
-{
-	const struct fact *f = find_job(w, job);
-
-	*n = f ? f->len : 0;
-	return f ? f->text : NULL;
-}
-
-static const struct note *best_note(const struct news *w, const struct fact *f)
-{
-	const struct note *best = NULL;
-
-	for (size_t i = 0; i < w->n_origins; i++)
-		for (size_t k = 0; k < w->origins[i].n; k++)
-			if (w->origins[i].notes[k].fact == f && (!best || w->origins[i].official))
-				best = &w->origins[i].notes[k];
-	assert(best); /* a fact without a note is dropped at once */
-	return best;
-}
-
-void news_each(const struct news *w,
-	void (*fn)(void *arg, enum heard_kind kind, const struct digest *job,
-		const struct news_item *item, bool official),
-	void *arg)
-{
-	for (size_t i = 0; i < w->n_facts; i++) {
-		struct news_item item = item_of(best_note(w, w->facts[i]), true);
-
-		fn(arg, w->facts[i]->kind, &w->facts[i]->job, &item, w->facts[i]->official);
-	}
-}
-
-struct news_counts news_count(const struct news *w)
-{
-	struct news_counts c = { .origins = w->n_origins,
-		.notes = w->n_notes,
-		.facts = w->n_facts,
-		.bytes = sizeof(*w) + w->grid_len };
-
-	for (size_t i = 0; i < w->n_facts; i++) {
-		c.jobs += w->facts[i]->kind == HEARD_JOB;
-		c.bytes += sizeof(struct fact) + w->facts[i]->len + 1;
-	}
-	for (size_t i = 0; i < w->n_origins; i++) {
-		c.bytes += w->origins[i].room * sizeof(struct note);
-		for (size_t k = 0; k < w->origins[i].n; k++)
-			c.bytes += w->origins[i].notes[k].len + 1;
-	}
-	return c;
 }

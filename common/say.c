@@ -85,7 +85,7 @@ void say_add_item(struct say *s, const struct news_item *item)
 	s->n_items++;
 }
 
-/* --- out ------------------------------------------------------------------------------------------------------ */
+/* --- out ----------------------------------------------------------------------------------- */
 
 static void write_id(struct buf *b, const char *name, const struct id *id)
 {
@@ -169,7 +169,7 @@ char *say_write(const struct say *s)
 	return buf_take(&b);
 }
 
-/* --- in ------------------------------------------------------------------------------------------------------- */
+/* --- in ------------------------------------------------------------------------------------ */
 
 bool ranges_read(struct seq_range *out, size_t max, size_t *n, const char *text)
 {
@@ -288,7 +288,7 @@ int say_read(struct say *s, const char *text, size_t n, bool question, struct er
 	return 0;
 }
 
-/* --- what is said ----------------------------------------------------------------------------------------------- */
+/* --- what is said -------------------------------------------------------------------------- */
 
 void say_begin(struct say *s, struct news *w)
 {

@@ -43,7 +43,7 @@ struct gossip {
 	int64_t renewed_ms, looked_ms;
 };
 
-/* --- what news.c asks and tells ---------------------------------------------------------------- */
+/* --- what news.c asks and tells ------------------------------------------------------------ */
 static bool is_coordinator(void *arg, const struct id *key)
 {
 	const struct gossip *g = arg;
@@ -79,7 +79,7 @@ static void on_fresh(void *arg, const struct heard *h, const char *line, size_t 
 		keep_line(g->taken, &g->n_taken, line, n);
 }
 
-/* --- what is accepted ------------------------------------------------------------------------------ */
+/* --- what is accepted ---------------------------------------------------------------------- */
 static void accept_line(struct gossip *g, const char *line)
 {
 	struct coord *c = g->c;
@@ -126,7 +126,7 @@ static void look_again(void *arg, enum heard_kind kind, const struct digest *job
 		keep_line(g->taken, &g->n_taken, item->fact, item->fact_len);
 }
 
-/* --- what is announced ------------------------------------------------------------------------------- */
+/* --- what is announced --------------------------------------------------------------------- */
 static void announce(struct gossip *g, const struct digest *of, const char *line, bool over)
 {
 	struct coord *c = g->c;
@@ -205,7 +205,7 @@ static void put_right(struct gossip *g)
 		}
 }
 
-/* --- records --------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------- */
 static struct record *place(struct gossip *g, const struct id *node)
 {
 	for (size_t i = 0; i < g->n_records; i++)
@@ -253,7 +253,7 @@ static void add_records(struct gossip *g, struct say *s, int n, const struct id 
 	}
 }
 
-/* --- a question --------------------------------------------------------------------------------------------- */
+/* --- a question ---------------------------------------------------------------------------- */
 static bool charge(struct gossip *g, const char *address, struct err *e)
 {
 	if (rate_ok(&g->rate, address, strlen(address), clock_mono_ms(), true))
@@ -339,7 +339,7 @@ void gossip_message(struct call *call, const char *bytes, size_t n, const char *
 	say_release(&q);
 }
 
-/* --- those who wait ---------------------------------------------------------------------------------------------- */
+/* --- those who wait ------------------------------------------------------------------------ */
 void gossip_forget(struct gossip *g, const struct call *call)
 {
 	for (size_t i = 0; i < g->n_ears; i++)
@@ -433,7 +433,7 @@ int64_t gossip_due_in(const struct gossip *g)
 	return due > now ? due - now : 0;
 }
 
-/* --- opening ---------------------------------------------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------------------------- */
 struct gossip *gossip_new(struct coord *c)
 {
 	struct gossip *g = xcalloc(1, sizeof(*g));

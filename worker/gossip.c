@@ -7,7 +7,7 @@
  */
 #include "worker/gossip.h"
 #include "worker/dial.h"
-#include "common/buf.h"
+#include "worker/peers_file.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -16,7 +16,6 @@
 #include <sys/queue.h>
 
 #define ANSWER_LATE_MS 15000 /* an answer may come so long after the wait that was asked for */
-#define NOTE_LIFE_MS (NEWS_STRANGER_MS / 2)
 #define CANCELS_MAX 64 /* noted in a turn; what is beyond is found by the coordinator's `ended` */
 
 struct asking {
@@ -62,7 +61,7 @@ struct gossip {
 static void go_on(struct gossip *g);
 static void save_soon(struct gossip *g);
 
-/* --- what peers.c asks and tells ---------------------------------------------------------------------------------- */
+/* --- what peers.c asks and tells ----------------------------------------------------------- */
 
 static bool holds(const struct gossip *g, const struct id *key, enum role role)
 {
@@ -125,7 +124,7 @@ static void tell_descriptor(struct gossip *g)
 		log_debug("our own descriptor: %s", e.msg);
 }
 
-/* --- our record ------------------------------------------------------------------------------------------------------ */
+/* --- our record ---------------------------------------------------------------------------- */
 
 static json_t *profiles_json(const struct talk_self *s)
 {
@@ -162,7 +161,7 @@ static void sign_record(void *arg)
 		peers_set_self(g->peers, line);
 }
 
-/* --- asking ------------------------------------------------------------------------------------------------------------ */
+/* --- asking -------------------------------------------------------------------------------- */
 
 static void end_asking(struct asking *a)
 {
@@ -237,7 +236,7 @@ static void on_wake(void *arg)
 	go_on(arg);
 }
 
-/* --- answering ----------------------------------------------------------------------------------------------------------- */
+/* --- answering ----------------------------------------------------------------------------- */
 
 static void end_waiting(struct waiting *w)
 {
@@ -328,7 +327,7 @@ void gossip_serve(struct gossip *g, struct req *r)
 	case REPLY_REFUSE:
 		err_set(&e, ERR_RATE,
 			"too much, or something wrong, came from this address; it is not listened "
-		        "to now");
+			"to now");
 		req_problem(r, &e);
 		break;
 	}
@@ -336,7 +335,7 @@ void gossip_serve(struct gossip *g, struct req *r)
 	turn_end_ask(g->turn);
 }
 
-/* --- the end of a turn ------------------------------------------------------------------------------------------------------ */
+/* --- the end of a turn --------------------------------------------------------------------- */
 
 static void hint_all(struct gossip *g)
 {
@@ -392,29 +391,7 @@ static void on_turn(void *arg)
 		g->fns.job(g->fns.arg);
 }
 
-/* --- our own news -------------------------------------------------------------------------------------------------------------- */
-
-enum news_verdict gossip_announce(struct gossip *g, const char *line, size_t n, struct err *e)
-{
-	int64_t now = clock_now_ms();
-	struct digest of = digest_of(line, n);
-	char text[DIGEST_TEXT + 1];
-	auto_free char *note = NULL;
-
-	if (news_announced(peers_news(g->peers), key_id(g->key), &of))
-		return NEWS_KNOWN;
-	json_t *j = msg_new_request(MSG_ANNOUNCE, &g->home->grid_id, key_id(g->key), now,
-		news_next_seq(peers_news(g->peers), now));
-	digest_text(text, &of);
-	json_object_set_new(j, "of", json_string(text));
-	json_object_set_new(j, "over", json_false());
-	json_object_set_new(j, "expires", json_integer(now + NOTE_LIFE_MS));
-	if (msg_seal(&note, j, NULL, g->key, e))
-		return NEWS_NO;
-	struct news_item item = { note, line, strlen(note), n };
-	turn_end_ask(g->turn);
-	return peers_announce(g->peers, &item, now, e);
-}
+/* --- for the others of this worker ---------------------------------------------------------- */
 
 const char *gossip_job(void *arg, const struct digest *job, size_t *n)
 {
@@ -444,42 +421,16 @@ struct sources gossip_sources(struct gossip *g)
 	return (struct sources){ .list = list_sources, .report = report_source, .arg = g };
 }
 
-/* --- DIR/peers: a line each, a record's envelope or {"note":…,"fact":…} -------------------------------------------------- */
-
-static void save_record(void *arg, const char *line, size_t n)
-{
-	buf_add(arg, line, n);
-	buf_text(arg, "\n");
-}
-
-static void save_fact(void *arg, enum heard_kind kind, const struct digest *job,
-	const struct news_item *item, bool official)
-{
-	struct buf *b = arg;
-
-	(void)kind;
-	(void)job;
-	(void)official;
-	buf_text(b, "{\"note\":");
-	buf_add(b, item->note, item->note_len);
-	buf_text(b, ",\"fact\":");
-	buf_add(b, item->fact, item->fact_len);
-	buf_text(b, "}\n");
-}
+/* --- DIR/peers ------------------------------------------------------------------------------ */
 
 static void save(struct gossip *g)
 {
-	auto_buf struct buf b = { 0 };
 	struct err e;
-	size_t known = peers_count(g->peers, clock_now_ms()).known;
-	uint64_t tick = news_tick(peers_news(g->peers));
 
 	g->saved_ms = clock_mono_ms();
-	g->saved_tick = tick;
-	g->saved_known = known;
-	peers_each_record(g->peers, save_record, &b);
-	news_each(peers_news(g->peers), save_fact, &b);
-	if (file_write_atomic(g->path, b.data ? b.data : "", b.len, 0600, &e))
+	g->saved_tick = news_tick(peers_news(g->peers));
+	g->saved_known = peers_count(g->peers, clock_now_ms()).known;
+	if (peers_save(g->peers, g->path, &e))
 		log_warn("%s", e.msg);
 }
 
@@ -498,40 +449,7 @@ static void save_soon(struct gossip *g)
 		timer_in(g->save, wait > GOSSIP_SOON_MS ? wait : GOSSIP_SOON_MS);
 }
 
-/* Each line is checked as if a stranger had sent it: the file may be old or damaged. */
-static void load_line(struct gossip *g, const char *line, size_t n, int64_t now)
-{
-	struct err e;
-	auto_json json_t *j = shape_load(line, n, &e);
-	const json_t *note = json_object_get(j, "note"), *fact = json_object_get(j, "fact");
-
-	if (!j)
-		return;
-	if (!note) {
-		peers_take(g->peers, line, n, now, &e);
-		return;
-	}
-	if (!json_is_object(note) || !json_is_object(fact))
-		return;
-	auto_free char *a = shape_dump(note), *b = shape_dump(fact);
-	struct news_item item = { a, b, strlen(a), strlen(b) };
-	news_take(peers_news(g->peers), &item, now, &e);
-}
-
-static void load(struct gossip *g)
-{
-	auto_free char *text = NULL;
-	struct err e;
-	size_t n;
-
-	if (file_read(&text, &n, g->path, GOSSIP_FILE_MAX, &e))
-		return;
-	for (char *rest = text, *line; (line = strsep(&rest, "\n"));)
-		if (*line)
-			load_line(g, line, strlen(line), clock_now_ms());
-}
-
-/* --- life --------------------------------------------------------------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------------------------- */
 
 struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h,
 	const struct key *k, const struct talk_self *self, const struct gossip_fns *fns)
@@ -566,7 +484,7 @@ struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, st
 	g->peers = peers_new(&conf, clock_now_ms());
 	pin_all(g);
 	tell_descriptor(g);
-	load(g);
+	peers_load(g->peers, g->path, clock_now_ms());
 	sign_record(g);
 	turn_end_ask(g->turn);
 	return g;

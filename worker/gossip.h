@@ -14,11 +14,10 @@
 #include "common/key.h"
 #include "common/loop.h"
 
-#define GOSSIP_HELD_MAX                                                                            \
-	64 /* questions held; beyond it they are answered at once, and who asked goes elsewhere */
+/* Questions held; beyond it they are answered at once, and who asked goes elsewhere. */
+#define GOSSIP_HELD_MAX 64
 #define GOSSIP_SAVE_MS 10000 /* DIR/peers is written at most so often, */
 #define GOSSIP_SOON_MS 500   /* and so long after something new came */
-#define GOSSIP_FILE_MAX ((size_t)12 * 1024 * 1024)
 
 struct gossip_fns {
 	/* A job is new here. From the loop. */
@@ -40,8 +39,6 @@ void gossip_free(struct gossip *g); /* saves first */
 void gossip_learned(struct gossip *g);
 /* POST /v1/gossip came to our peer port. */
 void gossip_serve(struct gossip *g, struct req *r);
-/* A fact that somebody brought to this worker: announced as our own. Not durable elsewhere by that. */
-enum news_verdict gossip_announce(struct gossip *g, const char *line, size_t n, struct err *e);
 /* A job's envelope, borrowed until the loop's next turn; NULL when it is not known here. */
 const char *gossip_job(void *gossip, const struct digest *job, size_t *n);
 /* Peers to try, and what they did. */

@@ -1,58 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers.c: the neighbours, what is asked of them and answered to others. The view is in view.c.
+ * peers.c: the neighbours, and what is asked of them. What is heard is taken in peers_hear.c, the view is in view.c.
  *
  * What a neighbour has of ours is kept as a tick of our news: it has all that was here then (`told`).
  */
-#include "worker/peers.h"
-#include "worker/view.h"
+#include "worker/peers_in.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum slot_state { SLOT_EMPTY, SLOT_REST, SLOT_ASKING };
-
-struct slot {
-	enum slot_state state;
-	uint64_t id; /* of this neighbour's time here */
-	struct link to;
-	uint64_t block;
-	bool heard;      /* it has answered */
-	bool pinned;     /* of a joined link */
-	bool shaky;      /* its last question got no answer */
-	bool told_self;  /* it has our record */
-	bool push;       /* a fact of ours waits to be told beside the held question */
-	bool summarized; /* the question that is out has our summary */
-	bool hungry;     /* and asks for many records */
-	bool at_once;    /* and so is answered at once */
-	int64_t due_ms, asked_ms, until_ms;
-	int64_t pause_ms; /* the last one that a fruitless answer caused */
-	uint64_t told, asked_tick, pushed_tick;
-	bool more;               /* the question that is out had no room for all */
-	uint64_t hash;           /* theirs, as last said */
-	struct summary *summary; /* theirs, said in the last answer; NULL: none */
-};
-
-struct teller {
-	uint64_t key;
-	int64_t round_ms, blocked_ms; /* until */
-	int checks;
-	size_t bytes;
-};
-
-struct peers {
-	struct peers_conf conf;
-	uint64_t seed;
-	struct news *news;
-	struct view view;
-	struct slot slots[PEERS_SLOTS];
-	struct teller tellers[TELLERS_MAX];
-	char *self_line;
-	int64_t mixed_ms, aged_ms, mix_ms; /* the wait till the next mixing */
-	uint64_t ids;
-	uint64_t contacts; /* neighbours that have answered so far */
-	bool hungry;
-};
 
 struct peers *peers_new(const struct peers_conf *conf, int64_t now)
 {
@@ -91,7 +46,7 @@ struct news *peers_news(struct peers *p)
 	return p->news;
 }
 
-/* --- the view, from outside ----------------------------------------------------------------------------------- */
+/* --- the view, from outside ---------------------------------------------------------------- */
 
 /* Somebody new is known: who has a place free looks again. */
 static void look_soon(struct peers *p)
@@ -173,122 +128,9 @@ void peers_each_record(
 			fn(arg, p->view.entries[i].line, p->view.entries[i].len);
 }
 
-/* --- who tells too much ----------------------------------------------------------------------------------------- */
+/* --- saying -------------------------------------------------------------------------------- */
 
-/* The sender's entry; the one that has been quiet longest is forgotten for a new one. */
-static struct teller *teller_of(struct peers *p, uint64_t key, int64_t now)
-{
-	struct teller *oldest = &p->tellers[0];
-
-	for (size_t i = 0; i < TELLERS_MAX; i++) {
-		struct teller *t = &p->tellers[i];
-
-		if (t->key == key && t->round_ms)
-			return t;
-		if (t->blocked_ms <= now &&
-			(oldest->blocked_ms > now || t->round_ms < oldest->round_ms))
-			oldest = t;
-	}
-	*oldest = (struct teller){ .key = key, .round_ms = now };
-	return oldest;
-}
-
-/* Charge for a message before anything of it is opened. */
-static bool listen(struct teller *t, size_t bytes, int64_t now)
-{
-	if (now < t->blocked_ms)
-		return false;
-	if (now - t->round_ms >= ROUND_MS) {
-		t->round_ms = now;
-		t->checks = 0;
-		t->bytes = 0;
-	}
-	t->bytes += bytes;
-	if (t->bytes > TELLER_BYTES)
-		t->blocked_ms = now + TELLER_BLOCK_MS;
-	return now >= t->blocked_ms;
-}
-
-struct taking {
-	struct peers *p;
-	struct teller *t;
-	int64_t now;
-	bool gained, peers;
-	enum peer_deed deed; /* PEER_GOOD until something was wrong */
-};
-
-/* Count a verdict; false: stop listening. */
-static bool count(struct taking *k, enum news_verdict v)
-{
-	static const enum peer_deed deeds[] = {
-		[NEWS_BAD] = PEER_STALE, [NEWS_FORGED] = PEER_BAD_SIGNATURE
-	};
-
-	k->gained |= v == NEWS_NEW;
-	if (v == NEWS_BAD || v == NEWS_FORGED)
-		k->deed = deeds[v];
-	else if (++k->t->checks > TELLER_CHECKS)
-		k->deed = PEER_FLOOD;
-	if (k->deed != PEER_GOOD)
-		k->t->blocked_ms = k->now + TELLER_BLOCK_MS;
-	return k->deed == PEER_GOOD;
-}
-
-static bool take_items(struct taking *k, const struct say *s)
-{
-	struct err e;
-
-	for (size_t i = 0; i < s->n_items; i++) {
-		struct news_item item = { .note = s->items[i].note.line,
-			.note_len = s->items[i].note.len,
-			.fact = s->items[i].fact.line,
-			.fact_len = s->items[i].fact.len };
-
-		if (!count(k, news_take(k->p->news, &item, k->now, &e)))
-			return false;
-	}
-	return true;
-}
-
-static bool take_peers(struct taking *k, const struct say *s)
-{
-	struct err e;
-
-	for (size_t i = 0; i < s->n_peers; i++) {
-		enum news_verdict v =
-			peers_take(k->p, s->peers[i].line, s->peers[i].len, k->now, &e);
-		bool gained = k->gained;
-
-		k->peers |= v == NEWS_NEW;
-		if (!count(k, v))
-			return false;
-		k->gained = gained; /* a record is no news */
-	}
-	return true;
-}
-
-/* Take what a message carries. What its sender did is in the result. */
-static struct taking take(struct peers *p, struct teller *t, const struct say *s, int64_t now)
-{
-	struct taking k = { .p = p, .t = t, .now = now, .deed = PEER_GOOD };
-	struct err e;
-
-	if (!listen(t, say_bytes(s), now)) {
-		k.deed = PEER_FLOOD;
-		return k;
-	}
-	if (s->descriptor.line &&
-		!count(&k, news_take_grid(p->news, s->descriptor.line, s->descriptor.len, &e)))
-		return k;
-	if (take_items(&k, s))
-		take_peers(&k, s);
-	return k;
-}
-
-/* --- saying -------------------------------------------------------------------------------------------------------- */
-
-/* Up to n random records; ours among them: always when many are wanted, else now and then. */
-static void add_peers(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
+void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
 {
 	bool many = n > 1; /* our own then comes first */
 
@@ -307,7 +149,7 @@ static void add_peers(struct peers *p, struct say *s, int n, const struct id *to
 	}
 }
 
-/* --- our questions --------------------------------------------------------------------------------------------------- */
+/* --- our questions ------------------------------------------------------------------------- */
 
 /* Still young: then who was named by the owner stays a neighbour, so that the grid stays in one piece until the views
  * are mixed. */
@@ -398,7 +240,7 @@ static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t no
 	s->told_self = true;
 	if (!s->heard) {
 		say->want = s->hungry || walking(p) ? SAY_PEERS_MAX : MIX_FIRST;
-		add_peers(p, say, say->want, &s->to.node, now);
+		peers_add(p, say, say->want, &s->to.node, now);
 	} else if (s->hungry) {
 		say->want = SAY_PEERS_MAX;
 	} else if (now - p->mixed_ms >= p->mix_ms) {
@@ -406,7 +248,7 @@ static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t no
 		p->mix_ms =
 			p->view.n < VIEW_HUNGRY && p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
 		say->want = p->view.n < VIEW_HUNGRY ? SAY_PEERS_MAX : 1;
-		add_peers(p, say, 1, &s->to.node, now);
+		peers_add(p, say, 1, &s->to.node, now);
 	}
 }
 
@@ -538,7 +380,7 @@ bool peers_answered(
 	if (s->state != SLOT_ASKING || s->id != ref->id)
 		return false;
 	memcpy(&key, s->to.node.b, sizeof(key));
-	struct taking k = take(p, teller_of(p, key, now), answer, now);
+	struct taking k = peers_hear(p, key, answer, now);
 	if (k.deed != PEER_GOOD) {
 		misbehaved(p, s, k.deed, now);
 		return k.gained;
@@ -594,76 +436,7 @@ void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64
 	empty(s, now);
 }
 
-/* --- others' questions -------------------------------------------------------------------------------------------------- */
-
-static void push_all(struct peers *p)
-{
-	for (int i = 0; i < PEERS_SLOTS; i++)
-		if (p->slots[i].state == SLOT_ASKING)
-			p->slots[i].push = true;
-		else
-			p->slots[i].due_ms = 0; /* its next question takes it along */
-}
-
-/* Whether `q` is from the very origin of something in it: who has no neighbours of its own yet, or can only be heard
- * now. Then it is told on at once, one hop: others hear of it by what they hold. */
-static bool from_origin(const struct peers *p, const struct say *q)
-{
-	for (size_t i = 0; !q->wait_ms && i < q->n_items; i++) {
-		struct digest of = digest_of(
-			q->items[i].fact.line ? q->items[i].fact.line : "", q->items[i].fact.len);
-
-		if (news_announced(p->news, &q->node, &of))
-			return true;
-	}
-	return false;
-}
-
-enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
-	struct peers_held *held, int64_t now)
-{
-	struct taking k = take(p, teller_of(p, from, now), q, now);
-
-	if (k.deed != PEER_GOOD)
-		return REPLY_REFUSE;
-	if (k.gained && from_origin(p, q))
-		push_all(p);
-	*held = (struct peers_held){
-		.node = q->node, .since = news_tick(p->news), .want = q->want
-	};
-	if (say_answer(out, p->news, q) || q->want > 1 || !q->wait_ms) {
-		add_peers(p, out, q->want, &q->node, now);
-		return REPLY_NOW;
-	}
-	say_release(out);
-	return REPLY_HOLD;
-}
-
-void peers_release(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
-{
-	say_begin(out, p->news);
-	add_peers(p, out, held->want, &held->node, now);
-}
-
-bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
-{
-	if (!say_hint(out, p->news, held->since))
-		return false;
-	add_peers(p, out, held->want, &held->node, now);
-	return true;
-}
-
-enum news_verdict peers_announce(
-	struct peers *p, const struct news_item *item, int64_t now, struct err *e)
-{
-	enum news_verdict v = news_take(p->news, item, now, e);
-
-	if (v == NEWS_NEW)
-		push_all(p);
-	return v;
-}
-
-/* --- showing ------------------------------------------------------------------------------------------------------------- */
+/* --- showing ------------------------------------------------------------------------------- */
 
 struct peers_counts peers_count(const struct peers *p, int64_t now)
 {

@@ -73,7 +73,7 @@ void view_age(struct view *v, int64_t now)
 	}
 }
 
-/* --- room ---------------------------------------------------------------------------------------------------- */
+/* --- room ---------------------------------------------------------------------------------- */
 
 static bool gone(const struct entry *x)
 {
@@ -137,7 +137,7 @@ static struct entry *make_room(struct view *v, const struct view_rules *r, uint6
 	return x;
 }
 
-/* --- records ---------------------------------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------------------------- */
 
 static const struct endpoint *address_of(const struct heard *h, bool private_ok)
 {
@@ -210,7 +210,7 @@ enum news_verdict view_take(struct view *v, const struct view_rules *r, const ch
 	return NEWS_NEW;
 }
 
-/* --- deeds ------------------------------------------------------------------------------------------------------ */
+/* --- deeds --------------------------------------------------------------------------------- */
 
 static void forgive(struct entry *x, int64_t now)
 {

@@ -101,7 +101,7 @@ static uint64_t below(uint64_t n)
 	return rng_below(&w.seed, n);
 }
 
-/* --- events --------------------------------------------------------------------------------------------------- */
+/* --- events -------------------------------------------------------------------------------- */
 
 static bool before(const struct event *a, const struct event *b)
 {
@@ -138,7 +138,7 @@ static struct event take_first(void)
 	return first;
 }
 
-/* --- lines: what stands for envelopes ------------------------------------------------------------------------------ */
+/* --- lines: what stands for envelopes ------------------------------------------------------ */
 
 static struct id id_of(uint32_t n)
 {
@@ -204,7 +204,7 @@ static void fresh(void *arg, const struct heard *h, const char *line, size_t n, 
 	x->news = true;
 }
 
-/* --- the network ----------------------------------------------------------------------------------------------------- */
+/* --- the network --------------------------------------------------------------------------- */
 
 static int64_t latency(void)
 {
@@ -315,7 +315,7 @@ static void send_answer(struct node *from, uint32_t to, uint64_t exchange,
 		.refused = refused });
 }
 
-/* --- nodes --------------------------------------------------------------------------------------------------------------- */
+/* --- nodes --------------------------------------------------------------------------------- */
 
 static void wake_at(uint32_t i, int64_t at)
 {
@@ -457,7 +457,7 @@ static void run_until(int64_t until)
 	w.now = until;
 }
 
-/* --- the world --------------------------------------------------------------------------------------------------------------- */
+/* --- the world ----------------------------------------------------------------------------- */
 
 static void join(uint32_t i)
 {
@@ -543,7 +543,7 @@ static int announce(uint32_t i)
 	return job;
 }
 
-/* --- measuring ------------------------------------------------------------------------------------------------------------------ */
+/* --- measuring ----------------------------------------------------------------------------- */
 
 static int n_failed, n_held_claims;
 

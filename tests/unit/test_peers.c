@@ -69,7 +69,7 @@ static void world_free(struct world *w)
 	free(w);
 }
 
-/* --- making envelopes ------------------------------------------------------------------------------------------- */
+/* --- making envelopes ---------------------------------------------------------------------- */
 
 static char *sealed(json_t *j, const struct key *k)
 {
@@ -199,7 +199,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- news --------------------------------------------------------------------------------------------------------- */
+/* --- news ---------------------------------------------------------------------------------- */
 
 static void a_fact_counts_once_whoever_announces_it(void **state)
 {
@@ -348,7 +348,7 @@ static void two_that_exchange_what_the_summaries_lack_agree(void **state)
 	world_free(b);
 }
 
-/* --- floods ------------------------------------------------------------------------------------------------------------ */
+/* --- floods -------------------------------------------------------------------------------- */
 
 static void valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator(
 	void **state)
@@ -465,7 +465,7 @@ static void thousands_of_true_records_of_strangers_leave_the_view_its_size(void 
 	world_free(w);
 }
 
-/* --- the view --------------------------------------------------------------------------------------------------------------- */
+/* --- the view ------------------------------------------------------------------------------ */
 
 static void a_thousand_attackers_of_one_block_do_not_eclipse_fifty(void **state)
 {
@@ -582,7 +582,7 @@ static void deeds_ban_and_time_forgives(void **state)
 	world_free(w);
 }
 
-/* --- an exchange -------------------------------------------------------------------------------------------------------------- */
+/* --- an exchange --------------------------------------------------------------------------- */
 
 /* One question of a's to b, answered at once or held and released. */
 static enum peers_reply exchange(struct world *a, struct world *b, int64_t now, bool *asked)
@@ -713,7 +713,7 @@ static void who_answers_too_much_is_left(void **state)
 	world_free(a);
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------------------ */
+/* --- addresses ----------------------------------------------------------------------------- */
 
 static void private_addresses_are_dialled_only_from_a_private_start(void **state)
 {
