@@ -11,6 +11,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -284,13 +285,17 @@ static void hold(struct gossip *g, struct req *r, const struct peers_held *held,
 	req_on_gone(r, on_gone, w);
 }
 
-/* Whom to charge: the address it came from. */
+/* Whom to charge: the address it came from; of IPv6 the /64 that a subscriber has. */
 static uint64_t charged(const struct gossip *g, const char *address)
 {
+	unsigned char bytes[16] = { 0 };
 	uint64_t h = g->seed;
+	size_t n = inet_pton(AF_INET6, address, bytes) == 1 ? 8 : 4;
 
-	for (const char *c = address; *c; c++) {
-		h ^= (unsigned char)*c;
+	if (n == 4)
+		inet_pton(AF_INET, address, bytes);
+	for (size_t i = 0; i < n; i++) {
+		h ^= bytes[i];
 		h = rng_next(&h);
 	}
 	return h;

@@ -243,11 +243,10 @@ static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t no
 		peers_add(p, say, say->want, &s->to.node, now);
 	} else if (s->hungry) {
 		say->want = SAY_PEERS_MAX;
-	} else if (now - p->mixed_ms >= p->mix_ms) {
+	} else if (p->view.n < VIEW_HUNGRY && now - p->mixed_ms >= p->mix_ms) {
 		p->mixed_ms = now;
-		p->mix_ms =
-			p->view.n < VIEW_HUNGRY && p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
-		say->want = p->view.n < VIEW_HUNGRY ? SAY_PEERS_MAX : 1;
+		p->mix_ms = p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
+		say->want = SAY_PEERS_MAX;
 		peers_add(p, say, 1, &s->to.node, now);
 	}
 }

@@ -35,28 +35,30 @@
 #define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000) /* one that says more is not taken */
 #define PEERS_SLOTS 4
 #define ROUND_MS 10000
-#define HOLD_MS                                                                                    \
-	44000 /* of a question, plus or minus a twelfth; four neighbours: an exchange every 11 s */
-#define MIX_MS                                                                                     \
-	600000 /* a record is given and asked for so often: 800 bytes each, four times as often by who
-			    * is reachable */
-#define AGAIN_MS 2000 /* a neighbour whose connection broke is tried once more after this */
-#define EARLY_MS                                                                                   \
-	1000 /* an answer sooner than this that brings nothing makes the next question wait */
-#define NEIGHBOUR_MS                                                                               \
-	((int64_t)2 * 3600 * 1000) /* then another one's turn comes, plus or minus half */
-/* A new node walks about until its view is mixed: its first neighbours stay a minute, those after WALK_STEP two, and so
- * on, for WALK_CONTACTS. A quarter of an hour. */
+/* A question is held so long, plus or minus a twelfth; with four neighbours there is an exchange every 11 s. */
+#define HOLD_MS 44000
+/* A neighbour whose connection broke is tried once more after this. */
+#define AGAIN_MS 2000
+/* An answer sooner than this that brings nothing makes the next question wait. */
+#define EARLY_MS 1000
+/* Then another neighbour's turn comes, plus or minus half: of four, one every ten minutes. So views are mixed by their
+ * members, and halves of a grid that were apart find each other. */
+#define NEIGHBOUR_MS ((int64_t)40 * 60 * 1000)
+/* Records given and asked for in the first exchange with a neighbour: 800 bytes each. */
+#define MIX_FIRST 1
+/* A new node walks about until its view is mixed, with eight records an exchange: its first neighbours stay a minute,
+ * those after WALK_STEP two, and so on, for WALK_CONTACTS. A quarter of an hour. */
 #define NEIGHBOUR_FIRST_MS 60000
-#define MIX_FIRST_MS                                                                               \
-	15000 /* a view that is not full asks so soon, and then half as often each time it gets nothing new */
 #define WALK_STEP 8
 #define WALK_CONTACTS 24
-#define MIX_FIRST                                                                                  \
-	1 /* records given and asked for in the first exchange with a neighbour; more while young */
+/* A view that is not full asks so soon again, then half as often each time it gets nothing new. */
+#define MIX_FIRST_MS 15000
+#define MIX_MS 600000
 #define TELLERS_MAX 64
 #define PACE_MS (ROUND_MS / 4) /* between questions while there is more than a message holds */
 #define TELLER_CHECKS 400      /* items taken of one sender a round */
+/* And of all who ask us together, however many addresses they have: half a second's work. */
+#define ASKERS_CHECKS 4000
 #define TELLER_BYTES ((size_t)512 * 1024)
 #define TELLER_BLOCK_MS ((int64_t)5 * 60 * 1000)
 #define BAN_MS ((int64_t)3600 * 1000)

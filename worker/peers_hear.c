@@ -133,11 +133,25 @@ static bool from_origin(const struct peers *p, const struct say *q)
 	return false;
 }
 
+/* Whether this round has room for what all askers together cost. */
+static bool room_for(struct peers *p, const struct say *q, int64_t now)
+{
+	if (now - p->asked_ms >= ROUND_MS || now < p->asked_ms) {
+		p->asked_ms = now;
+		p->asked_checks = 0;
+	}
+	if (p->asked_checks > ASKERS_CHECKS)
+		return false;
+	p->asked_checks += (int)(q->n_items + q->n_peers);
+	return true;
+}
+
 enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
 	struct peers_held *held, int64_t now)
 {
+	if (!room_for(p, q, now))
+		return REPLY_REFUSE;
 	struct taking k = peers_hear(p, from, q, now);
-
 	if (k.deed != PEER_GOOD)
 		return REPLY_REFUSE;
 	if (k.gained && from_origin(p, q))

@@ -50,6 +50,8 @@ struct peers {
 	uint64_t ids;
 	uint64_t contacts; /* neighbours that have answered so far */
 	bool hungry;
+	int64_t asked_ms; /* the round of all who ask us, and what it cost so far */
+	int asked_checks;
 };
 
 struct taking {

@@ -441,6 +441,31 @@ static void forged_records_cost_their_sender_its_hearing_and_nobody_else(void **
 	world_free(w);
 }
 
+static void many_askers_together_cost_no_more_than_one_round_allows(void **state)
+{
+	struct world *w = world_new(1, key_id(worker_key));
+	int heard = 0, asked = 2 * ASKERS_CHECKS / SAY_PEERS_MAX;
+	auto_free char *line = record(stranger, 1, "20.1.1.1:1", NOW + HOUR, NULL);
+
+	(void)state;
+	for (int i = 0; i < asked;
+		i++) { /* each from an address of its own, which is charged for little */
+		struct say q = { .grid = grid, .wait_ms = 1000 }, out = { 0 };
+		struct peers_held held;
+
+		for (int k = 0; k < SAY_PEERS_MAX; k++)
+			say_add_peer(&q, line, strlen(line));
+		heard += peers_asked(w->p, 100 + (uint64_t)i, &q, &out, &held, NOW) != REPLY_REFUSE;
+		say_release(&q);
+		say_release(&out);
+	}
+	assert_in_range(heard, ASKERS_CHECKS / SAY_PEERS_MAX, ASKERS_CHECKS / SAY_PEERS_MAX + 1);
+	struct say q = { .grid = grid, .hash = news_hash(peers_news(w->p)), .wait_ms = 1000 }, out;
+	struct peers_held held;
+	assert_int_equal(peers_asked(w->p, 7, &q, &out, &held, NOW + ROUND_MS), REPLY_HOLD);
+	world_free(w);
+}
+
 static void thousands_of_true_records_of_strangers_leave_the_view_its_size(void **state)
 {
 	struct world *w = world_new(1, key_id(worker_key));
@@ -767,6 +792,7 @@ int main(void)
 			valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator),
 		cmocka_unit_test(one_submitter_does_not_fill_the_news),
 		cmocka_unit_test(forged_records_cost_their_sender_its_hearing_and_nobody_else),
+		cmocka_unit_test(many_askers_together_cost_no_more_than_one_round_allows),
 		cmocka_unit_test(thousands_of_true_records_of_strangers_leave_the_view_its_size),
 		cmocka_unit_test(a_thousand_attackers_of_one_block_do_not_eclipse_fifty),
 		cmocka_unit_test(a_joined_link_stays_and_one_block_is_one_neighbour),
