@@ -133,9 +133,11 @@ static bool from_origin(const struct peers *p, const struct say *q)
 	return false;
 }
 
-/* Whether this round has room for what all askers together cost. */
-static bool room_for(struct peers *p, const struct say *q, int64_t now)
+/* Whether this round has room for what all askers together cost. Who is not listened to costs nothing. */
+static bool room_for(struct peers *p, uint64_t from, const struct say *q, int64_t now)
 {
+	if (teller_of(p, from, now)->blocked_ms > now)
+		return false;
 	if (now - p->asked_ms >= ROUND_MS || now < p->asked_ms) {
 		p->asked_ms = now;
 		p->asked_checks = 0;
@@ -149,7 +151,7 @@ static bool room_for(struct peers *p, const struct say *q, int64_t now)
 enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
 	struct peers_held *held, int64_t now)
 {
-	if (!room_for(p, q, now))
+	if (!room_for(p, from, q, now))
 		return REPLY_REFUSE;
 	struct taking k = peers_hear(p, from, q, now);
 	if (k.deed != PEER_GOOD)
