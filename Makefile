@@ -169,15 +169,23 @@ demo: deps
 	@jobs/examples/fold/demo.sh $(BIN)
 
 check: deps
-	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror all build/sim/sim
 	@$(MAKE) --no-print-directory WERROR=-Werror layers
-	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs fuzz-replay-programs
+	@$(MAKE) --no-print-directory -j$(CPUS) WERROR=-Werror SAN=1 unit-programs fuzz-replay-programs build/asan/sim/sim
 	@$(MAKE) --no-print-directory FUZZ_RUNS=$(CHECK_RUNS) fuzz-replay
 	@tests/run.sh build/asan/unit build/bin
 
 # --- tests -----------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
 UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(call lib,$(l)))
+# Ten thousand workers in virtual time, deciding with worker/peers.c (tests/system/test_sim.sh runs it).
+$(B)/sim/sim: $(B)/obj/tests/sim/sim.o $(call lib,worker) $(call lib,data) $(call lib,ground)
+	@mkdir -p $(@D)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(USE_DATA)
+.PHONY: sim
+sim: $(B)/sim/sim
+	@$(B)/sim/sim
 .PHONY: unit-programs
 unit-programs: $(UNIT)
 $(B)/obj/tests/unit/test_filter.o: CFLAGS_ALL += -I$(B)
@@ -190,7 +198,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
-system: all
+system: all build/sim/sim
 	@tests/run.sh - build/bin
 
 # Each tier, linked whole with only what stands below it: an undefined symbol is an upward call.

@@ -72,6 +72,8 @@ bool req_range(const struct req *r, int64_t size, int64_t *from, int64_t *n);
 void req_out_header(struct req *r, const char *name, const char *value);
 void req_answer(struct req *r, int status, const char *type, const void *bytes, size_t n);
 void req_answer_json(struct req *r, int status, const char *text); /* a JSON text */
+/* JSON with no header that is not needed: between programs, where an idle exchange is counted in bytes. */
+void req_answer_bare(struct req *r, int status, const void *json, size_t n);
 void req_problem(struct req *r, const struct err *e);
 /* The whole of fd (size bytes), or what a Range header asks of it (206, 416); ETag by `etag` if not
  * NULL. Takes fd. Streams: memory does not grow with size. */

@@ -52,20 +52,37 @@ static void head(struct req *r, int status, const char *type, int64_t length)
 }
 
 /* --- whole answers ------------------------------------------------------------------------------ */
-void req_answer(struct req *r, int status, const char *type, const void *bytes, size_t n)
+static void answer_whole(struct req *r, int status, const void *bytes, size_t n)
 {
 	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
 	struct conn *c = r->conn;
 	struct evhttp_request *ev = r->ev;
 
-	assert(!r->answered);
-	head(r, status, type, (int64_t)n);
 	/* evhttp would send a body even where there must be none */
 	if (!is_head(r) && status != 204 && status != 304)
 		evbuffer_add(out, bytes, n);
 	req_free(r);
 	evhttp_send_reply(ev, status, NULL, NULL);
 	conn_answering(c);
+}
+
+void req_answer(struct req *r, int status, const char *type, const void *bytes, size_t n)
+{
+	assert(!r->answered);
+	head(r, status, type, (int64_t)n);
+	answer_whole(r, status, bytes, n);
+}
+
+void req_answer_bare(struct req *r, int status, const void *json, size_t n)
+{
+	char text[24];
+
+	assert(!r->answered);
+	snprintf(text, sizeof(text), "%zu", n);
+	req_out_header(r, "Content-Length", text);
+	if (!r->conn->h->bound)
+		req_out_header(r, "Connection", "close");
+	answer_whole(r, status, json, n);
 }
 
 void req_answer_json(struct req *r, int status, const char *text)

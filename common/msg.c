@@ -255,7 +255,24 @@ static const struct shape answer_shape[] = {
 	ONE("of", SHAPE_DIGEST), INT("now", 0, MS_MAX), OBJECT("body", NULL), END
 };
 
-enum header { PLAIN, REQUEST, EPOCH };
+#define PEER_ADDRESS_MAX 53 /* "[…]:65535" of an IPv6 address */
+static const struct shape peer_shape[] = {
+	EACH("addresses", 0, 4, SHAPE_TEXT, PEER_ADDRESS_MAX),
+	INT("slots", 1, 4096),
+	EACH("profiles", 0, 8, SHAPE_TEXT, 20),
+	TEXT("platform", 1, 39),
+	TEXT("platform_class", 1, 39),
+	ONE("relay", SHAPE_BOOL),
+	{ .name = "admission", .kind = SHAPE_TEXT, OPTIONAL, .max = 1000 },
+	INT("expires", 0, MS_MAX),
+	END,
+};
+
+static const struct shape announce_shape[] = {
+	ONE("of", SHAPE_DIGEST), ONE("over", SHAPE_BOOL), INT("expires", 0, MS_MAX), END
+};
+
+enum header { PLAIN, NUMBERED, EPOCH }; /* NUMBERED: by the author, in `seq` */
 
 static const struct {
 	const char *name;
@@ -267,13 +284,15 @@ static const struct {
 	[MSG_JOB] = { "job", job_shape, 96 * 1024, PLAIN },
 	[MSG_CANCEL] = { "cancel", cancel_shape, 4096, PLAIN },
 	[MSG_TICKET] = { "ticket", ticket_shape, 4096, PLAIN },
-	[MSG_ASK] = { "ask", ask_shape, 128 * 1024, REQUEST },
+	[MSG_ASK] = { "ask", ask_shape, 128 * 1024, NUMBERED },
 	[MSG_LEASE] = { "lease", lease_shape, 32 * 1024, EPOCH },
 	[MSG_RESULT] = { "result", result_shape, MSG_LINE_MAX, PLAIN },
 	[MSG_ACK] = { "ack", ack_shape, 128 * 1024, EPOCH },
 	[MSG_VERDICT] = { "verdict", verdict_shape, MSG_LINE_MAX, EPOCH },
-	[MSG_QUERY] = { "query", query_shape, 4096, REQUEST },
+	[MSG_QUERY] = { "query", query_shape, 4096, NUMBERED },
 	[MSG_ANSWER] = { "answer", answer_shape, MSG_LINE_MAX, EPOCH },
+	[MSG_PEER] = { "peer", peer_shape, 4096, NUMBERED },
+	[MSG_ANNOUNCE] = { "announce", announce_shape, 2048, NUMBERED },
 };
 
 const char *msg_type_name(enum msg_type type)
@@ -319,7 +338,7 @@ static int check_statement(const json_t *s, struct err *e)
 
 static int check_header(const struct msg *m, struct err *e)
 {
-	if (table[m->type].header == REQUEST && !json_object_get(m->body, "seq"))
+	if (table[m->type].header == NUMBERED && !json_object_get(m->body, "seq"))
 		return err_field(e, "seq", "is missing");
 	if (table[m->type].header == EPOCH && !json_object_get(m->body, "epoch"))
 		return err_field(e, "epoch", "is missing");
@@ -380,12 +399,19 @@ static int open_payload(struct msg *m, struct err *e)
 	return 0;
 }
 
-int msg_open(struct msg *m, const char *line, size_t n, const struct id *grid, struct err *e)
+/* `any`: of an unknown type only the header is looked at. */
+static int open_line(struct msg *m, const char *line, size_t n, const struct id *grid, bool any, struct err *e)
 {
 	*m = (struct msg){ 0 };
-	if (seal_open(&m->sealed, line, n, MSG_LINE_MAX, e) || open_payload(m, e) || check_shape(m, e))
+	if (seal_open(&m->sealed, line, n, MSG_LINE_MAX, e) || open_payload(m, e))
 		goto bad;
-	if (n > table[m->type].line_max) {
+	bool unknown = any && !m->statement && !shape_check(m->body, header_shape, e) &&
+		find_type(&m->type, jtext(m->body, "type"), false, e);
+	if (unknown)
+		m->type = N_MSG_TYPES;
+	else if (check_shape(m, e))
+		goto bad;
+	if (!unknown && n > table[m->type].line_max) {
 		err_set(e, ERR_TOO_BIG, "a %s of %zu bytes; at most %zu are taken", table[m->type].name, n,
 			table[m->type].line_max);
 		goto bad;
@@ -399,6 +425,16 @@ int msg_open(struct msg *m, const char *line, size_t n, const struct id *grid, s
 bad:
 	msg_release(m);
 	return -1;
+}
+
+int msg_open(struct msg *m, const char *line, size_t n, const struct id *grid, struct err *e)
+{
+	return open_line(m, line, n, grid, false, e);
+}
+
+int msg_open_any(struct msg *m, const char *line, size_t n, const struct id *grid, struct err *e)
+{
+	return open_line(m, line, n, grid, true, e);
 }
 
 void msg_release(struct msg *m)

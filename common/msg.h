@@ -26,6 +26,8 @@ enum msg_type {
 	MSG_VERDICT,
 	MSG_QUERY,
 	MSG_ANSWER,
+	MSG_PEER,
+	MSG_ANNOUNCE,
 	N_MSG_TYPES
 };
 
@@ -41,7 +43,7 @@ struct msg {
 	enum msg_type type;
 	struct id grid, author;
 	int64_t time_ms;
-	int64_t seq;           /* requests; else 0 */
+	int64_t seq;           /* where the author numbers them: requests, peer, announce; else 0 */
 	struct epoch epoch;    /* the coordinator's messages; else counter 0 */
 	json_t *body;          /* the payload (of a result: the predicate); owned */
 	json_t *statement;     /* of a result: the whole statement; else NULL; owned */
@@ -52,6 +54,9 @@ struct msg {
 
 /* `grid` NULL: any (the message is where the grid is learned). Release on success only. */
 int msg_open(struct msg *m, const char *line, size_t n, const struct id *grid, struct err *e);
+/* The same, but a type that this version does not know is no error: its header was checked, nothing
+ * else of it, and `type` is N_MSG_TYPES. For carrying on what others understand. */
+int msg_open_any(struct msg *m, const char *line, size_t n, const struct id *grid, struct err *e);
 void msg_release(struct msg *m);
 
 /* A new payload with its header; add the type's own fields, then msg_seal(). */

@@ -8,6 +8,7 @@
  */
 #include "common/log.h"
 #include "coordinator/coord.h"
+#include "coordinator/gossip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -187,29 +188,38 @@ static char *take_job(struct coord *c, const struct msg *m, struct job *job)
 	return ack;
 }
 
-void handle_job(struct call *call, struct msg *m)
+int accept_job(struct coord *c, const struct msg *m, char **ack, struct err *e)
 {
-	struct coord *c = call->c;
 	struct job *job = xcalloc(1, sizeof(*job));
 	struct job_row row;
-	struct err e;
 
-	if (job_read(job, m, &e)) {
+	if (job_read(job, m, e)) {
 		free(job);
-		reply_error(call, &e);
-		return;
+		return -1;
 	}
 	/* Ed25519 is deterministic, so another envelope of the same payload comes from another
 	 * signer */
 	if (store_job(c->store, &job->id, &row))
-		err_set(&e, ERR_CONFLICT, "this job is here already, in another envelope");
-	else if (!check_job(c, job, &e)) {
-		reply_json(call, 200, take_job(c, m, job));
-		return;
+		err_set(e, ERR_CONFLICT, "this job is here already, in another envelope");
+	else if (!check_job(c, job, e)) {
+		*ack = take_job(c, m, job);
+		gossip_stir(c->gossip);
+		return 0;
 	}
-	reply_error(call, &e);
 	job_release(job);
 	free(job);
+	return -1;
+}
+
+void handle_job(struct call *call, struct msg *m)
+{
+	struct err e;
+	char *ack;
+
+	if (accept_job(call->c, m, &ack, &e))
+		reply_error(call, &e);
+	else
+		reply_json(call, 200, ack);
 }
 
 /* --- the end of a job --------------------------------------------------------------------- */
@@ -225,6 +235,7 @@ int cancel_job(struct coord *c, const struct digest *id, const char *why, struct
 	store_cancel_job(c->store, row.n, why);
 	end_leases_of(c, at, NOBODY);
 	sched_cancel(&c->sched, at, NULL, 0);
+	gossip_stir(c->gossip);
 	c->more = true;
 	c->want_turn(c->want_turn_arg);
 	char hex[DIGEST_HEX + 1];
@@ -233,25 +244,31 @@ int cancel_job(struct coord *c, const struct digest *id, const char *why, struct
 	return 0;
 }
 
-void handle_cancel(struct call *call, struct msg *m)
+int accept_cancel(struct coord *c, const struct msg *m, char **ack, struct err *e)
 {
-	struct coord *c = call->c;
 	struct digest id;
 	struct job_row row;
-	struct err e;
 
 	digest_from_hex(&id, jtext(m->body, "job"));
 	if (!store_job(c->store, &id, &row))
-		err_set(&e, ERR_UNKNOWN_JOB, "no such job");
-	else if (!id_equal(&row.submitter, &m->author) &&
-		 !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
-		err_set(&e, ERR_REFUSED, "only its submitter or an admin may cancel a job");
-	else if (!cancel_job(c, &id, "by its submitter", &e)) {
-		char *ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));
+		return err_set(e, ERR_UNKNOWN_JOB, "no such job");
+	if (!id_equal(&row.submitter, &m->author) && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
+		return err_set(e, ERR_REFUSED, "only its submitter or an admin may cancel a job");
+	if (cancel_job(c, &id, "by its submitter", e))
+		return -1;
+	*ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));
+	store_add_fact(c->store, m, "cancel", *ack, 0, coord_now(c));
+	gossip_pass(c->gossip, m->line);
+	return 0;
+}
 
-		store_add_fact(c->store, m, "cancel", ack, 0, coord_now(c));
+void handle_cancel(struct call *call, struct msg *m)
+{
+	struct err e;
+	char *ack;
+
+	if (accept_cancel(call->c, m, &ack, &e))
+		reply_error(call, &e);
+	else
 		reply_json(call, 200, ack);
-		return;
-	}
-	reply_error(call, &e);
 }

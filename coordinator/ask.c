@@ -8,6 +8,7 @@
  */
 #include "common/codec.h"
 #include "common/log.h"
+#include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 
 #include <stdlib.h>
@@ -349,12 +350,16 @@ void coord_release_holds(struct coord *c)
 {
 	for (size_t i = 0; i < c->n_holds; i++)
 		c->holds[i]->now = true;
+	gossip_release(c->gossip);
 	c->want_turn(c->want_turn_arg);
 }
 
 int64_t coord_due_in(const struct coord *c)
 {
-	int64_t now = coord_now(c), due = sched_next_expiry(&c->sched);
+	int64_t now = coord_now(c), due = sched_next_expiry(&c->sched), heard = now + gossip_due_in(c->gossip);
+
+	if (heard < due)
+		due = heard;
 
 	for (size_t i = 0; i < c->n_holds; i++)
 		if (c->holds[i]->until_ms < due)

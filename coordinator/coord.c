@@ -11,6 +11,7 @@
 #include "coordinator/coord.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 #include "coordinator/uploads.h"
 
@@ -69,7 +70,10 @@ static void call_free(struct call *call)
 void coord_gone(struct call *call)
 {
 	call->fn = NULL;
-	if (call->hold) {
+	if (call->hears) {
+		gossip_forget(call->c->gossip, call);
+		call_free(call);
+	} else if (call->hold) {
 		drop_hold(call->hold);
 		call_free(call);
 	}
@@ -81,6 +85,7 @@ static void replied(struct call *call)
 
 	call->replied = true;
 	call->hold = NULL;
+	call->hears = false;
 	*c->answered_end = call;
 	c->answered_end = &call->next;
 	c->want_turn(c->want_turn_arg);
@@ -192,7 +197,7 @@ static void dispatch(struct call *call, struct msg *m, const json_t *blobs, cons
 }
 
 /* Until a signature holds, only the sender's address can be charged for the work. */
-static int garbage(struct coord *c, const char *address, bool take, struct err *e)
+int coord_garbage(struct coord *c, const char *address, bool take, struct err *e)
 {
 	if (rate_ok(&c->garbage, address, strlen(address), clock_mono_ms(), take))
 		return 0;
@@ -204,10 +209,10 @@ int coord_open_message(struct coord *c, struct msg *m, const char *line, size_t 
 {
 	struct err rated;
 
-	if (garbage(c, address, false, e))
+	if (coord_garbage(c, address, false, e))
 		return -1;
 	if (msg_open(m, line, n, &c->id, e)) {
-		garbage(c, address, true, &rated);
+		coord_garbage(c, address, true, &rated);
 		return -1;
 	}
 	if (rate_ok(&c->authors, m->author.b, sizeof(m->author.b), clock_mono_ms(), true))
@@ -265,7 +270,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 		open_and_dispatch(call, bytes, n, NULL, address);
 		return;
 	}
-	if (garbage(call->c, address, false, &e)) {
+	if (coord_garbage(call->c, address, false, &e)) {
 		reply_error(call, &e);
 		return;
 	}
@@ -277,7 +282,7 @@ void coord_message(struct call *call, const char *bytes, size_t n, const char *a
 	else if (wrapper && blobs && !json_is_object(blobs))
 		err_field(&e, "blobs", "must be an object");
 	if (e.code != ERR_NONE) {
-		garbage(call->c, address, true, &rated);
+		coord_garbage(call->c, address, true, &rated);
 		reply_error(call, &e);
 		return;
 	}
@@ -348,11 +353,13 @@ void coord_turn(struct coord *c)
 		store_set_meta(c->store, "time_ms", now);
 		tell_counts(c);
 		if (store_commit(c->store, &e)) {
+			gossip_turn(c->gossip, false);
 			believe_nothing(c, &e);
 			send_replies(c, &e);
 			return;
 		}
 	}
+	gossip_turn(c->gossip, true);
 	send_replies(c, NULL);
 	if (c->more)
 		c->want_turn(c->want_turn_arg);
@@ -407,6 +414,7 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	open_time(c);
 	store_epoch(c->store, &c->epoch, c->time_base);
 	c->uploads = uploads_new(c);
+	c->gossip = gossip_new(c);
 	if (coord_load(c, e) || store_commit(c->store, e)) {
 		coord_close(c);
 		return -1;
@@ -447,7 +455,10 @@ void coord_close(struct coord *c)
 		drop_hold(c->holds[0]);
 		call_free(call);
 	}
+	if (c->gossip)
+		gossip_release(c->gossip);
 	send_replies(c, NULL);
+	gossip_free(c->gossip);
 	coord_unload(c);
 	uploads_free(c->uploads);
 	blobs_close(c->blobs);

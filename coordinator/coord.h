@@ -54,6 +54,7 @@ typedef void reply_fn(void *arg, struct reply *r); /* r is borrowed; set fd to -
 
 struct coord;
 struct hold;
+struct gossip;
 
 /* Somebody waits for an answer. Made by coord_call(), freed after fn was called or by coord_gone().
  */
@@ -63,6 +64,7 @@ struct call {
 	void *arg;
 	struct reply reply;
 	struct hold *hold;
+	bool hears; /* a question of gossip that is held */
 	struct call *next;
 	bool replied;
 };
@@ -103,6 +105,7 @@ struct coord {
 	size_t n_decided, decided_room;
 	struct uploads *uploads;
 	char web_seed[SEED_BASE_MAX]; /* "http://HOST:PORT" of --web-seed; "": none */
+	struct gossip *gossip;
 	bool draining, more; /* more: the next turn has work waiting */
 	bool failed;         /* the last commit did; try gently */
 	int64_t retry_ms;
@@ -132,6 +135,8 @@ void coord_gone(struct call *call);
  * author; who has sent too much gets ERR_RATE. */
 int coord_open_message(struct coord *c, struct msg *m, const char *line, size_t n,
 	const char *address, struct err *e);
+/* Whether `address` may send what is perhaps no message; `take`: it was none. */
+int coord_garbage(struct coord *c, const char *address, bool take, struct err *e);
 /* A message has arrived for `call`; address as the coordinator sees it. */
 void coord_message(struct call *call, const char *bytes, size_t n, const char *address);
 
@@ -149,6 +154,9 @@ void coord_unload(struct coord *c);
 void handle_ask(struct call *call, struct msg *m, const char *address); /* ask.c; takes *m */
 void handle_job(struct call *call, struct msg *m);                      /* accept.c */
 void handle_cancel(struct call *call, struct msg *m);
+/* The same for a fact that came by gossip: the ack (yours), or why not. */
+int accept_job(struct coord *c, const struct msg *m, char **ack, struct err *e);
+int accept_cancel(struct coord *c, const struct msg *m, char **ack, struct err *e);
 void handle_query(struct call *call, struct msg *m);                       /* query.c */
 void handle_result(struct call *call, struct msg *m, const json_t *blobs); /* report.c */
 bool may_submit(struct coord *c, const struct id *key, struct err *e);

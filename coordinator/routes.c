@@ -5,7 +5,9 @@
  */
 #include "coordinator/routes.h"
 #include "common/have.h"
+#include "common/say.h"
 #include "common/tus.h"
+#include "coordinator/gossip.h"
 #include "coordinator/spread.h"
 #include "coordinator/status.h"
 #include "coordinator/uploads.h"
@@ -87,6 +89,14 @@ static void messages_post(void *arg, struct req *r)
 	const char *body = req_body(r, &n);
 
 	coord_message(begin(arg, r), body, n, req_address(r));
+}
+
+static void gossip_post(void *arg, struct req *r)
+{
+	size_t n;
+	const char *body = req_body(r, &n);
+
+	gossip_message(begin(arg, r), body, n, req_address(r));
 }
 
 static bool wrong_tus(struct call *call, struct req *r)
@@ -200,6 +210,7 @@ static void dial_back_post(void *arg, struct req *r)
 const struct route grid_routes[] = {
 	{ "GET", "/v1/grid", grid_get, 0 },
 	{ "POST", "/v1/messages", messages_post, MSG_LINE_MAX },
+	{ "POST", "/v1/gossip", gossip_post, SAY_BODY_MAX },
 	{ "POST", "/v1/uploads", uploads_post, TICKET_MAX },
 	{ "HEAD", "/v1/uploads/*", upload_head, 0 },
 	{ "PATCH", "/v1/uploads/*", upload_patch, TUS_PART_MAX },

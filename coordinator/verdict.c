@@ -7,6 +7,7 @@
  */
 #include "common/log.h"
 #include "coordinator/coord.h"
+#include "coordinator/gossip.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,7 @@ static void end_job(struct coord *c, uint32_t at)
 	job_release(c->manifests[at]);
 	free(c->manifests[at]);
 	sched_drop_job(&c->sched, at);
+	gossip_stir(c->gossip);
 }
 
 static void after_verdict(struct coord *c, uint32_t at)

@@ -337,6 +337,13 @@ void agent_news(struct agent *a)
 	a->news = true;
 }
 
+void agent_cancelled(struct agent *a, const struct digest *job, int64_t now)
+{
+	for (size_t i = 0; i < AGENT_TASKS_MAX; i++)
+		if (a->tasks[i].state != TASK_NONE && digest_equal(&a->tasks[i].job, job))
+			agent_happen(a, &a->tasks[i], E_ENDED, now);
+}
+
 void agent_nudge(struct agent *a, int64_t now)
 {
 	if (!a->asking)

@@ -189,6 +189,8 @@ void agent_stopped(struct agent *a, const char *lease, int64_t now);
 void agent_acked(struct agent *a, const char *lease, int64_t now);
 /* Envelopes that are on disk and not acknowledged. */
 void agent_outbox(struct agent *a, size_t unsent, int64_t now);
+/* This job was cancelled: stop what runs of it. */
+void agent_cancelled(struct agent *a, const struct digest *job, int64_t now);
 /* Give this back at the next ask; for leases of before a restart. */
 void agent_give_back(struct agent *a, const char *lease, const char *why);
 /* What an ask says of the worker has changed: say it, even if one is waiting there. */

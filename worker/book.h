@@ -17,6 +17,10 @@ struct page_ref;
 /* e NULL: job and list may be read. Called once, from the loop, never from within book_want(). */
 typedef void page_fn(void *arg, const struct err *e);
 
+/* A job's envelope from somewhere nearer than the coordinator; borrowed; NULL: not there. Asked first. */
+typedef const char *manifest_fn(void *arg, const struct digest *job, size_t *n);
+void book_ask_first(struct book *b, manifest_fn *fn, void *arg);
+
 struct book *book_new(struct loop *l, struct fetcher *f, struct home *h, struct cache *c);
 void book_free(struct book *b);
 struct page_ref *book_want(struct book *b, const struct digest *job, page_fn *fn, void *arg);

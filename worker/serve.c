@@ -26,6 +26,7 @@ struct serve {
 	const struct id *self;
 	struct teller tellers[TELLERS_MAX];
 	size_t n_tellers;
+	struct gossip *gossip; /* NULL: not yet */
 };
 
 static void get_blob(void *arg, struct req *r)
@@ -98,6 +99,19 @@ static void get_grid(void *arg, struct req *r)
 		return;
 	}
 	err_set(&e, ERR_NOT_FOUND, "this worker has not joined yet");
+	req_problem(r, &e);
+}
+
+static void post_gossip(void *arg, struct req *r)
+{
+	const struct serve *s = arg;
+	struct err e;
+
+	if (s->gossip) {
+		gossip_serve(s->gossip, r);
+		return;
+	}
+	err_set(&e, ERR_UNREACHABLE, "this worker is starting");
 	req_problem(r, &e);
 }
 
@@ -217,6 +231,7 @@ static const struct route routes[] = {
 	{ "GET", "/v1/blobs/*/layer", get_layer, 0 },
 	{ "GET", "/v1/blobs/*/seeds", get_seeds, 0 },
 	{ "GET", "/v1/grid", get_grid, 0 },
+	{ "POST", "/v1/gossip", post_gossip, SAY_BODY_MAX },
 	{ "POST", "/v1/dial-back", post_dial_back, DIALBACK_BODY_MAX },
 	{ "POST", "/v1/swarm", post_swarm, SWARM_TEXT_MAX },
 	{ "POST", "/v1/pieces/*", post_piece, PIECE_POST_MAX },
@@ -276,6 +291,11 @@ int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, co
 uint16_t serve_port(const struct serve *s)
 {
 	return httpd_port(s->httpd);
+}
+
+void serve_gossip(struct serve *s, struct gossip *g)
+{
+	s->gossip = g;
 }
 
 void serve_free(struct serve *s)

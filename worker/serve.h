@@ -9,6 +9,7 @@
 #define WORKER_SERVE_H
 
 #include "worker/carry.h"
+#include "worker/gossip.h"
 #include "worker/relay.h"
 #include "worker/share.h"
 #include "common/fetch.h"
@@ -37,6 +38,8 @@ int serve_web(struct serve *s, struct loop *l, const struct endpoint *listen, co
 void serve_carry(struct serve *s, struct carry *c, const struct id *self);
 void serve_tell(struct serve *s, const struct teller *t);
 uint16_t serve_port(const struct serve *s);
+/* Answer POST /v1/gossip by this from now on. */
+void serve_gossip(struct serve *s, struct gossip *g);
 void serve_free(struct serve *s);
 
 #endif

@@ -82,6 +82,7 @@ char *status_json(const struct worker *w)
 			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles));
 	json_object_set_new(j, "published", json_string(w->self.address ? w->self.address : ""));
 	json_object_set_new(j, "reachable", json_string(w->probe ? probe_word(w->probe) : "unknown"));
+	json_object_set_new(j, "peers", gossip_status(w->gossip));
 	json_object_set_new(j, "version", json_string(TALKOOT_VERSION));
 	return shape_dump(j);
 }
@@ -127,6 +128,10 @@ void status_print(const char *json, FILE *out)
 	line(out, "published", published);
 	line(out, "now", jtext(j, "why"));
 	print_running(json_object_get(j, "running"), out);
+	const json_t *peers = json_object_get(j, "peers");
+	fprintf(out, "%-12s %lld neighbours of %lld known, %lld jobs heard of\n", "peers",
+		(long long)jint(peers, "neighbours", 0), (long long)jint(peers, "known", 0),
+		(long long)jint(peers, "jobs", 0));
 	fprintf(out, "%-12s %lld made, %lld acknowledged; %lld envelopes wait\n", "results",
 		(long long)jint(results, "made", 0), (long long)jint(results, "acknowledged", 0),
 		(long long)jint(results, "unsent", 0));

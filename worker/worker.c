@@ -23,6 +23,7 @@
 
 #define LOCK_PAUSE_MS 20
 #define LOCK_TRIES 100
+#define NUDGE_MS 500 /* a job that all hear of at once is asked for within this */
 #define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
 
 /* --- doing ------------------------------------------------------------------------------------------------- */
@@ -168,8 +169,46 @@ static void on_learned(void *arg)
 	struct worker *w = arg;
 
 	make_link(w);
+	gossip_learned(w->gossip);
 	if (!w->ready)
 		agent_nudge(&w->agent, clock_mono_ms());
+	say_ready(w);
+	turn_end_ask(w->turn);
+}
+
+/* --- telling: the peers ------------------------------------------------------------------------------------- */
+
+/* Ask at once, and not all in the same moment. */
+static void on_job_heard(void *arg)
+{
+	struct worker *w = arg;
+
+	if (!timer_is_on(w->nudge))
+		timer_in(w->nudge, (int64_t)(random_seed() % NUDGE_MS));
+}
+
+static void on_nudge(void *arg)
+{
+	struct worker *w = arg;
+
+	agent_nudge(&w->agent, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_cancel_heard(void *arg, const struct digest *job)
+{
+	struct worker *w = arg;
+
+	agent_cancelled(&w->agent, job, clock_mono_ms());
+	turn_end_ask(w->turn);
+}
+
+static void on_learned_by_peer(void *arg)
+{
+	struct worker *w = arg;
+
+	make_link(w);
+	agent_nudge(&w->agent, clock_mono_ms());
 	say_ready(w);
 	turn_end_ask(w->turn);
 }
@@ -500,6 +539,12 @@ static void open_agent(struct worker *w)
 	w->talk = talk_new(w->fetcher, &w->home, &w->notes, w->key, &w->self, &fns);
 	w->turn = turn_end_new(w->loop, drive, w);
 	w->wake = timer_new(w->loop, drive, w);
+	struct gossip_fns heard = { .job = on_job_heard, .cancel = on_cancel_heard, .learned = on_learned_by_peer, .arg = w };
+	w->nudge = timer_new(w->loop, on_nudge, w);
+	w->gossip = gossip_new(w->conf.dir, w->loop, w->fetcher, &w->home, w->key, &w->self, &heard);
+	book_ask_first(w->book, gossip_job, w->gossip);
+	if (w->serve)
+		serve_gossip(w->serve, w->gossip);
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
 }
 
@@ -525,6 +570,8 @@ static void worker_close(struct worker *w)
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
 		note_leases(w); /* none: nothing to give back at the next start */
 	control_free(w->control);
+	gossip_free(w->gossip);
+	timer_free(w->nudge);
 	relay_free(w->relay);
 	serve_free(w->serve);
 	outside_close(w);

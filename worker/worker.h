@@ -9,6 +9,7 @@
 #include "worker/carry.h"
 #include "worker/control.h"
 #include "worker/errand.h"
+#include "worker/gossip.h"
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/lan.h"
@@ -69,6 +70,8 @@ struct worker {
 	struct probe *probe; /* NULL: nothing but loopback to publish */
 	struct mapport *mapport; /* NULL without --map-port */
 	struct lan *lan; /* NULL: does not listen, or was told not to look */
+	struct gossip *gossip;
+	struct timer *nudge; /* a job was heard of */
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */

@@ -150,6 +150,25 @@ def ask(me, want):
     return answer
 
 
+def gossip(me, job):
+    """One exchange from the text: the worker's record goes, the job comes, with the coordinator's note of it."""
+    now = int(time.time() * 1000)
+    peer = me.seal(dict(me.header("peer", True), addresses=["192.0.2.7:4000"], slots=2, profiles=["compute"],
+                        platform="x86_64-linux", platform_class="x86_64-v3", relay=False, expires=now + 86400000))
+    question = {"grid": me.grid, "node": me.id, "hash": "0" * 16, "summary": {"serial": 0, "origins": []},
+                "peers": [json.loads(peer)], "want": 8}
+    answer = json.loads(me.http("POST", "/v1/gossip", compact(question))[1])
+    (item,) = answer["facts"]
+    note = payload_of(item["note"])
+    assert compact(item["fact"]) == job.encode() and note["of"] == "sha256:" + sha256(job.encode()), note
+    assert note["author"] == me.grid and not note["over"] and payload_of(answer["descriptor"])["type"] == "grid"
+    # who says what it has is told nothing twice
+    question["summary"] = {"serial": 1, "origins": [{"id": note["author"], "held": str(note["seq"])}]}
+    again = json.loads(me.http("POST", "/v1/gossip", compact(question))[1])
+    assert again == {"hash": answer["hash"]}, again
+    return compact(item["note"]).decode()
+
+
 def statement(me, job, leases, answers, policy):
     subject, results = [], []
     for lease in leases:
@@ -175,6 +194,7 @@ def story():
         said["grid"] = submitter.http("GET", "/v1/grid")[1].decode()
         with open(compile_static(SQUARE, g.path("square")), "rb") as f:
             job = submit(submitter, f.read())
+        said["announce"] = gossip(worker, submitter.sent["job"])
         answer = ask(worker, 2)
         lease = payload_of(answer["leases"][0])
         assert lease["job"] == job and lease["worker"] == worker.id and len(lease["leases"]) == 2, lease
@@ -194,7 +214,8 @@ def story():
         for line in lines:
             payload_of(json.loads(line))
         said.update({k: submitter.sent[k] for k in ("ticket", "job", "cancel", "query")})
-        said.update(ask=worker.sent["ask"], lease=compact(answer["leases"][0]).decode(), result=made.decode(),
+        said.update(peer=worker.sent["peer"], ask=worker.sent["ask"],
+                    lease=compact(answer["leases"][0]).decode(), result=made.decode(),
                     verdict=lines[-1])
         said["ack, to an ask"] = compact(answer["ack"]).decode()
         said["ack, to a result"] = compact(result_ack).decode()
@@ -227,7 +248,7 @@ def pretty(value, indent=0):
 def examples():
     said = story()
     for name in ("grid", "ticket", "job", "cancel", "ask", "ack, to an ask", "lease", "result", "ack, to a result",
-                 "verdict", "query", "answer"):
+                 "verdict", "query", "answer", "peer", "announce"):
         payload = json.loads(base64.b64decode(json.loads(said[name])["payload"]))
         print("### %s\n\n```envelope\n%s\n```\n\n```json\n%s\n```\n" % (name, said[name], pretty(payload)))
 

@@ -573,6 +573,28 @@ static void an_ended_lease_with_a_result_in_hand_is_still_reported(void **state)
 	free(w);
 }
 
+static void a_cancelled_job_is_stopped_and_the_others_go_on(void **state)
+{
+	struct world *w = make(2, 0, 50);
+	struct agent_lease l[2] = { { .index = 1, .ttl_ms = 60000 }, { .index = 2, .ttl_ms = 60000 } };
+	struct agent_answer r = { .leases = l, .n_leases = 2 };
+
+	(void)state;
+	name_lease(l[0].lease, 100);
+	name_lease(l[1].lease, 101);
+	l[0].job.b[0] = 1;
+	l[1].job.b[0] = 2;
+	w->a.asking = true;
+	agent_heard(&w->a, &r, 0);
+	assert_int_equal(agent_count(&w->a, TASK_LEASED), 2);
+	agent_cancelled(&w->a, &l[0].job, 1);
+	agent_cancelled(&w->a, &(struct digest){ { 3 } }, 1);
+	assert_int_equal(agent_count(&w->a, TASK_LEASED), 1);
+	agent_cancelled(&w->a, &l[1].job, 1);
+	assert_int_equal(agent_count(&w->a, TASK_LEASED), 0);
+	free(w);
+}
+
 static void a_task_too_big_for_the_worker_goes_back(void **state)
 {
 	struct world *w = make(1, 0, 50);
@@ -703,6 +725,7 @@ int main(void)
 		cmocka_unit_test(a_full_disk_asks_for_nothing_for_a_while),
 		cmocka_unit_test(a_result_that_cannot_be_written_is_tried_again),
 		cmocka_unit_test(an_ended_lease_with_a_result_in_hand_is_still_reported),
+		cmocka_unit_test(a_cancelled_job_is_stopped_and_the_others_go_on),
 		cmocka_unit_test(a_task_too_big_for_the_worker_goes_back),
 		cmocka_unit_test(a_broken_box_slows_the_worker_down),
 		cmocka_unit_test(news_of_the_worker_is_said_at_once_and_once),

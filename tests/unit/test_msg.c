@@ -69,12 +69,18 @@ static const struct {
 		"'pos':0}],'late':[{'envelope':'@D','pos':0}],'why':'x'}]}" },
 	[MSG_QUERY] = { "query", HEADER("query") ",'seq':1,'what':'task','job':'@H','index':0}" },
 	[MSG_ANSWER] = { "answer", HEADER("answer") EPOCH ",'of':'@D','now':1,'body':{'x':1}}" },
+	[MSG_PEER] = { "peer",
+		HEADER("peer") ",'seq':4,'addresses':['192.0.2.1:1'],'slots':1,'profiles':['compute'],"
+			       "'platform':'x86_64-linux','platform_class':'x86_64-v3','relay':false,"
+			       "'admission':'x','expires':1}" },
+	[MSG_ANNOUNCE] = { "announce",
+		HEADER("announce") ",'seq':4,'of':'@D','over':false,'expires':1}" },
 };
 
 /* Fields that may be absent: what docs/protocol.md calls optional. */
 static const char *const optional[] = { "crit", "sealing", "max_failures", "bits", "deadline",
 	"expires", "price", "address", "stderr", "outcomes", "renewed", "ended", "next_ms", "why",
-	"index", "range", "list", "product", "epoch", "seq" };
+	"index", "range", "list", "product", "epoch", "seq", "admission" };
 
 static struct key *key, *other;
 static struct id grid;
@@ -180,7 +186,8 @@ static void a_good_message_of_every_type_round_trips(void **state)
 		assert_string_equal(m.line, line);
 		struct digest d = digest_of(line, strlen(line));
 		assert_true(digest_equal(&d, &m.sealed.digest));
-		assert_int_equal(m.seq, type == MSG_ASK ? 4 : type == MSG_QUERY ? 1 : 0);
+		bool fourth = type == MSG_ASK || type == MSG_PEER || type == MSG_ANNOUNCE;
+		assert_int_equal(m.seq, fourth ? 4 : type == MSG_QUERY ? 1 : 0);
 		bool epoch = type == MSG_LEASE || type == MSG_ACK || type == MSG_VERDICT ||
 		             type == MSG_ANSWER;
 		assert_int_equal(m.epoch.counter, epoch ? 3 : 0);
@@ -263,7 +270,8 @@ static bool may_be_absent(enum msg_type type, const char *path, const char *name
 {
 	static const char *const here[][2] = { { "grid", "expires" }, { "lease", "epoch" },
 		{ "ack", "epoch" }, { "verdict", "epoch" }, { "answer", "epoch" }, { "ask", "seq" },
-		{ "query", "seq" } };
+		{ "query", "seq" }, { "peer", "seq" }, { "announce", "seq" }, { "peer", "expires" },
+		{ "announce", "expires" } };
 
 	for (size_t i = 0; i < ARRAY_LEN(here); i++)
 		if (!strcmp(samples[type].name, here[i][0]) && !strcmp(name, here[i][1]))
@@ -693,7 +701,7 @@ static void what_is_critical_must_be_understood(void **state)
 static void reserved_and_unknown_types_are_refused(void **state)
 {
 	(void)state;
-	static const char *const bad[] = { "peer", "plan", "checkpoint", "evidence", "invite",
+	static const char *const bad[] = { "plan", "checkpoint", "evidence", "invite",
 		"ledger", "Job", "job ", "none", "x", "result" };
 	struct err e;
 
@@ -810,7 +818,7 @@ static void each_type_has_its_own_length(void **state)
 	static const struct {
 		enum msg_type type;
 		size_t max;
-	} sizes[] = { { MSG_CANCEL, 4096 }, { MSG_QUERY, 4096 }, { MSG_JOB, 96 * 1024 },
+	} sizes[] = { { MSG_CANCEL, 4096 }, { MSG_QUERY, 4096 }, { MSG_PEER, 4096 }, { MSG_JOB, 96 * 1024 },
 		{ MSG_ASK, 128 * 1024 }, { MSG_RESULT, MSG_LINE_MAX } };
 	struct err e;
 

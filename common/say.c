@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * say.c: an exchange of gossip, as JSON.
+ *
+ * Envelopes stand in it as objects. An envelope has one spelling, so writing the object out again gives the line that
+ * was signed.
+ */
+#include "common/say.h"
+#include "common/buf.h"
+#include "common/codec.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HASH_HEX 16
+
+static const struct shape origin_shape[] = {
+	{ .name = "id", .kind = SHAPE_ID },
+	{ .name = "held", .kind = SHAPE_TEXT, .min = 1, .max = SAY_HELD_MAX },
+	{ .name = NULL },
+};
+static const struct shape summary_shape[] = {
+	{ .name = "serial", .kind = SHAPE_INT, .max = SHAPE_INT_MAX },
+	{ .name = "origins", .kind = SHAPE_ARRAY, .max = NEWS_ORIGINS_MAX, .of = origin_shape },
+	{ .name = NULL },
+};
+static const struct shape item_shape[] = {
+	{ .name = "note", .kind = SHAPE_OBJECT },
+	{ .name = "fact", .kind = SHAPE_OBJECT, .optional = true },
+	{ .name = NULL },
+};
+static const struct shape say_shape[] = {
+	{ .name = "grid", .kind = SHAPE_ID, .optional = true },
+	{ .name = "node", .kind = SHAPE_ID, .optional = true },
+	{ .name = "hash", .kind = SHAPE_TEXT, .min = HASH_HEX, .max = HASH_HEX },
+	{ .name = "summary", .kind = SHAPE_OBJECT, .optional = true, .of = summary_shape },
+	{ .name = "peers",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_PEERS_MAX,
+		.each = SHAPE_OBJECT },
+	{ .name = "facts",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_ITEMS_MAX,
+		.of = item_shape },
+	{ .name = "descriptor", .kind = SHAPE_OBJECT, .optional = true },
+	{ .name = "wait_ms", .kind = SHAPE_INT, .optional = true, .max = SAY_WAIT_MAX_MS },
+	{ .name = "want", .kind = SHAPE_INT, .optional = true, .max = SAY_PEERS_MAX },
+	{ .name = "more", .kind = SHAPE_BOOL, .optional = true },
+	{ .name = NULL },
+};
+
+void say_release(struct say *s)
+{
+	free(s->summary);
+	free(s->descriptor.line);
+	for (size_t i = 0; i < s->n_peers; i++)
+		free(s->peers[i].line);
+	for (size_t i = 0; i < s->n_items; i++) {
+		free(s->items[i].note.line);
+		free(s->items[i].fact.line);
+	}
+	s->summary = NULL;
+	s->descriptor.line = NULL;
+	s->n_peers = s->n_items = 0;
+}
+
+void say_add_peer(struct say *s, const char *line, size_t n)
+{
+	if (s->n_peers < SAY_PEERS_MAX)
+		s->peers[s->n_peers++] = (struct said){ xmemdup(line, n), n };
+}
+
+void say_add_item(struct say *s, const struct news_item *item)
+{
+	if (s->n_items == SAY_ITEMS_MAX)
+		return;
+	s->items[s->n_items].note =
+		(struct said){ xmemdup(item->note, item->note_len), item->note_len };
+	s->items[s->n_items].fact = (struct said){ NULL, 0 };
+	if (item->fact)
+		s->items[s->n_items].fact =
+			(struct said){ xmemdup(item->fact, item->fact_len), item->fact_len };
+	s->n_items++;
+}
+
+/* --- out ----------------------------------------------------------------------------------- */
+
+static void write_id(struct buf *b, const char *name, const struct id *id)
+{
+	static const struct id nobody;
+	char hex[ID_TEXT + 1];
+
+	if (id_equal(id, &nobody))
+		return;
+	id_text(hex, id);
+	buf_printf(b, "\"%s\":\"%s\",", name, hex);
+}
+
+static void write_summary(struct buf *b, const struct summary *s)
+{
+	buf_printf(b, ",\"summary\":{\"serial\":%lld,\"origins\":[", (long long)s->serial);
+	for (size_t i = 0; i < s->n_origins; i++) {
+		char hex[ID_TEXT + 1];
+
+		id_text(hex, &s->origins[i].id);
+		buf_printf(b, "%s{\"id\":\"%s\",\"held\":\"", i ? "," : "", hex);
+		for (size_t k = 0; k < s->origins[i].n; k++) {
+			const struct seq_range *r = &s->ranges[s->origins[i].first + k];
+
+			buf_printf(b, "%s%lld", k ? "," : "", (long long)r->from);
+			if (r->to > r->from)
+				buf_printf(b, "-%lld", (long long)r->to);
+		}
+		buf_text(b, "\"}");
+	}
+	buf_text(b, "]}");
+}
+
+static void write_items(struct buf *b, const struct say *s)
+{
+	buf_text(b, ",\"facts\":[");
+	for (size_t i = 0; i < s->n_items; i++) {
+		buf_text(b, i ? ",{\"note\":" : "{\"note\":");
+		buf_add(b, s->items[i].note.line, s->items[i].note.len);
+		if (s->items[i].fact.line) {
+			buf_text(b, ",\"fact\":");
+			buf_add(b, s->items[i].fact.line, s->items[i].fact.len);
+		}
+		buf_text(b, "}");
+	}
+	buf_text(b, "]");
+}
+
+static void write_peers(struct buf *b, const struct say *s)
+{
+	buf_text(b, ",\"peers\":[");
+	for (size_t i = 0; i < s->n_peers; i++) {
+		buf_text(b, i ? "," : "");
+		buf_add(b, s->peers[i].line, s->peers[i].len);
+	}
+	buf_text(b, "]");
+}
+
+char *say_write(const struct say *s)
+{
+	auto_buf struct buf b = { 0 };
+
+	buf_text(&b, "{");
+	write_id(&b, "grid", &s->grid);
+	write_id(&b, "node", &s->node);
+	buf_printf(&b, "\"hash\":\"%016llx\"", (unsigned long long)s->hash);
+	if (s->summary)
+		write_summary(&b, s->summary);
+	if (s->n_peers)
+		write_peers(&b, s);
+	if (s->n_items)
+		write_items(&b, s);
+	if (s->descriptor.line) {
+		buf_text(&b, ",\"descriptor\":");
+		buf_add(&b, s->descriptor.line, s->descriptor.len);
+	}
+	if (s->wait_ms)
+		buf_printf(&b, ",\"wait_ms\":%lld", (long long)s->wait_ms);
+	if (s->want)
+		buf_printf(&b, ",\"want\":%d", s->want);
+	buf_text(&b, s->more ? ",\"more\":true}" : "}");
+	return buf_take(&b);
+}
+
+/* --- in ------------------------------------------------------------------------------------ */
+
+bool ranges_read(struct seq_range *out, size_t max, size_t *n, const char *text)
+{
+	auto_free char *copy = xstrdup(text);
+	char *rest = copy, *part;
+	int64_t last = -1; /* a gap of one lies between ranges, so there is one spelling */
+
+	*n = 0;
+	while ((part = strsep(&rest, ","))) {
+		char *dash = strchr(part, '-');
+		struct seq_range r;
+
+		if (dash)
+			*dash = '\0';
+		if (*n == max || !int_parse(&r.from, part, 1, SHAPE_INT_MAX) ||
+			!int_parse(&r.to, dash ? dash + 1 : part, r.from, SHAPE_INT_MAX) ||
+			(dash && r.to == r.from) || (*n && r.from <= last + 1))
+			return false;
+		last = r.to;
+		out[(*n)++] = r;
+	}
+	return true;
+}
+
+static int read_summary(struct say *s, const json_t *j, struct err *e)
+{
+	json_t *origin;
+	size_t i;
+
+	s->summary = xcalloc(1, sizeof(*s->summary));
+	s->summary->serial = jint(j, "serial", 0);
+	json_array_foreach(json_object_get(j, "origins"), i, origin) {
+		struct summary *sum = s->summary;
+		size_t n;
+
+		id_parse(&sum->origins[i].id, jtext(origin, "id"));
+		if (i && id_compare(&sum->origins[i - 1].id, &sum->origins[i].id) >= 0)
+			return err_field(e, "summary.origins",
+				"must be in the order of their ids, each once");
+		if (!ranges_read(&sum->ranges[sum->n_ranges], SUMMARY_RANGES_MAX - sum->n_ranges,
+			    &n, jtext(origin, "held")))
+			return err_field(e, "summary.origins.held",
+				"must be ranges such as 3-9,12, ascending, at most %d in all",
+				SUMMARY_RANGES_MAX);
+		sum->origins[i].first = sum->n_ranges;
+		sum->origins[i].n = n;
+		sum->n_ranges += n;
+		sum->n_origins++;
+	}
+	return 0;
+}
+
+static struct said line_of(const json_t *envelope)
+{
+	struct said s = { shape_dump(envelope), 0 };
+
+	s.len = strlen(s.line);
+	return s;
+}
+
+static void read_lines(struct say *s, const json_t *j)
+{
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "peers"), i, x)
+		s->peers[s->n_peers++] = line_of(x);
+	json_array_foreach(json_object_get(j, "facts"), i, x) {
+		const json_t *fact = json_object_get(x, "fact");
+
+		s->items[s->n_items].note = line_of(json_object_get(x, "note"));
+		s->items[s->n_items].fact = fact ? line_of(fact) : (struct said){ NULL, 0 };
+		s->n_items++;
+	}
+	x = json_object_get(j, "descriptor");
+	if (x)
+		s->descriptor = line_of(x);
+}
+
+static int read_head(struct say *s, const json_t *j, bool question, struct err *e)
+{
+	unsigned char hash[HASH_HEX / 2];
+
+	if (!hex_decode(hash, sizeof(hash), jtext(j, "hash")))
+		return err_field(e, "hash", "must be 16 lowercase hex digits");
+	for (size_t i = 0; i < sizeof(hash); i++)
+		s->hash = s->hash << 8 | hash[i];
+	if (question && !json_object_get(j, "grid"))
+		return err_field(e, "grid", "is missing");
+	id_parse(&s->grid, jtext(j, "grid"));
+	id_parse(&s->node, jtext(j, "node"));
+	s->wait_ms = jint(j, "wait_ms", 0);
+	s->want = (int)jint(j, "want", 0);
+	s->more = jbool(j, "more", false);
+	return 0;
+}
+
+int say_read(struct say *s, const char *text, size_t n, bool question, struct err *e)
+{
+	*s = (struct say){ 0 };
+	if (n > SAY_BODY_MAX)
+		return err_set(e, ERR_TOO_BIG, "gossip of %zu bytes; at most %zu are taken", n,
+			SAY_BODY_MAX);
+	auto_json json_t *j = shape_load(text, n, e);
+	if (!j || shape_check(j, say_shape, e) || read_head(s, j, question, e))
+		return -1;
+	if (n > SAY_MAX && json_array_size(json_object_get(j, "facts")) > 1)
+		return err_set(e, ERR_TOO_BIG,
+			"gossip of %zu bytes; at most %zu with more than one fact", n, SAY_MAX);
+	const json_t *sum = json_object_get(j, "summary");
+	if (sum && read_summary(s, sum, e)) {
+		say_release(s);
+		return -1;
+	}
+	read_lines(s, j);
+	return 0;
+}
+
+/* --- what is said -------------------------------------------------------------------------- */
+
+void say_begin(struct say *s, struct news *w)
+{
+	*s = (struct say){ 0 };
+	s->hash = news_hash(w);
+}
+
+size_t say_bytes(const struct say *s)
+{
+	size_t n = s->descriptor.len + (s->summary ? sizeof(*s->summary) : 0);
+
+	for (size_t i = 0; i < s->n_peers; i++)
+		n += s->peers[i].len;
+	for (size_t i = 0; i < s->n_items; i++)
+		n += s->items[i].note.len + s->items[i].fact.len;
+	return n;
+}
+
+void say_add_summary(struct say *s, const struct news *w)
+{
+	if (!s->summary)
+		s->summary = xmalloc(sizeof(*s->summary));
+	news_summary(w, s->summary);
+}
+
+void say_add_missing(
+	struct say *s, const struct news *w, const struct summary *theirs, uint64_t since)
+{
+	struct news_item items[SAY_ITEMS_MAX];
+	size_t n = news_missing(w, theirs, since, items, SAY_ITEMS_MAX, SAY_ITEMS_BYTES, &s->more);
+
+	for (size_t i = 0; i < n; i++)
+		say_add_item(s, &items[i]);
+}
+
+void say_add_descriptor(struct say *s, const struct news *w, const struct summary *theirs)
+{
+	int64_t serial;
+	size_t n;
+	const char *line = news_grid(w, &n, &serial);
+
+	if (line && !s->descriptor.line && theirs && theirs->serial < serial &&
+		say_bytes(s) + n <= SAY_ITEMS_BYTES)
+		s->descriptor = (struct said){ xmemdup(line, n), n };
+}
+
+bool say_answer(struct say *s, struct news *w, const struct say *q)
+{
+	bool lacks;
+
+	say_begin(s, w);
+	if (s->hash == q->hash)
+		return false;
+	if (!q->summary && q->wait_ms) /* who only pushes needs no more than the hash */
+		say_add_summary(s, w);
+	if (!q->summary)
+		return true;
+	say_add_missing(s, w, q->summary, 0);
+	say_add_descriptor(s, w, q->summary);
+	lacks = news_lacks(w, q->summary);
+	if (lacks)
+		say_add_summary(s, w);
+	/* what was pushed and still is not here was not wanted: that is no reason to speak */
+	return s->n_items || s->descriptor.line || (lacks && (!q->n_items || q->more));
+}
+
+bool say_hint(struct say *s, struct news *w, uint64_t since)
+{
+	if (news_tick(w) == since)
+		return false;
+	say_begin(s, w);
+	say_add_missing(s, w, NULL, since);
+	if (s->n_items && !s->more && say_bytes(s) <= SAY_HINT_BYTES)
+		return true;
+	say_release(s);
+	say_begin(s, w);
+	say_add_summary(s, w);
+	return true;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * gossip.h: the worker among its peers: peers.h, done. Asks the neighbours, answers who asks, holds questions until there is
+ * something new, and keeps what is known in DIR/peers over a restart.
+ */
+#ifndef WORKER_GOSSIP_H
+#define WORKER_GOSSIP_H
+
+#include "worker/home.h"
+#include "worker/peers.h"
+#include "worker/talk.h"
+#include "common/fetch.h"
+#include "common/httpd.h"
+#include "common/key.h"
+#include "common/loop.h"
+
+/* Questions held; beyond it they are answered at once, and who asked goes elsewhere. */
+#define GOSSIP_HELD_MAX 64
+#define GOSSIP_SAVE_MS 10000 /* DIR/peers is written at most so often, */
+#define GOSSIP_SOON_MS 500   /* and so long after something new came */
+
+struct gossip_fns {
+	/* A job is new here. From the loop. */
+	void (*job)(void *arg);
+	/* Its submitter, an admin or the coordinator cancelled it. */
+	void (*cancel)(void *arg, const struct digest *job);
+	/* The descriptor is new. */
+	void (*learned)(void *arg);
+	void *arg;
+};
+
+struct gossip;
+
+/* All is borrowed and outlives it. `self`: what our record says; its address NULL: we have none. */
+struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, struct home *h,
+	const struct key *k, const struct talk_self *self, const struct gossip_fns *fns);
+void gossip_free(struct gossip *g); /* saves first */
+/* The home's descriptor changed, however it came. */
+void gossip_learned(struct gossip *g);
+/* POST /v1/gossip came to our peer port. */
+void gossip_serve(struct gossip *g, struct req *r);
+/* A job's envelope, borrowed until the loop's next turn; NULL when it is not known here. */
+const char *gossip_job(void *gossip, const struct digest *job, size_t *n);
+/* Peers to try, and what they did. */
+struct sources gossip_sources(struct gossip *g);
+/* {"known","neighbours","facts","jobs","held","links":[…]} */
+json_t *gossip_status(struct gossip *g) MUST_USE;
+
+#endif

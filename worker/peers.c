@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peers.c: the neighbours, and what is asked of them. What is heard is taken in peers_hear.c, the view is in view.c.
+ *
+ * What a neighbour has of ours is kept as a tick of our news: it has all that was here then (`told`).
+ */
+#include "worker/peers_in.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct peers *peers_new(const struct peers_conf *conf, int64_t now)
+{
+	struct peers *p = xcalloc(1, sizeof(*p));
+
+	p->conf = *conf;
+	p->seed = conf->seed;
+	p->news = news_new(&conf->fns, &conf->self);
+	p->mixed_ms = now;
+	p->mix_ms = MIX_FIRST_MS;
+	p->aged_ms = now;
+	p->hungry = true;
+	return p;
+}
+
+static void empty(struct slot *s, int64_t due)
+{
+	free(s->summary);
+	*s = (struct slot){ .due_ms = due };
+}
+
+void peers_free(struct peers *p)
+{
+	if (!p)
+		return;
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		empty(&p->slots[i], 0);
+	view_release(&p->view);
+	news_free(p->news);
+	free(p->self_line);
+	free(p);
+}
+
+struct news *peers_news(struct peers *p)
+{
+	return p->news;
+}
+
+/* --- the view, from outside ---------------------------------------------------------------- */
+
+/* Somebody new is known: who has a place free looks again. */
+static void look_soon(struct peers *p)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state == SLOT_EMPTY)
+			p->slots[i].due_ms = 0;
+}
+
+void peers_pin(struct peers *p, const struct link *to)
+{
+	if (id_equal(&to->node, &p->conf.self))
+		return;
+	view_pin(&p->view, to);
+	look_soon(p);
+}
+
+enum news_verdict peers_take(
+	struct peers *p, const char *line, size_t n, int64_t now, struct err *e)
+{
+	struct view_rules rules = { .fns = &p->conf.fns,
+		.self = &p->conf.self,
+		.private_ok = p->conf.private_ok,
+		.seed = &p->seed,
+		.arg = p };
+
+	enum news_verdict v = view_take(&p->view, &rules, line, n, now, e);
+	if (v == NEWS_NEW)
+		look_soon(p);
+	return v;
+}
+
+void peers_set_self(struct peers *p, const char *line)
+{
+	free(p->self_line);
+	p->self_line = line ? xstrdup(line) : NULL;
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		p->slots[i].told_self = false;
+}
+
+static struct slot *slot_of(struct peers *p, const struct id *node)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state != SLOT_EMPTY && id_equal(&p->slots[i].to.node, node))
+			return &p->slots[i];
+	return NULL;
+}
+
+void peers_deed(struct peers *p, const struct id *node, enum peer_deed deed, int64_t now)
+{
+	struct slot *s = slot_of(p, node);
+
+	if (view_deed(&p->view, node, deed, now) && s && s->state == SLOT_REST)
+		empty(s, now);
+}
+
+size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now)
+{
+	size_t n = 0;
+
+	for (int i = 0; i < PEERS_SLOTS && n < max; i++)
+		if (p->slots[i].heard)
+			out[n++] = p->slots[i].to;
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+		i < p->view.n && n < max; i++) {
+		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!slot_of(p, &x->to.node) && entry_usable(x, now))
+			entry_link(&out[n++], x, &p->conf.grid);
+	}
+	return n;
+}
+
+void peers_each_record(
+	const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg)
+{
+	for (size_t i = 0; i < p->view.n; i++)
+		if (p->view.entries[i].line)
+			fn(arg, p->view.entries[i].line, p->view.entries[i].len);
+}
+
+/* --- saying -------------------------------------------------------------------------------- */
+
+void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
+{
+	bool many = n > 1; /* our own then comes first */
+
+	if (p->self_line && n > 0 && (many || rng_below(&p->seed, 4) == 0)) {
+		say_add_peer(s, p->self_line, strlen(p->self_line));
+		n--;
+	}
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+		i < p->view.n && n > 0; i++) {
+		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!x->line || x->fails || !entry_usable(x, now) || id_equal(&x->to.node, to))
+			continue;
+		say_add_peer(s, x->line, x->len);
+		n--;
+	}
+}
+
+/* --- our questions ------------------------------------------------------------------------- */
+
+/* Still young: then who was named by the owner stays a neighbour, so that the grid stays in one piece until the views
+ * are mixed. */
+static bool walking(const struct peers *p)
+{
+	return p->contacts < WALK_CONTACTS;
+}
+
+static int64_t neighbour_life(struct peers *p)
+{
+	int64_t life = walking(p) ? (int64_t)NEIGHBOUR_FIRST_MS << (p->contacts / WALK_STEP)
+	                          : NEIGHBOUR_MS;
+
+	return life / 2 + (int64_t)rng_below(&p->seed, (uint64_t)life);
+}
+
+static bool block_taken(const struct peers *p, const struct entry *x)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state != SLOT_EMPTY && x->block && p->slots[i].block == x->block)
+			return true;
+	return false;
+}
+
+/* A random node of the view that may become a neighbour; while young, one of the joined links before all others: what
+ * such a node knows is local at first, and without this a lost connection makes an island. */
+static struct entry *candidate(struct peers *p, int64_t now)
+{
+	size_t at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+	struct entry *first = NULL;
+
+	for (size_t i = 0; i < p->view.n; i++) {
+		struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (!entry_usable(x, now) || x->retry_ms > now || slot_of(p, &x->to.node) ||
+			block_taken(p, x))
+			continue;
+		if (x->pinned && walking(p))
+			return x;
+		if (!first)
+			first = x;
+	}
+	return first;
+}
+
+static void fill(struct peers *p, struct slot *s, int64_t now)
+{
+	struct entry *x = candidate(p, now);
+
+	if (!x) {
+		s->due_ms = now + ROUND_MS;
+		return;
+	}
+	*s = (struct slot){ .state = SLOT_REST,
+		.id = ++p->ids,
+		.pinned = x->pinned,
+		.block = x->block,
+		.due_ms = now,
+		.until_ms = now + neighbour_life(p) };
+	entry_link(&s->to, x, &p->conf.grid);
+}
+
+static void begin(struct peers *p, struct slot *s, struct peers_turn *t)
+{
+	*t = (struct peers_turn){ .ref = { .slot = (int)(s - p->slots), .id = s->id },
+		.to = s->to };
+	t->say.grid = p->conf.grid;
+	t->say.hash = news_hash(p->news);
+}
+
+/* What is new goes along when it is known what the neighbour has; before that only the summary. */
+static void add_news(struct peers *p, struct slot *s, struct say *say)
+{
+	if (s->summary)
+		say_add_missing(say, p->news, s->summary, s->told);
+	else if (s->heard && s->told && s->hash != say->hash)
+		say_add_missing(say, p->news, NULL, s->told);
+	say_add_descriptor(say, p->news, s->summary);
+	free(s->summary);
+	s->summary = NULL;
+}
+
+static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t now)
+{
+	s->hungry = p->hungry && p->view.n < VIEW_HUNGRY;
+	if (!s->told_self && s->heard && p->self_line)
+		say_add_peer(say, p->self_line, strlen(p->self_line));
+	s->told_self = true;
+	if (!s->heard) {
+		say->want = s->hungry || walking(p) ? SAY_PEERS_MAX : MIX_FIRST;
+		peers_add(p, say, say->want, &s->to.node, now);
+	} else if (s->hungry) {
+		say->want = SAY_PEERS_MAX;
+	} else if (p->view.n < VIEW_HUNGRY && now - p->mixed_ms >= p->mix_ms) {
+		p->mixed_ms = now;
+		p->mix_ms = p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
+		say->want = SAY_PEERS_MAX;
+		peers_add(p, say, 1, &s->to.node, now);
+	}
+}
+
+static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t now)
+{
+	begin(p, s, t);
+	s->summarized = !s->heard || s->hash != t->say.hash;
+	if (s->summarized)
+		say_add_summary(&t->say, p->news);
+	add_news(p, s, &t->say);
+	add_mix(p, s, &t->say, now);
+	s->at_once = t->say.want > 1;
+	if (t->say.want)
+		t->say.node = p->conf.self; /* so that it is not told of us */
+	t->say.wait_ms = HOLD_MS - HOLD_MS / 12 + (int64_t)rng_below(&p->seed, HOLD_MS / 6);
+	s->state = SLOT_ASKING;
+	s->asked_ms = now;
+	s->more = t->say.more;
+	s->asked_tick = t->say.more ? s->told : news_tick(p->news);
+	s->push = false;
+}
+
+static bool push(struct peers *p, struct slot *s, struct peers_turn *t)
+{
+	begin(p, s, t);
+	t->ref.push = true;
+	t->say.node = p->conf.self;
+	say_add_missing(&t->say, p->news, NULL, s->told ? s->told : s->asked_tick);
+	s->push = false;
+	s->pushed_tick = t->say.more ? s->told : news_tick(p->news);
+	return t->say.n_items > 0;
+}
+
+static void age(struct peers *p, int64_t now)
+{
+	if (now - p->aged_ms < ROUND_MS && now >= p->aged_ms)
+		return;
+	p->aged_ms = now;
+	news_age(p->news, now);
+	view_age(&p->view, now);
+}
+
+bool peers_next(struct peers *p, struct peers_turn *t, int64_t now)
+{
+	age(p, now);
+	for (int i = 0; i < PEERS_SLOTS; i++) {
+		struct slot *s = &p->slots[i];
+
+		if (s->push && s->state == SLOT_ASKING && push(p, s, t))
+			return true;
+		if (s->state == SLOT_EMPTY && s->due_ms <= now)
+			fill(p, s, now);
+		if (s->state == SLOT_REST && s->due_ms <= now) {
+			ask(p, s, t, now);
+			return true;
+		}
+	}
+	return false;
+}
+
+int64_t peers_due(const struct peers *p, int64_t now)
+{
+	int64_t due = now + ROUND_MS;
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].push)
+			due = now;
+		else if (p->slots[i].state != SLOT_ASKING && p->slots[i].due_ms < due)
+			due = p->slots[i].due_ms;
+	return due > now ? due - now : 0;
+}
+
+/* How long to wait before the next question, after an answer that came at once and brought nothing. */
+static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
+{
+	if (fruitful || s->at_once || now - s->asked_ms >= EARLY_MS)
+		return s->pause_ms = 0;
+	s->pause_ms = s->pause_ms ? s->pause_ms * 2 : ROUND_MS;
+	if (s->pause_ms > HOLD_MS)
+		s->pause_ms = HOLD_MS;
+	return s->pause_ms;
+}
+
+/* An answer at once, with nothing new and nothing different: it holds as many questions as it can. */
+static bool crowded(
+	const struct slot *s, const struct say *answer, bool fruitful, uint64_t hash, int64_t now)
+{
+	return !fruitful && !s->at_once && now - s->asked_ms < EARLY_MS && answer->hash == hash;
+}
+
+static void misbehaved(struct peers *p, struct slot *s, enum peer_deed deed, int64_t now)
+{
+	view_deed(&p->view, &s->to.node, deed, now);
+	view_rest(&p->view, &s->to.node, now + TELLER_BLOCK_MS);
+	empty(s, now);
+}
+
+/* After `answer` was taken: what the neighbour now has of ours. */
+static void learn_told(struct peers *p, struct slot *s, const struct say *answer)
+{
+	bool agreed = answer->hash == news_hash(p->news);
+
+	s->hash = answer->hash;
+	if (agreed)
+		s->told = news_tick(p->news);
+	else if (!answer->summary && s->asked_tick > s->told)
+		s->told = s->asked_tick;
+	if (answer->summary && !agreed) {
+		s->summary = xmalloc(sizeof(*s->summary));
+		*s->summary = *answer->summary;
+	}
+}
+
+static bool has_for(struct peers *p, const struct slot *s)
+{
+	struct news_item item;
+	bool more;
+
+	return s->summary &&
+	       news_missing(p->news, s->summary, s->told, &item, 1, SAY_ITEMS_BYTES, &more) > 0;
+}
+
+bool peers_answered(
+	struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now)
+{
+	struct slot *s = &p->slots[ref->slot];
+	uint64_t key;
+
+	if (s->state != SLOT_ASKING || s->id != ref->id)
+		return false;
+	memcpy(&key, s->to.node.b, sizeof(key));
+	struct taking k = peers_hear(p, key, answer, now);
+	if (k.deed != PEER_GOOD) {
+		misbehaved(p, s, k.deed, now);
+		return k.gained;
+	}
+	if (ref->push) {
+		s->told = s->pushed_tick;
+		return k.gained;
+	}
+	bool first = !s->heard, asked_more = !s->summarized && answer->summary;
+
+	s->heard = true;
+	s->shaky = false;
+	p->contacts += first;
+	s->state = SLOT_REST;
+	view_reached(&p->view, &s->to.node, now);
+	if (s->hungry)
+		p->hungry = k.peers;
+	if (k.peers && p->view.n < VIEW_HUNGRY)
+		p->mix_ms = MIX_FIRST_MS;
+	learn_told(p, s, answer);
+	bool fruitful = k.gained || k.peers || first || asked_more || answer->more || has_for(p, s);
+	s->due_ms = now + (answer->more || s->more ? PACE_MS : pause_after(s, fruitful, now));
+	if (crowded(s, answer, fruitful, news_hash(p->news), now) && candidate(p, now)) {
+		view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
+		empty(s, now);
+	} else if (now >= s->until_ms && !(s->pinned && walking(p)) && candidate(p, now)) {
+		empty(s, now);
+	}
+	return k.gained;
+}
+
+void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64_t now)
+{
+	struct slot *s = &p->slots[ref->slot];
+
+	if (s->state != SLOT_ASKING || s->id != ref->id ||
+		ref->push) /* the held question will tell whether it is there */
+		return;
+	if (s->heard && !s->shaky &&
+		!busy) { /* a connection that broke is not yet a node that is gone */
+		s->shaky = true;
+		s->state = SLOT_REST;
+		s->due_ms = now + AGAIN_MS;
+		s->told_self = true;
+		return;
+	}
+	if (busy)
+		view_rest(&p->view, &s->to.node,
+			now + RETRY_MAX_MS / 6 + (int64_t)rng_below(&p->seed, RETRY_MAX_MS));
+	else
+		view_deed(&p->view, &s->to.node, PEER_UNREACHABLE, now);
+	p->hungry |= p->view.n < VIEW_HUNGRY;
+	empty(s, now);
+}
+
+/* --- showing ------------------------------------------------------------------------------- */
+
+struct peers_counts peers_count(const struct peers *p, int64_t now)
+{
+	struct peers_counts c = { .known = p->view.n, .news = news_count(p->news) };
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		c.neighbours += p->slots[i].heard;
+	for (size_t i = 0; i < PEERS_TELLERS_MAX; i++)
+		c.blocked += p->tellers[i].blocked_ms > now;
+	c.bytes = sizeof(*p) + c.news.bytes + view_bytes(&p->view);
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		c.bytes += p->slots[i].summary ? sizeof(struct summary) : 0;
+	return c;
+}
+
+void peers_each_neighbour(
+	const struct peers *p, void (*fn)(void *arg, const struct link *to), void *arg)
+{
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].heard)
+			fn(arg, &p->slots[i].to);
+}

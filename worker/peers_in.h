@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * peers_in.h: what peers.c and peers_hear.c share.
+ */
+#ifndef WORKER_PEERS_IN_H
+#define WORKER_PEERS_IN_H
+
+#include "worker/peers.h"
+#include "worker/view.h"
+
+enum slot_state { SLOT_EMPTY, SLOT_REST, SLOT_ASKING };
+
+struct slot {
+	enum slot_state state;
+	uint64_t id; /* of this neighbour's time here */
+	struct link to;
+	uint64_t block;
+	bool heard;      /* it has answered */
+	bool pinned;     /* of a joined link */
+	bool shaky;      /* its last question got no answer */
+	bool told_self;  /* it has our record */
+	bool push;       /* a fact of ours waits to be told beside the held question */
+	bool summarized; /* the question that is out has our summary */
+	bool hungry;     /* and asks for many records */
+	bool at_once;    /* and so is answered at once */
+	int64_t due_ms, asked_ms, until_ms;
+	int64_t pause_ms; /* the last one that a fruitless answer caused */
+	uint64_t told, asked_tick, pushed_tick;
+	bool more;               /* the question that is out had no room for all */
+	uint64_t hash;           /* theirs, as last said */
+	struct summary *summary; /* theirs, said in the last answer; NULL: none */
+};
+
+struct teller {
+	uint64_t key;
+	int64_t round_ms, blocked_ms; /* until */
+	int checks;
+	size_t bytes;
+};
+
+struct peers {
+	struct peers_conf conf;
+	uint64_t seed;
+	struct news *news;
+	struct view view;
+	struct slot slots[PEERS_SLOTS];
+	struct teller tellers[PEERS_TELLERS_MAX];
+	char *self_line;
+	int64_t mixed_ms, aged_ms, mix_ms; /* the wait till the next mixing */
+	uint64_t ids;
+	uint64_t contacts; /* neighbours that have answered so far */
+	bool hungry;
+	int64_t asked_ms; /* the round of all who ask us, and what it cost so far */
+	int asked_checks;
+};
+
+struct taking {
+	struct peers *p;
+	struct teller *t;
+	int64_t now;
+	bool gained, peers;
+	enum peer_deed deed; /* PEER_GOOD until something was wrong */
+};
+/* Take what a message carries; `key` is charged. What its sender did is in the result. */
+struct taking peers_hear(struct peers *p, uint64_t key, const struct say *s, int64_t now);
+/* Up to n random records; ours among them: always when many are wanted, else now and then. */
+void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64_t now);
+
+#endif
