@@ -478,6 +478,11 @@ void cache_know(struct cache *c, const struct id *self, const char *address, con
 	c->env.sources = sources ? *sources : (struct sources){ 0 };
 }
 
+void cache_moved(struct cache *c, const char *address)
+{
+	c->env.address = address;
+}
+
 struct pull *cache_pull(const struct cache *c, const struct digest *d)
 {
 	for (const struct get *g = c->gets; g; g = g->next)

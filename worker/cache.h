@@ -32,6 +32,8 @@ void want_free(struct want *w); /* fn is not called any more; NULL is fine */
  * sources: where else peers come from (NULL: from the coordinator alone). */
 void cache_know(struct cache *c, const struct id *self, const char *address, const struct sources *sources,
 	int64_t upload_kib);
+/* Our address is another now. */
+void cache_moved(struct cache *c, const char *address);
 /* The download of a blob that is not here whole, or NULL: for serving the pieces that are. */
 struct pull *cache_pull(const struct cache *c, const struct digest *d);
 /* fn is called when one more piece of a blob, or the whole, is here. One fn. */

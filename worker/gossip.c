@@ -10,6 +10,7 @@
 #include "worker/peers_file.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "jobs/job.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 #include <sys/queue.h>
 
 #define ANSWER_LATE_MS 15000 /* an answer may come so long after the wait that was asked for */
+#define ANNOUNCE_LIFE_MS ((int64_t)24 * 3600 * 1000) /* of a job that we carry: the coordinator then announces it itself */
 #define CANCELS_MAX 64 /* noted in a turn; what is beyond is found by the coordinator's `ended` */
 
 struct asking {
@@ -51,7 +53,7 @@ struct gossip {
 	LIST_HEAD(, waiting) waiting;
 	size_t n_waiting;
 	uint64_t seed, saved_tick;
-	size_t saved_known;
+	size_t saved_known, told_known, n_found;
 	int64_t saved_ms; /* of the steady clock */
 	/* noted for the end of the turn */
 	bool job, grid;
@@ -147,12 +149,14 @@ static void sign_record(void *arg)
 
 	timer_in(g->renew, PEER_RENEW_MS);
 	/* a name is for links; a record has numbers, which need no asking of anybody */
-	if (!s->address || endpoint_parse(&at, s->address, &e) || !dial_allowed(&at, true))
+	if (!s->address || endpoint_parse(&at, s->address, &e) || !dial_allowed(&at, true)) {
+		peers_set_self(g->peers, NULL);
 		return;
+	}
 	json_t *j = msg_new_request(MSG_PEER, &g->home->grid_id, key_id(g->key), now, now);
 	json_t *more = json_pack("{s:[s], s:i, s:o, s:s, s:s, s:b, s:I}", "addresses", s->address,
 		"slots", s->slots, "profiles", profiles_json(s), "platform", s->platform,
-		"platform_class", s->platform_class, "relay", 0, "expires",
+		"platform_class", s->platform_class, "relay", s->relays, "expires",
 		(json_int_t)(now + PEER_LIFE_MS));
 	json_object_update(j, more);
 	json_decref(more);
@@ -394,6 +398,11 @@ static void on_turn(void *arg)
 	g->n_cancels = 0;
 	if (job)
 		g->fns.job(g->fns.arg);
+	size_t known = peers_count(g->peers, clock_now_ms()).known;
+	if (known == g->told_known)
+		return;
+	g->told_known = known;
+	g->fns.peers(g->fns.arg);
 }
 
 /* --- for the others of this worker ---------------------------------------------------------- */
@@ -419,6 +428,92 @@ static void report_source(void *arg, const struct id *node, enum peer_deed deed)
 
 	peers_deed(g->peers, node, deed, clock_now_ms());
 	turn_end_ask(g->turn);
+}
+
+size_t gossip_relays(void *arg, struct link *out, size_t max)
+{
+	struct gossip *g = arg;
+
+	return peers_relays(g->peers, out, max, clock_now_ms());
+}
+
+void gossip_self_changed(struct gossip *g)
+{
+	sign_record(g);
+	turn_end_ask(g->turn);
+}
+
+void gossip_found(struct gossip *g, const struct id *node, const struct endpoint *at)
+{
+	struct link to = { .node = *node, .grid = g->home->grid_id, .port = at->port };
+
+	if (g->n_found == GOSSIP_FOUND_MAX)
+		return;
+	g->n_found++;
+	memcpy(to.host, at->host, sizeof(to.host));
+	peers_pin(g->peers, &to);
+	turn_end_ask(g->turn);
+}
+
+void gossip_announce(struct gossip *g, const char *line)
+{
+	struct digest of = digest_of(line, strlen(line));
+	int64_t now = clock_now_ms();
+	char text[DIGEST_TEXT + 1];
+	struct err e;
+	auto_free char *note = NULL;
+	json_t *j = msg_new_request(MSG_ANNOUNCE, &g->home->grid_id, key_id(g->key), now,
+		news_next_seq(peers_news(g->peers), now));
+
+	digest_text(text, &of);
+	json_object_set_new(j, "of", json_string(text));
+	json_object_set_new(j, "over", json_false());
+	json_object_set_new(j, "expires", json_integer(now + ANNOUNCE_LIFE_MS));
+	if (msg_seal(&note, j, NULL, g->key, &e)) {
+		log_warn("announcing a job: %s", e.msg);
+		return;
+	}
+	struct news_item item = { note, line, strlen(note), strlen(line) };
+	if (peers_announce(g->peers, &item, now, &e) > NEWS_KNOWN)
+		log_debug("announcing a job: %s", e.msg);
+	turn_end_ask(g->turn);
+}
+
+struct job_telling {
+	struct gossip *g;
+	told_fn *fn;
+	void *arg;
+	size_t n;
+};
+
+static void tell_job(void *arg, enum heard_kind kind, const struct digest *id, const struct news_item *item,
+	bool official)
+{
+	struct job_telling *t = arg;
+	struct told_job told = { .id = *id, .state = official ? "announced" : "heard" };
+	struct job job;
+	struct msg m;
+	struct err e;
+
+	if (kind != HEARD_JOB || !item->fact || t->n++ >= GOSSIP_TOLD_MAX ||
+		msg_open(&m, item->fact, item->fact_len, &t->g->home->grid_id, &e))
+		return;
+	if (m.type == MSG_JOB && !job_read(&job, &m, &e)) {
+		told.submitter = job.submitter;
+		told.count = job.count;
+		memcpy(told.name, job.name, sizeof(told.name));
+		job_release(&job);
+		t->fn(t->arg, &told);
+	}
+	msg_release(&m);
+}
+
+void gossip_each_job(void *arg, told_fn *fn, void *fn_arg)
+{
+	struct gossip *g = arg;
+	struct job_telling t = { g, fn, fn_arg, 0 };
+
+	news_each(peers_news(g->peers), tell_job, &t);
 }
 
 struct sources gossip_sources(struct gossip *g)

@@ -9,6 +9,7 @@
 #include "worker/home.h"
 #include "worker/peers.h"
 #include "worker/talk.h"
+#include "worker/told.h"
 #include "common/fetch.h"
 #include "common/httpd.h"
 #include "common/key.h"
@@ -26,6 +27,8 @@ struct gossip_fns {
 	void (*cancel)(void *arg, const struct digest *job);
 	/* The descriptor is new. */
 	void (*learned)(void *arg);
+	/* Other nodes are known than before. */
+	void (*peers)(void *arg);
 	void *arg;
 };
 
@@ -37,12 +40,24 @@ struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, st
 void gossip_free(struct gossip *g); /* saves first */
 /* The home's descriptor changed, however it came. */
 void gossip_learned(struct gossip *g);
+/* What `self` says changed. */
+void gossip_self_changed(struct gossip *g);
+/* A node of the grid on the local network. Only the first GOSSIP_FOUND_MAX are taken: anybody there can say so. */
+void gossip_found(struct gossip *g, const struct id *node, const struct endpoint *at);
+#define GOSSIP_FOUND_MAX 4
+/* A job that was handed to us: sign for having heard of it, and tell it at once. */
+void gossip_announce(struct gossip *g, const char *line);
 /* POST /v1/gossip came to our peer port. */
 void gossip_serve(struct gossip *g, struct req *r);
 /* A job's envelope, borrowed until the loop's next turn; NULL when it is not known here. */
 const char *gossip_job(void *gossip, const struct digest *job, size_t *n);
 /* Peers to try, and what they did. */
 struct sources gossip_sources(struct gossip *g);
+/* Up to max nodes that lend tunnels. */
+size_t gossip_relays(void *gossip, struct link *out, size_t max);
+/* For told.h: the jobs heard of, at most GOSSIP_TOLD_MAX. */
+void gossip_each_job(void *gossip, told_fn *fn, void *arg);
+#define GOSSIP_TOLD_MAX 256 /* each costs a signature check */
 /* {"known","neighbours","facts","jobs","held","links":[…]} */
 json_t *gossip_status(struct gossip *g) MUST_USE;
 

@@ -7,6 +7,15 @@
 
 #include <string.h>
 
+/* Our address changed. */
+static void tell_all(struct worker *w)
+{
+	agent_news(&w->agent);
+	gossip_self_changed(w->gossip);
+	cache_moved(w->cache, w->self.address);
+	turn_end_ask(w->turn);
+}
+
 /* --- whether we can be reached --------------------------------------------------------------------------------- */
 
 /* What we tell: --advertise; with --map-port alone the address that was called, at the router's port. */
@@ -29,8 +38,7 @@ static void on_reach(void *arg, bool reached, const struct endpoint *at)
 			 "in firewall and router?",
 			tried, text);
 	}
-	agent_news(&w->agent);
-	turn_end_ask(w->turn);
+	tell_all(w);
 }
 
 /* The router opened a port, or does not any more. */
@@ -44,8 +52,7 @@ static void on_mapped(void *arg, const struct endpoint *at)
 	if (at || !w->self.address)
 		return;
 	w->self.address = NULL;
-	agent_news(&w->agent);
-	turn_end_ask(w->turn);
+	tell_all(w);
 }
 
 static int open_reach(struct worker *w, struct err *e)
@@ -87,6 +94,7 @@ static void on_found(void *arg, const struct id *node, const struct endpoint *at
 	if (is_lonely(w))
 		log_info("found %.8s of this grid nearby, at %s:%u", id, at->host, at->port);
 	join_found(w->joining, node, at);
+	gossip_found(w->gossip, node, at);
 }
 
 static void open_lan(struct worker *w)

@@ -120,6 +120,19 @@ size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now)
 	return n;
 }
 
+size_t peers_relays(struct peers *p, struct link *out, size_t max, int64_t now)
+{
+	size_t n = 0;
+
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n < max; i++) {
+		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
+
+		if (x->relay && entry_usable(x, now))
+			entry_link(&out[n++], x, &p->conf.grid);
+	}
+	return n;
+}
+
 void peers_each_record(
 	const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg)
 {

@@ -94,6 +94,8 @@ void peers_set_self(struct peers *p, const char *line);
 void peers_deed(struct peers *p, const struct id *node, enum peer_deed deed, int64_t now_ms);
 /* Up to `max` nodes that may be dialled, the neighbours first. */
 size_t peers_links(struct peers *p, struct link *out, size_t max, int64_t now_ms);
+/* The same of those that say that they lend tunnels. */
+size_t peers_relays(struct peers *p, struct link *out, size_t max, int64_t now_ms);
 /* Records kept, for a file; and who is known without one is not in it. */
 void peers_each_record(
 	const struct peers *p, void (*fn)(void *arg, const char *line, size_t n), void *arg);

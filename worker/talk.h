@@ -19,6 +19,7 @@ struct talk_self {
 	const char *profiles[4];
 	size_t n_profiles;
 	const char *platform, *platform_class, *agent;
+	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
 };
 

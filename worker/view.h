@@ -24,6 +24,7 @@ struct entry {
 	int64_t scored_ms;  /* when the score was last changed or forgiven */
 	int score, fails;
 	bool pinned;
+	bool relay; /* it lends tunnels, as it says */
 };
 
 struct view {

@@ -203,6 +203,13 @@ static void on_cancel_heard(void *arg, const struct digest *job)
 	turn_end_ask(w->turn);
 }
 
+static void on_peers(void *arg)
+{
+	struct worker *w = arg;
+
+	home_relays_changed(&w->home);
+}
+
 static void on_learned_by_peer(void *arg)
 {
 	struct worker *w = arg;
@@ -402,11 +409,21 @@ static void tell_leased(void *teller, told_fn *fn, void *arg)
 	book_each(w->book, tell_page, &t);
 }
 
+/* Jobs that we took for the coordinator are news. */
+static void on_taken(void *arg, const char *line, const struct digest *job)
+{
+	struct worker *w = arg;
+
+	(void)job;
+	if (w->gossip)
+		gossip_announce(w->gossip, line);
+}
+
 static int open_carry(struct worker *w, struct err *e)
 {
 	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
 	struct carry_limits limits = carry_defaults;
-	struct carry_fns fns = { .arg = w };
+	struct carry_fns fns = { .taken = on_taken, .arg = w };
 
 	serve_tell(w->serve, &(struct teller){ tell_leased, w });
 	if (limits.bytes > w->conf.disk_mib * MIB / 10)
@@ -450,9 +467,9 @@ static void know_self(struct worker *w)
 	s->disk_mib = w->conf.disk_mib;
 	s->platform = platform_here();
 	s->platform_class = host_platform_class();
+	s->relays = w->relay != NULL;
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
-	cache_know(w->cache, key_id(w->key), s->address, NULL, w->conf.upload_kib);
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */
@@ -539,12 +556,18 @@ static void open_agent(struct worker *w)
 	w->talk = talk_new(w->fetcher, &w->home, &w->notes, w->key, &w->self, &fns);
 	w->turn = turn_end_new(w->loop, drive, w);
 	w->wake = timer_new(w->loop, drive, w);
-	struct gossip_fns heard = { .job = on_job_heard, .cancel = on_cancel_heard, .learned = on_learned_by_peer, .arg = w };
+	struct gossip_fns heard = { .job = on_job_heard, .cancel = on_cancel_heard, .learned = on_learned_by_peer,
+		.peers = on_peers, .arg = w };
 	w->nudge = timer_new(w->loop, on_nudge, w);
 	w->gossip = gossip_new(w->conf.dir, w->loop, w->fetcher, &w->home, w->key, &w->self, &heard);
 	book_ask_first(w->book, gossip_job, w->gossip);
-	if (w->serve)
+	if (w->serve) {
 		serve_gossip(w->serve, w->gossip);
+		serve_tell(w->serve, &(struct teller){ gossip_each_job, w->gossip });
+	}
+	struct sources sources = gossip_sources(w->gossip);
+	cache_know(w->cache, key_id(w->key), w->self.address, &sources, w->conf.upload_kib);
+	home_set_relays(&w->home, &(struct relays){ gossip_relays, w->gossip });
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
 }
 
