@@ -73,6 +73,7 @@ bool ways_failed(struct ways *w, unsigned turn, int64_t now)
 	if (++w->tried < eligible)
 		return true;
 	w->tried = 0;
+	w->now = 0; /* each round begins with the direct ways */
 	return false;
 }
 

@@ -256,6 +256,20 @@ static void a_round_is_tried_at_once_and_then_one_waits(void **state)
 	assert_false(ways_failed(&w, w.turn - 1, 2000));
 }
 
+static void a_round_begins_with_a_direct_way(void **state)
+{
+	struct ways w = { 0 };
+
+	(void)state;
+	ways_set(&w, list, 4);
+	ways_failed(&w, w.turn, 0);
+	ways_failed(&w, w.turn, 0);
+	ways_worked(&w, &list[2], 0); /* the relay works, until it fails too */
+	for (int i = 0; i < 4; i++)
+		ways_failed(&w, w.turn, 1000);
+	assert_true(way_equal(ways_now(&w), &list[0]));
+}
+
 static void several_who_tell_one_failure_move_on_once(void **state)
 {
 	struct ways w = { 0 };
@@ -359,6 +373,7 @@ int main(void)
 		cmocka_unit_test(only_the_coordinators_own_addresses_are_targets),
 		cmocka_unit_test(direct_ways_are_tried_before_relays),
 		cmocka_unit_test(a_round_is_tried_at_once_and_then_one_waits),
+		cmocka_unit_test(a_round_begins_with_a_direct_way),
 		cmocka_unit_test(several_who_tell_one_failure_move_on_once),
 		cmocka_unit_test(who_was_reached_directly_is_given_time_before_a_relay),
 		cmocka_unit_test(nobody_stays_relayed_who_need_not),
