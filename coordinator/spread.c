@@ -136,43 +136,43 @@ static const struct users *users_of(struct spread *s, const struct digest *d)
 	return u;
 }
 
-/* Up to SWARM_PEERS_MAX of them, but for who asks; in a random turn. */
-static void name_peers(struct spread *s, const struct swarm_ask *ask, struct swarm_answer *a)
+/* The link of the i-th of them; false: it is who asks, or has none that can be named. */
+static bool name_one(const struct spread *s, const struct users *u, size_t i,
+	const struct id *asker, struct link *l)
+{
+	uint32_t at = u->by[i].worker;
+	const struct worker *w = &s->c->sched.workers[at];
+	struct endpoint where;
+	struct err e;
+
+	if (at >= s->c->sched.n_workers || w->banned || id_equal(&w->id, asker) ||
+		endpoint_parse(&where, w->address, &e) || !where.port)
+		return false;
+	*l = (struct link){ .node = w->id, .grid = s->c->id, .port = where.port };
+	memcpy(l->host, where.host, sizeof(l->host));
+	return true;
+}
+
+/* Up to max of them, from a random one on. */
+static size_t name_peers(
+	struct spread *s, const struct swarm_ask *ask, struct link *out, size_t max)
 {
 	const struct users *u = users_of(s, &ask->digest);
-	size_t from = u->n ? (size_t)rng_below(&s->rng, u->n) : 0;
+	size_t from = u->n ? (size_t)rng_below(&s->rng, u->n) : 0, n = 0;
 
-	for (size_t k = 0; k < u->n && a->n_peers < SWARM_PEERS_MAX; k++) {
-		const struct worker *w = &s->c->sched.workers[u->by[(from + k) % u->n].worker];
-		struct link *l = &a->peers[a->n_peers];
-		struct endpoint at;
-		struct err e;
-
-		if (id_equal(&w->id, &ask->node) || w->banned ||
-			endpoint_parse(&at, w->address, &e) || !at.port)
-			continue;
-		*l = (struct link){ .node = w->id, .grid = s->c->id, .port = at.port };
-		memcpy(l->host, at.host, sizeof(l->host));
-		a->n_peers++;
-	}
+	for (size_t k = 0; k < u->n && n < max; k++)
+		n += name_one(s, u, (from + k) % u->n, &ask->node, &out[n]);
+	return n;
 }
 
 /* --- answering --------------------------------------------------------------------------------- */
-/* Answer it if there is something to offer, or if it must be. Whether it was. */
-static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *ask, size_t pieces,
-	int64_t next_ms, bool must)
+static void answer(struct spread *s, struct req *r, const struct swarm_ask *ask,
+	struct swarm_answer *a, size_t pieces)
 {
-	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
-
-	name_peers(s, ask, a);
 	a->has = a->seeds = true;
 	a->n_have = have_bytes(pieces);
 	have_fill(a->have, pieces);
-	a->n_offer =
-		seed_offer(s->seeding, ask, pieces, a->n_peers == 0, clock_mono_ms(), a->offer);
-	if (!a->n_offer && !must)
-		return false;
-	a->next_ms = next_ms;
+	a->n_peers = name_peers(s, ask, a->peers, SWARM_PEERS_MAX);
 	if (a->n_offer)
 		log_debug("%zu pieces from %d on are offered to %s, which has %zu of %zu and wants "
 		          "%zu; %zu peers",
@@ -181,6 +181,20 @@ static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *
 	auto_free char *text = swarm_answer_text(a);
 	req_on_gone(r, NULL, NULL);
 	req_answer_json(r, 200, text);
+}
+
+/* Answer it if there is something to offer, or if it must be. Whether it was. */
+static bool try_answer(struct spread *s, struct req *r, const struct swarm_ask *ask, size_t pieces,
+	int64_t next_ms, bool must)
+{
+	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
+	bool alone = name_peers(s, ask, a->peers, 1) == 0;
+
+	a->next_ms = next_ms;
+	a->n_offer = seed_offer(s->seeding, ask, pieces, alone, clock_mono_ms(), a->offer);
+	if (!a->n_offer && !must)
+		return false;
+	answer(s, r, ask, a, pieces);
 	return true;
 }
 

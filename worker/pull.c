@@ -20,6 +20,7 @@
 
 #define BUDGET_BYTES (32 * MIB) /* of pieces on their way */
 #define WRONG_MAX 3             /* as often may the coordinator's bytes, or the whole, be wrong */
+#define LEND_IDLE_MS 60000      /* a peer that has had nothing for so long does not want the blob */
 #define LAYER_TIMEOUT_MS 60000  /* the first time it may be made from the whole blob */
 
 void pull_over(struct pull *p, const struct err *e)
@@ -273,7 +274,9 @@ struct pull *pull_start(const struct pull_env *env, const struct blob *b, pull_f
 /* --- lending: see pull_guest.c ------------------------------------------------------------------ */
 bool pull_is_lent_to(const struct peer *q)
 {
-	return !q->home && !q->guest && q->known < (int64_t)q->pull->n;
+	if (q->home || q->guest || q->known >= (int64_t)q->pull->n)
+		return false;
+	return q->known || clock_mono_ms() - q->idle_ms < LEND_IDLE_MS;
 }
 
 void pull_lend(struct pull *p, pull_fn *fn, void *arg)

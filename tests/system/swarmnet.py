@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """swarmnet.py: a grid whose coordinator and workers are machines of their own with slow uplinks, and a job whose
-input they all need. Used by test_swarm.py and bench_swarm.py; holds no test itself."""
+input they all need. Used by test_swarm.py, test_share.py and bench_swarm.py; holds no test itself."""
+import base64
 import hashlib
+import http.client
+import json
 import os
 import random
+import ssl
 import time
 
 from grid import Grid, Proc, compile_static, program, run, wait_for
@@ -32,6 +36,27 @@ def checksum(data):
     for b in data:
         s = (s * 33 + b) & 0xffffffffffffffff
     return "%x\n" % s
+
+
+def https(port_of_link, host="127.0.0.1"):
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname = False
+    ctx.verify_mode = ssl.CERT_NONE
+    return http.client.HTTPSConnection(host, port_of_link, timeout=60, context=ctx)
+
+
+def swarm_post(connection, grid, digest, have=b"", more=()):
+    body = {"grid": grid, "node": "11" * 32, "digest": "sha256:" + digest,
+            "have": base64.b64encode(have).decode(), "wait_ms": 0}
+    body.update(more)
+    connection.request("POST", "/v1/swarm", json.dumps(body))
+    answer = connection.getresponse()
+    return answer.status, json.loads(answer.read())
+
+
+def pieces_in(have):
+    bits = "".join("%08d" % int(bin(b)[2:]) for b in base64.b64decode(have))
+    return {i for i, bit in enumerate(bits) if bit == "1"}
 
 
 class SwarmGrid(Grid):

@@ -67,7 +67,7 @@ def test_the_protocol_names_every_route_and_no_other():
         table = f.read().split("grid_routes[] = {")[1].split("};")[0]
     served = {(m, p.replace("*", "ID")) for m, p in re.findall(r'\{ "(\w+)", "([^"]+)"', table)}
     with open(os.path.join(TOP, "docs/protocol.md")) as f:
-        text = f.read().split("\n## 2. ")[1].split("\n## 3. ")[0]
+        text = f.read().split("\n## 2. ")[1].split("\n### 2.1 ")[0]
     told, asked = set(), re.findall(r"^\| (`.*?`) \|", text, re.M)
     for cell in asked:
         for one in re.findall(r"`([^`]+)`", cell):

@@ -1,48 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blobs from peers: sixteen workers on slow lines and a coordinator on a slower one, a peer that sends wrong bytes,
-peers that are killed, a coordinator that is, and what --upload lets go."""
+peers that are killed, a coordinator that is, and a node that only dials out."""
 import base64
-import hashlib
-import http.client
 import http.server
 import json
 import os
 import signal
 import ssl
-import subprocess
 import threading
 import time
 
 import netns
-from grid import Grid, run, seed, wait_for
-from swarmnet import MIB, SwarmGrid, checksum
+from grid import run, seed, wait_for
+from swarmnet import MIB, SwarmGrid, checksum, https, pieces_in, swarm_post
 
 SIZE = 8 * MIB  # `make bench-swarm` has the 32 MiB
 PIECE = 256 * 1024
 PIECES = SIZE // PIECE
 WORKERS = 16
 SLOW, LESS_SLOW = "8mbit", "16mbit"
-
-
-def https(port_of_link, host="127.0.0.1"):
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, port_of_link, timeout=60, context=ctx)
-
-
-def swarm_post(connection, grid, digest, have=b"", more=()):
-    body = {"grid": grid, "node": "11" * 32, "digest": "sha256:" + digest,
-            "have": base64.b64encode(have).decode(), "wait_ms": 0}
-    body.update(more)
-    connection.request("POST", "/v1/swarm", json.dumps(body))
-    answer = connection.getresponse()
-    return answer.status, json.loads(answer.read())
-
-
-def pieces_in(have):
-    bits = "".join("%08d" % int(bin(b)[2:]) for b in base64.b64decode(have))
-    return {i for i, bit in enumerate(bits) if bit == "1"}
 
 
 def within_one_and_a_half(g, before):
@@ -248,75 +224,6 @@ def test_when_the_pieces_are_out_they_need_no_coordinator():
         g.check_digests(g.workers)
         for c in peers.values():
             c.close()
-
-
-def plain_grid(*upload):
-    """One worker on loopback that has a blob of four pieces, the job's other copy being nobody's."""
-    if netns.MARK in os.environ:
-        run(["ip", "link", "set", "lo", "up"])
-    g = Grid(workers=1, args=["--upload", *upload] if upload else [])
-    try:
-        data = os.urandom(4 * PIECE)
-        with open(g.path("big"), "wb") as f:
-            f.write(data)
-        digest = hashlib.sha256(data).hexdigest()
-        job = g.submit("--range", "1", "--quorum", "1", "--profile", "files", "--file", "big=" + g.path("big"), "--",
-                       os.path.join(os.environ.get("BUSYBOX", "/bin/busybox")), "wc", "-c", "/in/big")
-        g.wait_done(job)
-    except BaseException:
-        g.close()
-        raise
-    port = int(g.workers[0].ready[1].split("/")[2].rsplit(":", 1)[1])
-    return g, https(port), data, digest
-
-
-def get(c, digest, first, last):
-    c.request("GET", "/v1/blobs/sha256:" + digest, headers={"Range": "bytes=%d-%d" % (first, last)})
-    answer = c.getresponse()
-    return answer.status, answer.read()
-
-
-def test_upload_0_serves_nothing():
-    g, c, _, digest = plain_grid("0")
-    with g:
-        status, body = get(c, digest, 0, PIECE - 1)
-        assert status == 403 and b"--upload" in body, (status, body)
-        status, answer = swarm_post(c, g.link.rsplit("/", 1)[1], digest)
-        assert status == 200 and "have" not in answer, answer
-
-
-def test_upload_limits_what_goes_out_a_second():
-    g, c, data, digest = plain_grid("256")
-    with g:
-        began = time.monotonic()
-        for piece in range(4):
-            status, body = get(c, digest, piece * PIECE, (piece + 1) * PIECE - 1)
-            assert status == 206 and body == data[piece * PIECE:(piece + 1) * PIECE]
-        # 1 MiB at 256 KiB/s: a lower bound, so no load makes it fail
-        assert time.monotonic() - began > 3, time.monotonic() - began
-
-
-def test_what_a_node_says_of_a_blob():
-    g, c, _, digest = plain_grid()
-    with g:
-        grid = g.link.rsplit("/", 1)[1]
-        status, answer = swarm_post(c, grid, digest)
-        assert status == 200 and pieces_in(answer["have"]) == {0, 1, 2, 3} and "offer" not in answer, answer
-        assert swarm_post(c, grid, "00" * 32)[1].get("have") is None
-        assert swarm_post(c, "22" * 32, digest)[0] == 403
-        for bad in ({"have": "/w="}, {"have": 1}, {"wait_ms": 30001}, {"want": list(range(9))}, {"address": "x"}):
-            status, answer = swarm_post(c, grid, digest, more=bad)
-            assert status == 400, (bad, status, answer)
-        home = https(g.port)
-        status, answer = swarm_post(home, grid, digest, have=b"\x00")
-        assert status == 200 and answer["have"] == base64.b64encode(b"\xf0").decode(), answer
-        # all of it was offered once, and a worker has it: it is had from there
-        assert answer["offer"] == [] and answer["peers"] == [g.workers[0].ready[1]], answer
-        # but for what nobody can be reached for
-        wait_for("the last resort", lambda: swarm_post(home, grid, digest, b"\x00", {"want": [2]})[1]["offer"] == [2])
-        assert swarm_post(home, grid, digest, have=b"\x00\x00")[0] == 400
-        assert swarm_post(home, grid, digest, have=b"\x01")[0] == 400
-        assert swarm_post(home, grid, "00" * 32, have=b"\x00")[0] == 404
 
 
 if __name__ == "__main__":
