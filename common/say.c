@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define HASH_HEX 16
+#define SAY_QUESTIONS_MAX 100000 /* that anybody may say it holds */
 
 static const struct shape origin_shape[] = {
 	{ .name = "id", .kind = SHAPE_ID },
@@ -47,6 +48,7 @@ static const struct shape say_shape[] = {
 	{ .name = "descriptor", .kind = SHAPE_OBJECT, .optional = true },
 	{ .name = "wait_ms", .kind = SHAPE_INT, .optional = true, .max = SAY_WAIT_MAX_MS },
 	{ .name = "want", .kind = SHAPE_INT, .optional = true, .max = SAY_PEERS_MAX },
+	{ .name = "held", .kind = SHAPE_INT, .optional = true, .max = SAY_QUESTIONS_MAX },
 	{ .name = "more", .kind = SHAPE_BOOL, .optional = true },
 	{ .name = NULL },
 };
@@ -165,6 +167,8 @@ char *say_write(const struct say *s)
 		buf_printf(&b, ",\"wait_ms\":%lld", (long long)s->wait_ms);
 	if (s->want)
 		buf_printf(&b, ",\"want\":%d", s->want);
+	if (s->held)
+		buf_printf(&b, ",\"held\":%d", s->held);
 	buf_text(&b, s->more ? ",\"more\":true}" : "}");
 	return buf_take(&b);
 }
@@ -263,6 +267,7 @@ static int read_head(struct say *s, const json_t *j, bool question, struct err *
 	id_parse(&s->node, jtext(j, "node"));
 	s->wait_ms = jint(j, "wait_ms", 0);
 	s->want = (int)jint(j, "want", 0);
+	s->held = (int)jint(j, "held", 0);
 	s->more = jbool(j, "more", false);
 	return 0;
 }

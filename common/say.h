@@ -39,6 +39,7 @@ struct say {
 	struct said descriptor; /* line NULL: not said */
 	int64_t wait_ms;        /* the answer may be held so long */
 	int want;               /* peers that the other side may name */
+	int held;               /* of an answer: how many questions its sender holds */
 	bool more;              /* there was no room for all */
 };
 

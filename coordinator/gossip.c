@@ -291,6 +291,7 @@ static int take(struct gossip *g, const struct say *q, const char *address, stru
 
 static void answer(struct call *call, struct say *s)
 {
+	s->held = EARS_MAX; /* workers are to be preferred */
 	char *text = say_write(s);
 
 	say_release(s);

@@ -246,7 +246,7 @@ static void on_wake(void *arg)
 static void end_waiting(struct waiting *w)
 {
 	LIST_REMOVE(w, next);
-	w->g->n_waiting--;
+	peers_set_load(w->g->peers, (int)--w->g->n_waiting);
 	timer_free(w->timer);
 	free(w);
 }
@@ -285,7 +285,7 @@ static void hold(struct gossip *g, struct req *r, const struct peers_held *held,
 	w->timer = timer_new(g->loop, on_time_up, w);
 	timer_in(w->timer, wait_ms);
 	LIST_INSERT_HEAD(&g->waiting, w, next);
-	g->n_waiting++;
+	peers_set_load(g->peers, (int)++g->n_waiting);
 	req_on_gone(r, on_gone, w);
 }
 

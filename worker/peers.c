@@ -18,6 +18,7 @@ struct peers *peers_new(const struct peers_conf *conf, int64_t now)
 	p->news = news_new(&conf->fns, &conf->self);
 	p->mixed_ms = now;
 	p->mix_ms = MIX_FIRST_MS;
+	p->picked_ms = now;
 	p->aged_ms = now;
 	p->hungry = true;
 	return p;
@@ -351,6 +352,40 @@ static bool crowded(
 	return !fruitful && !s->at_once && now - s->asked_ms < EARLY_MS && answer->hash == hash;
 }
 
+/* A new neighbour that has much more to do than the others; not while young, when all of the few known have. */
+static bool overloaded(struct peers *p, const struct slot *s, int64_t now)
+{
+	int sum = 0, n = 0;
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].heard && &p->slots[i] != s) {
+			sum += p->slots[i].load;
+			n++;
+		}
+	if (n < 2 || walking(p) || now - p->picked_ms < PICKY_MS || s->load <= sum * 3 / (2 * n) + LOAD_SLACK)
+		return false;
+	p->picked_ms = now;
+	return true;
+}
+
+/* Whether this neighbour goes now. When it is its turn, the one that holds most goes in its place, after its next
+ * answer. */
+static bool turn_is_over(struct peers *p, struct slot *s, int64_t now)
+{
+	struct slot *heaviest = s;
+
+	if ((!s->leave && now < s->until_ms) || (s->pinned && walking(p)) || !candidate(p, now))
+		return false;
+	for (int i = 0; i < PEERS_SLOTS && !s->leave && !walking(p); i++)
+		if (p->slots[i].heard && p->slots[i].load > heaviest->load)
+			heaviest = &p->slots[i];
+	if (heaviest == s)
+		return true;
+	heaviest->leave = true;
+	s->until_ms = now + neighbour_life(p);
+	return false;
+}
+
 static void misbehaved(struct peers *p, struct slot *s, enum peer_deed deed, int64_t now)
 {
 	view_deed(&p->view, &s->to.node, deed, now);
@@ -415,10 +450,12 @@ bool peers_answered(
 	learn_told(p, s, answer);
 	bool fruitful = k.gained || k.peers || first || asked_more || answer->more || has_for(p, s);
 	s->due_ms = now + (answer->more || s->more ? PACE_MS : pause_after(s, fruitful, now));
-	if (crowded(s, answer, fruitful, news_hash(p->news), now) && candidate(p, now)) {
+	s->load = answer->held;
+	bool unfit = crowded(s, answer, fruitful, news_hash(p->news), now) || (first && overloaded(p, s, now));
+	if (unfit && candidate(p, now)) {
 		view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
 		empty(s, now);
-	} else if (now >= s->until_ms && !(s->pinned && walking(p)) && candidate(p, now)) {
+	} else if (turn_is_over(p, s, now)) {
 		empty(s, now);
 	}
 	return k.gained;

@@ -55,6 +55,10 @@
 #define MIX_FIRST_MS 15000
 #define MIX_MS 600000
 #define PEERS_TELLERS_MAX 64
+/* A new neighbour that holds more questions than half as many again as the others on average, and LOAD_SLACK, is left for
+ * another, once in PICKY_MS; and whose turn it is to go is the one that holds most. */
+#define LOAD_SLACK 4
+#define PICKY_MS 300000
 #define PACE_MS (ROUND_MS / 4) /* between questions while there is more than a message holds */
 #define TELLER_CHECKS 400      /* items taken of one sender a round */
 /* And of all who ask us together, however many addresses they have: half a second's work. */
@@ -118,6 +122,9 @@ int64_t peers_due(const struct peers *p, int64_t now_ms); /* in how many ms */
 bool peers_answered(
 	struct peers *p, const struct peers_ref *ref, const struct say *answer, int64_t now_ms);
 void peers_failed(struct peers *p, const struct peers_ref *ref, bool busy, int64_t now_ms);
+
+/* How many questions the shell holds: told in answers, so that others spread. */
+void peers_set_load(struct peers *p, int n_held);
 
 /* --- others' questions ----------------------------------------------------------------------------------------- */
 enum peers_reply { REPLY_NOW, REPLY_HOLD, REPLY_REFUSE };

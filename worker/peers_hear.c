@@ -161,7 +161,9 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 	*held = (struct peers_held){
 		.node = q->node, .since = news_tick(p->news), .want = q->want
 	};
-	if (say_answer(out, p->news, q) || q->want > 1 || !q->wait_ms) {
+	bool at_once = say_answer(out, p->news, q);
+	out->held = p->load;
+	if (at_once || q->want > 1 || !q->wait_ms) {
 		peers_add(p, out, q->want, &q->node, now);
 		return REPLY_NOW;
 	}
@@ -172,6 +174,7 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 void peers_release(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
 {
 	say_begin(out, p->news);
+	out->held = p->load;
 	peers_add(p, out, held->want, &held->node, now);
 }
 
@@ -179,8 +182,14 @@ bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out,
 {
 	if (!say_hint(out, p->news, held->since))
 		return false;
+	out->held = p->load;
 	peers_add(p, out, held->want, &held->node, now);
 	return true;
+}
+
+void peers_set_load(struct peers *p, int n_held)
+{
+	p->load = n_held;
 }
 
 enum news_verdict peers_announce(

@@ -25,6 +25,8 @@ struct slot {
 	bool at_once;    /* and so is answered at once */
 	int64_t due_ms, asked_ms, until_ms;
 	int64_t pause_ms; /* the last one that a fruitless answer caused */
+	int load;    /* questions it holds, as it says */
+	bool leave;  /* after the next answer */
 	uint64_t told, asked_tick, pushed_tick;
 	bool more;               /* the question that is out had no room for all */
 	uint64_t hash;           /* theirs, as last said */
@@ -52,6 +54,8 @@ struct peers {
 	bool hungry;
 	int64_t asked_ms; /* the round of all who ask us, and what it cost so far */
 	int asked_checks;
+	int load;
+	int64_t picked_ms; /* when a neighbour was last left for its load */
 };
 
 struct taking {

@@ -355,6 +355,7 @@ static void hint(struct node *x)
 			continue;
 		}
 		x->held[i] = x->held[--x->n_held];
+		peers_set_load(x->p, (int)x->n_held);
 		send_answer(x, h.from, h.exchange, &h.ref, &say, false);
 	}
 }
@@ -369,6 +370,7 @@ static void asked(struct node *x, struct event *e)
 
 	if (r == REPLY_HOLD) {
 		x->held[x->n_held++] = h;
+		peers_set_load(x->p, (int)x->n_held);
 		put((struct event){ .at = w.now + e->say->wait_ms,
 			.kind = RELEASE,
 			.node = e->node,
@@ -387,6 +389,7 @@ static void release(struct node *x, struct event *e)
 		if (h.exchange != e->exchange)
 			continue;
 		x->held[i] = x->held[--x->n_held];
+		peers_set_load(x->p, (int)x->n_held);
 		peers_release(x->p, &h.held, &say, w.now);
 		send_answer(x, h.from, h.exchange, &h.ref, &say, false);
 		return;

@@ -29,7 +29,7 @@ struct world {
 	struct fetcher *f;
 	struct key *root, *self, *submitter, *other;
 	struct home home;
-	struct blobs *blobs;
+	struct cache *cache;
 	struct serve *serve;
 	struct carry *carry;
 	struct carry_limits limits;
@@ -52,9 +52,11 @@ static void open_port(struct world *w)
 {
 	auto_free char *dir = xprintf("%s/carried", w->dir);
 	struct carry_fns fns = { on_taken, w };
-	struct endpoint at = { "127.0.0.1", 0 };
 
-	if (serve_new(&w->serve, w->l, w->self, &at, w->blobs, &w->home, NULL, &w->e) ||
+	struct serve_parts parts = { .loop = w->l, .fetcher = w->f, .key = w->self, .listen = { "127.0.0.1", 0 },
+		.cache = w->cache, .home = &w->home, .upload_kib = -1 };
+
+	if (serve_new(&w->serve, &parts, &w->e) ||
 		carry_open(&w->carry, dir, &w->limits, w->l, w->f, &w->home, &fns, &w->e))
 		fail_msg("%s", w->e.msg);
 	serve_carry(w->serve, w->carry, key_id(w->self));
@@ -112,7 +114,7 @@ static int setup(void **state)
 	w->submitter = key_new();
 	w->other = key_new();
 	if (loop_new(&w->l, &w->e) || fetcher_new(&w->f, w->l, &w->e) ||
-		blobs_open(&w->blobs, blobs, 0, &w->e))
+		cache_new(&w->cache, blobs, (int64_t)1 << 30, w->l, w->f, &w->home, &w->e))
 		return -1;
 	learn(w);
 	open_port(w);
@@ -125,8 +127,8 @@ static int teardown(void **state)
 
 	answer_release(&w->last);
 	close_port(w);
+	cache_free(w->cache);
 	fetcher_free(w->f);
-	blobs_close(w->blobs);
 	home_close(&w->home);
 	loop_free(w->l);
 	key_free(w->root);
