@@ -109,6 +109,7 @@ class SwarmGrid(Grid):
         argv += ["--listen", at, "--advertise", at] if listen else ["--listen", "none"]
         w = Proc(host.argv(argv + self.worker_args + list(args)), self.path("w%d.log" % i), self.env)
         w.name, w.host, w.index = "w%d" % i, host, i
+        w.at = at if listen and "--listen" not in args else None
         self.procs.append(w)
         self.workers.append(w)
         return w
@@ -119,6 +120,12 @@ class SwarmGrid(Grid):
         for w in self.workers:
             if w.ready is None:
                 w.wait_ready()
+        wait_for("the workers' addresses to be published", self.all_published)
+
+    def all_published(self):
+        """Whether the coordinator knows where each is that others can reach: it has been called back there."""
+        known = {address for (address,) in self.db("SELECT address FROM worker")}
+        return known >= {w.at for w in self.workers if w.at}
 
     def worker_word(self, w, word):
         return run([program("talkoot-worker"), "--data", self.path(w.name), word], self.env)
