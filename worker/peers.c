@@ -265,6 +265,33 @@ static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t no
 	}
 }
 
+/* How long this question may be held: about HOLD_MS, and so that its end lies apart from the others' ends. What a node
+ * knows alone then leaves it soon, whenever it came. */
+static int64_t spread(struct peers *p, const struct slot *s, int64_t now)
+{
+	int64_t best = HOLD_MS, best_gap = -1;
+
+	for (int try = 0; try < SPREAD_TRIES; try++) {
+		int64_t wait = HOLD_MS - HOLD_MS / 8 + (int64_t)rng_below(&p->seed, HOLD_MS / 4),
+			gap = HOLD_MS;
+
+		for (int i = 0; i < PEERS_SLOTS; i++) {
+			const struct slot *o = &p->slots[i];
+			int64_t d = (now + wait - o->end_ms) % HOLD_MS;
+
+			d = d < 0 ? -d : d;
+			d = d < HOLD_MS - d ? d : HOLD_MS - d;
+			if (o != s && o->state == SLOT_ASKING && d < gap)
+				gap = d;
+		}
+		if (gap > best_gap) {
+			best_gap = gap;
+			best = wait;
+		}
+	}
+	return best;
+}
+
 static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t now)
 {
 	begin(p, s, t);
@@ -276,7 +303,8 @@ static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t n
 	s->at_once = t->say.want > 1;
 	if (t->say.want)
 		t->say.node = p->conf.self; /* so that it is not told of us */
-	t->say.wait_ms = HOLD_MS - HOLD_MS / 12 + (int64_t)rng_below(&p->seed, HOLD_MS / 6);
+	t->say.wait_ms = spread(p, s, now);
+	s->end_ms = now + t->say.wait_ms;
 	s->state = SLOT_ASKING;
 	s->asked_ms = now;
 	s->more = t->say.more;
@@ -362,7 +390,8 @@ static bool overloaded(struct peers *p, const struct slot *s, int64_t now)
 			sum += p->slots[i].load;
 			n++;
 		}
-	if (n < 2 || walking(p) || now - p->picked_ms < PICKY_MS || s->load <= sum * 3 / (2 * n) + LOAD_SLACK)
+	if (n < 2 || walking(p) || now - p->picked_ms < PICKY_MS ||
+		s->load <= sum * 3 / (2 * n) + LOAD_SLACK)
 		return false;
 	p->picked_ms = now;
 	return true;
@@ -451,7 +480,8 @@ bool peers_answered(
 	bool fruitful = k.gained || k.peers || first || asked_more || answer->more || has_for(p, s);
 	s->due_ms = now + (answer->more || s->more ? PACE_MS : pause_after(s, fruitful, now));
 	s->load = answer->held;
-	bool unfit = crowded(s, answer, fruitful, news_hash(p->news), now) || (first && overloaded(p, s, now));
+	bool unfit = crowded(s, answer, fruitful, news_hash(p->news), now) ||
+	             (first && overloaded(p, s, now));
 	if (unfit && candidate(p, now)) {
 		view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
 		empty(s, now);

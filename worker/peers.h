@@ -35,8 +35,9 @@
 #define PEER_LIFE_MAX_MS ((int64_t)48 * 3600 * 1000) /* one that says more is not taken */
 #define PEERS_SLOTS 4
 #define ROUND_MS 10000
-/* A question is held so long, plus or minus a twelfth; with four neighbours there is an exchange every 11 s. */
+/* A question is held so long, plus or minus an eighth; with four neighbours there is an exchange every 11 s. */
 #define HOLD_MS 44000
+#define SPREAD_TRIES 8
 /* A neighbour whose connection broke is tried once more after this. */
 #define AGAIN_MS 2000
 /* An answer sooner than this that brings nothing makes the next question wait. */

@@ -24,9 +24,10 @@ struct slot {
 	bool hungry;     /* and asks for many records */
 	bool at_once;    /* and so is answered at once */
 	int64_t due_ms, asked_ms, until_ms;
+	int64_t end_ms;   /* when the question that is out is answered at the latest */
 	int64_t pause_ms; /* the last one that a fruitless answer caused */
-	int load;    /* questions it holds, as it says */
-	bool leave;  /* after the next answer */
+	int load;         /* questions it holds, as it says */
+	bool leave;       /* after the next answer */
 	uint64_t told, asked_tick, pushed_tick;
 	bool more;               /* the question that is out had no room for all */
 	uint64_t hash;           /* theirs, as last said */

@@ -110,7 +110,19 @@ def test_the_peers_are_enough_when_the_coordinator_is_gone():
         all_know(g, [again], 1)
 
 
-def test_a_paused_coordinator_hears_of_nothing_forged():
+def test_a_worker_that_only_dials_out_hears_over_what_it_holds_open():
+    with Grid() as g:
+        chain(g, 2)
+        w = g.add_worker(join=g.workers[1].ready[1], args=("--listen", "none"))
+        tell(g, w, "pause")
+        wait_for("a neighbour", lambda: peers(g, w)["neighbours"] > 0)
+        submit(g, "job")
+        all_know(g, [w], 1)
+        for other in g.workers[:2]:  # and nobody has its address
+            assert all(w.id not in link for link in peers(g, other)["links"])
+
+
+def test_what_is_forged_costs_its_sender_its_hearing():
     with Grid(workers=1) as g:
         node, port, grid = parts(g.workers[0].ready[1])
         code, answer = gossip(port, grid, {"hash": ZERO, "wait_ms": 0})
