@@ -9,7 +9,14 @@
 #include "common/digest.h"
 #include "common/id.h"
 
-enum peer_deed { PEER_GOOD, PEER_WRONG_BYTES, PEER_BAD_SIGNATURE, PEER_FLOOD, PEER_STALE, PEER_UNREACHABLE };
+enum peer_deed {
+	PEER_GOOD,
+	PEER_WRONG_BYTES,
+	PEER_BAD_SIGNATURE,
+	PEER_FLOOD,
+	PEER_STALE,
+	PEER_UNREACHABLE
+};
 
 struct sources {
 	size_t (*list)(void *arg, const struct digest *blob, struct link *out, size_t max);

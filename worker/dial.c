@@ -33,11 +33,11 @@ static const struct span four[] = {
 
 static const struct span six[] = {
 	{ { [15] = 1 }, 128, RANGE_PRIVATE },
-	{ { 0 }, 96, RANGE_NEVER },                                   /* unspecified, IPv4-compatible */
-	{ { [10] = 0xff, [11] = 0xff }, 96, RANGE_NEVER },            /* another spelling of IPv4 */
-	{ { 0x00, 0x64, 0xff, 0x9b }, 32, RANGE_NEVER },              /* translated IPv4 */
+	{ { 0 }, 96, RANGE_NEVER },                        /* unspecified, IPv4-compatible */
+	{ { [10] = 0xff, [11] = 0xff }, 96, RANGE_NEVER }, /* another spelling of IPv4 */
+	{ { 0x00, 0x64, 0xff, 0x9b }, 32, RANGE_NEVER },   /* translated IPv4 */
 	{ { 0x20, 0x01, 0x0d, 0xb8 }, 32, RANGE_NEVER },
-	{ { 0x20, 0x02 }, 16, RANGE_NEVER },                          /* 6to4: IPv4 inside */
+	{ { 0x20, 0x02 }, 16, RANGE_NEVER }, /* 6to4: IPv4 inside */
 	{ { 0xfc }, 7, RANGE_PRIVATE },
 	{ { 0xfe, 0x80 }, 10, RANGE_PRIVATE },
 	{ { 0xff }, 8, RANGE_NEVER },
