@@ -51,6 +51,7 @@ static struct peer *guest_new(struct pull *p, const struct id *node)
 	q->timer = timer_new(p->env->loop, on_guest_gone, q);
 	p->peers[source] = q;
 	p->n_guests++;
+	swarm_doubt(p->swarm, source);
 	return q;
 }
 

@@ -128,6 +128,11 @@ int swarm_add(struct swarm *s, bool first_seed)
 	return -1;
 }
 
+void swarm_doubt(struct swarm *s, int source)
+{
+	s->sources[source].depth = 1;
+}
+
 static void one_less(struct swarm *s, size_t piece, int64_t now)
 {
 	if (--s->available[piece] == 0)

@@ -53,6 +53,8 @@ void swarm_free(struct swarm *s);
 
 /* A source's number, or -1 when there are SWARM_SOURCES_MAX. A first seed gives only what it offers. */
 int swarm_add(struct swarm *s, bool first_seed);
+/* Nobody vouches for it: one piece at a time until it has sent a right one. */
+void swarm_doubt(struct swarm *s, int source);
 /* The caller lets go of it: what is on its way from there is forgotten. */
 void swarm_remove(struct swarm *s, int source, int64_t now_ms);
 /* What the source has (a map of n_pieces; NULL: nothing). */

@@ -131,6 +131,20 @@ static void a_fast_source_gets_a_deeper_pipeline_up_to_four(void **state)
 	swarm_free(s);
 }
 
+static void a_doubtful_source_is_asked_for_one_piece_until_it_has_sent_one(void **state)
+{
+	struct swarm *s = fresh(64);
+	struct swarm_act got[64];
+
+	(void)state;
+	int a = full_source(s, 64);
+	swarm_doubt(s, a);
+	assert_int_equal(asks(s, 0, got, 64), 1);
+	swarm_arrived(s, a, got[0].piece, true, 50);
+	assert_int_equal(asks(s, 50, got, 64), 2);
+	swarm_free(s);
+}
+
 static void flights_stay_within_the_budget(void **state)
 {
 	struct swarm *s = swarm_new(64, 32 * MIB, nothing, BUDGET, 7, 0);
@@ -793,6 +807,7 @@ int main(void)
 		cmocka_unit_test(then_the_rarest_goes_first),
 		cmocka_unit_test(nothing_is_asked_from_who_does_not_have_it_nor_twice),
 		cmocka_unit_test(a_fast_source_gets_a_deeper_pipeline_up_to_four),
+		cmocka_unit_test(a_doubtful_source_is_asked_for_one_piece_until_it_has_sent_one),
 		cmocka_unit_test(flights_stay_within_the_budget),
 		cmocka_unit_test(what_a_first_seed_offers_comes_first_and_nothing_else_from_it),
 		cmocka_unit_test(
