@@ -154,12 +154,14 @@ class Host:
 class Net:
     """The hosts of one test. Use in a `with`; the programs on them must have ended before."""
 
+    made = 0  # devices, by the nets before: the kernel takes its time to forget their names
+
     def __init__(self):
         if MARK not in os.environ:
             raise Skip(why_not() or "start it by netns.main()")
         self.hosts = []
         self.bridges = []
-        self.count = 0
+        self.count = Net.made
 
     def __enter__(self):
         return self
@@ -173,6 +175,7 @@ class Net:
         for b in self.bridges:
             subprocess.run(["ip", "link", "del", b], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.hosts, self.bridges = [], []
+        Net.made = self.count
 
     def host(self, name):
         h = Host(name)
