@@ -43,13 +43,13 @@ CB = "198.18.7.%d"  # RFC 2544
 class HostGrid(Grid):
     """A grid whose coordinator and workers are on hosts."""
 
-    def __init__(self, c, address, **options):
-        self.c, self.address = c, address
+    def __init__(self, c, address, listen_port=0, **options):
+        self.c, self.address, self.listen_port = c, address, listen_port
         super().__init__(**options)
 
     def start_coordinator(self):
         argv = [program("talkoot-coordinator"), "--data", self.path("c"), "--listen",
-                "%s:%d" % (self.address, self.port), "--admin", "127.0.0.1:%d" % self.admin_port]
+                "%s:%d" % (self.address, self.listen_port or self.port), "--admin", "127.0.0.1:%d" % self.admin_port]
         c = Proc(self.c.argv(argv + self.coordinator_args), self.path("coordinator.log"), self.env)
         self.procs.append(c)
         c.wait_ready()
@@ -208,6 +208,27 @@ def test_when_a_relay_ends_another_one_is_taken():
             assert end["tasks"]["valid"] == 8 and g.results_of(wb.id) == 8, end
             assert g.worker_status(wb)["coordinator"]["via"] == wd.id
             g.verify(g.results(job))
+
+
+def test_a_slow_and_lossy_line_costs_time_and_nothing_else():
+    """C listens on loopback; what is published is a proxy before it that delays and loses."""
+    with netns.Net() as net:
+        c, a, b, _ = hosts(net)
+        line = netns.Proxy(c, (CA % 1, 7070), ("127.0.0.1", 7700), delay_s=0.04, loss=0.05, seed=7)
+        try:
+            with HostGrid(c, "127.0.0.1", 7700, coordinator_args=["--advertise", CA % 1 + ":7070"]) as g:
+                with open(g.path("input"), "wb") as f:
+                    f.write(os.urandom(1000000))
+                wa = g.worker(a, "a", g.link, AB % 1 + ":0")
+                wb = g.worker(b, "b", wa.link)
+                g.ask(wa, "pause")
+                job = g.submit("--each", "input", "--quorum", "1", "--", work(g), "{index}")
+                end = g.wait_done(job)
+                assert end["tasks"]["valid"] == 1 and g.results_of(wb.id) == 1, end
+                assert line.passed > 1000000 + 200000, line.passed
+                g.verify(g.results(job))
+        finally:
+            line.close()
 
 
 class EvilRelay:
