@@ -56,7 +56,7 @@ bool pull_may_call(const struct pull_env *env, const struct link *l)
 
 	memcpy(at.host, l->host, sizeof(at.host));
 	return id_equal(&l->grid, &env->home->grid_id) && !id_equal(&l->node, env->self) &&
-	       dial_allowed(&at, joined_private(env->home));
+	       !home_is_coordinator(env->home, &l->node) && dial_allowed(&at, joined_private(env->home));
 }
 
 bool pull_welcomes(const struct pull *p, const struct id *node)

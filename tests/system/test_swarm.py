@@ -11,7 +11,7 @@ import threading
 import time
 
 import netns
-from grid import run, seed, wait_for
+from grid import program, run, seed, wait_for
 from swarmnet import MIB, SwarmGrid, checksum, https, pieces_in, swarm_post
 
 SIZE = 8 * MIB  # `make bench-swarm` has the 32 MiB
@@ -66,6 +66,9 @@ class Poisoner:
                                              "next_ms": 0}).encode())
 
             def do_GET(self):
+                if "Range" not in self.headers:  # called back, or asked for the layer
+                    self.answer(404, b"")
+                    return
                 first, last = self.headers["Range"].split("=")[1].split("-")
                 n = int(last) - int(first) + 1
                 node.asked[self.client_address[0]] = node.asked.get(self.client_address[0], 0) + 1
@@ -107,8 +110,11 @@ def test_a_poisoning_peer_is_left_at_its_first_piece_and_changes_nothing():
     with netns.Net() as net, SwarmGrid(net, WORKERS, SLOW, LESS_SLOW) as g:
         g.make_input(SIZE, seed().randrange(1 << 30))
         # a real worker, so that it holds leases and is named; but at its address somebody else answers
+        os.mkdir(g.path("w0"), 0o700)
+        run([program("talkoot"), "keygen", g.path("w0", "identity.key")])
+        poisoner = Poisoner(g.hosts[0], ("10.9.0.2", 7070), g.path("w0"))
         bad = g.start_worker(0, args=["--listen", "127.0.0.1:7071"])
-        poisoner = Poisoner(g.hosts[0], ("10.9.0.2", 7070), g.path(bad.wait_ready().name))
+        bad.at = "10.9.0.2:7070"  # who calls back there finds its key
         g.start_workers(first=1)
         before = g.seed_sent()
         job = g.submit_readers(4 * WORKERS)
