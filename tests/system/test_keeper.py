@@ -330,7 +330,7 @@ def test_why_a_kept_box_could_not_be_set_up_reaches_the_log_and_the_result():
         g.wait_done(first)
         with open(sleeper(g), "rb") as f:
             name = hashlib.sha256(f.read()).hexdigest()
-        blob = [os.path.join(at, n) for at, _, names in os.walk(g.path("w0", "blobs")) for n in names if n == name]
+        blob = [os.path.join(at, n) for at, _, names in os.walk(g.path("w0", "blobs", "sha256")) for n in names if n == name]
         assert len(blob) == 1, blob
         os.chmod(blob[0], 0o755)
         with open(blob[0], "r+b"):  # who writes to a program keeps it from being executed
