@@ -31,7 +31,7 @@ static const struct {
 
 static int help(void)
 {
-	puts("usage: talkoot COMMAND [OPTIONS]\n\nSubmit work to a volunteer computing grid, fetch results, and check "
+	puts("usage: talkoot [OPTIONS] COMMAND [OPTIONS]\n\nSubmit work to a volunteer computing grid, fetch results, and check "
 	     "them.\n");
 	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
 		printf("  %-10s %s\n", commands[i].name, commands[i].help);
@@ -40,12 +40,42 @@ static int help(void)
 	return 0;
 }
 
+/* Options may stand before the command, as git's do. How many words they are; those that belong to one command alone
+ * are refused by whoever reads them. */
+static int leading(int argc, char **argv)
+{
+	static const char *const alone[] = { "--json", "--help", "-h", "--version" };
+	int n = 0;
+
+	while (1 + n < argc && argv[1 + n][0] == '-') {
+		const char *word = argv[1 + n++];
+		bool has_value = strchr(word, '=') != NULL;
+
+		for (size_t i = 0; i < ARRAY_LEN(alone); i++)
+			has_value |= !strcmp(word, alone[i]);
+		n += !has_value;
+	}
+	return 1 + n < argc ? n : 0; /* nothing behind them: the first word is at fault */
+}
+
+/* argv[1] becomes the command, and the n words that stood before it follow it. */
+static void command_first(char **argv, int n)
+{
+	char *command = argv[1 + n];
+
+	memmove(&argv[2], &argv[1], (size_t)n * sizeof(*argv));
+	argv[1] = command;
+}
+
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : NULL;
+	const char *name;
 
 	log_open("talkoot", LOG_WARN);
 	signal(SIGPIPE, SIG_IGN);
+	if (argc > 1 && strcmp(argv[1], "--help") != 0 && strcmp(argv[1], "-h") != 0 && strcmp(argv[1], "--version") != 0)
+		command_first(argv, leading(argc, argv));
+	name = argc > 1 ? argv[1] : NULL;
 	if (name && (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")))
 		return help();
 	if (name && !strcmp(name, "--version"))

@@ -96,6 +96,11 @@ def test_where_the_grid_is_said():
         h.refused("127.0.0.1:2", "jobs", code=3)
         h.refused("127.0.0.1:1", "jobs", code=3, TALKOOT_GRID=NOWHERE)
         h.refused("127.0.0.1:3", "jobs", "--grid", NOWHERE.replace(":1/", ":3/"), code=3, TALKOOT_GRID=NOWHERE)
+        # before the command too
+        h.refused("127.0.0.1:3", "--grid", NOWHERE.replace(":1/", ":3/"), "jobs", code=3, TALKOOT_GRID=NOWHERE)
+        h.refused("127.0.0.1:3", "--json", "--grid=" + NOWHERE.replace(":1/", ":3/"), "--log-level", "info", "jobs", code=3)
+        h.refused("--nope", "--nope", "x", "jobs")
+        h.refused("--grid", "--grid", NOWHERE)
         h.write(".config/talkoot/config", "grit = x\n")
         h.refused("grit", "jobs")
 
