@@ -162,6 +162,7 @@ static int open_stub(void *arg, struct heard *h, const char *line, size_t n, str
 	(void)n;
 	memset(h, 0, offsetof(struct heard, at));
 	h->n_at = 0;
+	h->relay = false;
 	sscanf(line, "%7s %lld %lld %lld %d", kind, &a, &seq, &expires, &job);
 	h->author = id_of((uint32_t)a);
 	h->seq = seq;
