@@ -449,9 +449,8 @@ void gossip_found(struct gossip *g, const struct id *node, const struct endpoint
 
 	if (g->n_found == GOSSIP_FOUND_MAX)
 		return;
-	g->n_found++;
 	memcpy(to.host, at->host, sizeof(to.host));
-	peers_pin(g->peers, &to);
+	g->n_found += peers_pin(g->peers, &to);
 	turn_end_ask(g->turn);
 }
 

@@ -538,7 +538,8 @@ static void a_joined_link_stays_and_one_block_is_one_neighbour(void **state)
 	int n = 0;
 
 	(void)state;
-	peers_pin(w->p, &first);
+	assert_true(peers_pin(w->p, &first));
+	assert_false(peers_pin(w->p, &first)); /* so that it is not counted twice */
 	for (int i = 0; i < 100; i++) {
 		struct key *k = key_new();
 
