@@ -6,7 +6,7 @@
  * peers.c stands on.
  */
 #include "worker/gossip.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "worker/peers_file.h"
 #include "common/clock.h"
 #include "common/log.h"

@@ -3,7 +3,7 @@
  * home.c: the grid that this worker belongs to.
  */
 #include "worker/home.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"

@@ -4,7 +4,7 @@
  */
 #include "worker/pull_in.h"
 #include "worker/agent.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "common/clock.h"
 #include "common/log.h"
 

@@ -3,7 +3,7 @@
  * view.c: who is known, who goes when there is no room, and what became of them.
  */
 #include "worker/view.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * test_peers.c: what is known, who is talked to, and that no flood takes memory or place. Real signatures.
  */
 #include "common/heard.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "worker/peers.h"
 #include "worker/view.h"
 
