@@ -69,7 +69,7 @@ int blob_put(struct blobs *s, const void *bytes, size_t n, struct blob *b, struc
  * piece_bytes(size) on it comes from what is kept beside the blob, made once, when the blob was written or
  * first verified (a blob that an earlier version wrote is read whole for it). A finer one is hashed now, up to
  * BLOB_LAYER_FINE_MAX bytes of blob. ERR_UNKNOWN_BLOB; ERR_NOT_FOUND: there is no such layer to be had. */
-#define BLOB_LAYER_FINE_MAX (32 * MIB) /* some 40 ms of hashing on one core */
+#define BLOB_LAYER_FINE_MAX (8 * MIB) /* some 10 ms of hashing on one core, for whoever asks */
 int blob_layer(struct blobs *s, const struct digest *d, int64_t piece, struct digest **out,
 	size_t *n, struct err *e);
 

@@ -263,6 +263,18 @@ static int room_for_note(struct news *w, struct origin *o, int64_t seq, struct e
 	return 0;
 }
 
+/* Both; NULL: none, and then no origin without notes stays, of which nobody could say what it holds. */
+static struct origin *place_for(struct news *w, const struct heard *n, bool official, struct err *e)
+{
+	struct origin *o = place(w, &n->author, official, e);
+
+	if (!o || !room_for_note(w, o, n->seq, e))
+		return o;
+	if (!o->n)
+		drop_origin(w, o);
+	return NULL;
+}
+
 /* --- taking -------------------------------------------------------------------------------- */
 
 static enum news_verdict bad_line(const struct err *e)
@@ -390,8 +402,8 @@ static enum news_verdict take_over(struct news *w, const struct heard *n,
 	const struct news_item *item, bool official, struct err *e)
 {
 	end_notes(w, &n->author, official, &n->of);
-	struct origin *o = place(w, &n->author, official, e);
-	if (!o || room_for_note(w, o, n->seq, e))
+	struct origin *o = place_for(w, n, official, e);
+	if (!o)
 		return NEWS_NO;
 	keep_note(w, o, n, NULL, item);
 	return NEWS_NEW;
@@ -408,12 +420,9 @@ static enum news_verdict take_fact(struct news *w, const struct heard *n,
 
 	if (v != NEWS_NEW)
 		return v;
-	struct origin *o = place(w, &n->author, official, e);
-	if (!o || room_for_note(w, o, n->seq, e)) {
-		if (o && !o->n)
-			drop_origin(w, o);
+	struct origin *o = place_for(w, n, official, e);
+	if (!o)
 		return NEWS_NO;
-	}
 	f = find_fact(w, &n->of);
 	if (!f && !first)
 		return NEWS_NO; /* it went with the note that made room */

@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/say.h"
+#include "coordinator/records.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +21,14 @@ struct ear {
 	int want;
 };
 
-struct record {
-	struct id node;
-	char *line;
-	size_t len;
-	int64_t seq, expires_ms;
-};
-
 struct gossip {
 	struct coord *c;
 	struct news *news;
 	struct heard_by by;
 	struct rate rate;
-	uint64_t seed;
 	struct ear ears[EARS_MAX];
 	size_t n_ears;
-	struct record records[RECORDS_MAX];
-	size_t n_records;
+	struct records *records;
 	char *taken[PENDING_MAX], *passed[PENDING_MAX]; /* lines: to be accepted; to be announced */
 	size_t n_taken, n_passed;
 	bool stale;
@@ -205,54 +197,6 @@ static void put_right(struct gossip *g)
 		}
 }
 
-/* --- records ------------------------------------------------------------------------------- */
-static struct record *place(struct gossip *g, const struct id *node)
-{
-	for (size_t i = 0; i < g->n_records; i++)
-		if (id_equal(&g->records[i].node, node))
-			return &g->records[i];
-	if (g->n_records < RECORDS_MAX)
-		return &g->records[g->n_records++];
-	return &g->records[rng_below(&g->seed, RECORDS_MAX)];
-}
-
-static enum news_verdict take_record(struct gossip *g, const struct said *s)
-{
-	struct heard h;
-	struct err e;
-	int64_t now = coord_now(g->c);
-
-	for (size_t i = 0; i < g->n_records; i++)
-		if (g->records[i].len == s->len && !memcmp(g->records[i].line, s->line, s->len))
-			return NEWS_KNOWN;
-	if (heard_open(&g->by, &h, s->line, s->len, &e))
-		return e.code == ERR_SIGNATURE ? NEWS_FORGED : NEWS_BAD;
-	if (h.kind != HEARD_PEER)
-		return NEWS_BAD;
-	if (!h.n_at || h.expires_ms <= now || h.expires_ms > now + 2 * ANNOUNCE_MS)
-		return NEWS_NO;
-	struct record *r = place(g, &h.author);
-	if (r->line && id_equal(&r->node, &h.author) && h.seq <= r->seq)
-		return NEWS_KNOWN;
-	free(r->line);
-	*r = (struct record){ h.author, xmemdup(s->line, s->len), s->len, h.seq, h.expires_ms };
-	return NEWS_NEW;
-}
-
-static void add_records(struct gossip *g, struct say *s, int n, const struct id *to)
-{
-	size_t at = g->n_records ? rng_below(&g->seed, g->n_records) : 0;
-
-	for (size_t i = 0; i < g->n_records && n > 0; i++) {
-		const struct record *r = &g->records[(at + i) % g->n_records];
-
-		if (r->expires_ms <= coord_now(g->c) || id_equal(&r->node, to))
-			continue;
-		say_add_peer(s, r->line, r->len);
-		n--;
-	}
-}
-
 /* --- a question ---------------------------------------------------------------------------- */
 static bool charge(struct gossip *g, const char *address, struct err *e)
 {
@@ -279,7 +223,8 @@ static int take(struct gossip *g, const struct say *q, const char *address, stru
 
 			v = news_take(g->news, &item, coord_now(g->c), &why);
 		} else {
-			v = take_record(g, &q->peers[i - q->n_items]);
+			v = records_take(g->records, &g->by, q->peers[i - q->n_items].line,
+				q->peers[i - q->n_items].len, coord_now(g->c));
 		}
 		if (v == NEWS_FORGED)
 			return err_set(e, ERR_SIGNATURE, "a signature in it does not hold");
@@ -328,7 +273,7 @@ void gossip_message(struct call *call, const char *bytes, size_t n, const char *
 		reply_error(call, &e);
 	} else if (say_answer(&out, g->news, &q) || q.want > 1 || !q.wait_ms ||
 		   g->n_ears == EARS_MAX || c->draining) {
-		add_records(g, &out, q.want, &q.node);
+		records_add(g->records, &out, q.want, &q.node, coord_now(c));
 		answer(call, &out);
 	} else {
 		say_release(&out);
@@ -365,7 +310,7 @@ static void answer_ears(struct gossip *g, bool all)
 			say_begin(&out, g->news);
 		}
 		g->ears[i] = g->ears[--g->n_ears];
-		add_records(g, &out, ear.want, &nobody);
+		records_add(g->records, &out, ear.want, &nobody, coord_now(g->c));
 		answer(ear.call, &out);
 	}
 }
@@ -443,7 +388,7 @@ struct gossip *gossip_new(struct coord *c)
 	*g = (struct gossip){ .c = c,
 		.by = { .grid_id = c->id, .grid = &c->grid },
 		.rate = { .seed = random_seed(), .per_s = GOSSIP_RATE, .burst = 8 * GOSSIP_RATE },
-		.seed = random_seed(),
+		.records = records_new(random_seed()),
 		.stale = true,
 		.renewed_ms = now,
 		.looked_ms = now };
@@ -461,8 +406,7 @@ void gossip_free(struct gossip *g)
 {
 	if (!g)
 		return;
-	for (size_t i = 0; i < g->n_records; i++)
-		free(g->records[i].line);
+	records_free(g->records);
 	drop_lines(g->taken, &g->n_taken);
 	drop_lines(g->passed, &g->n_passed);
 	news_free(g->news);

@@ -13,7 +13,6 @@
 #include "coordinator/coord.h"
 
 #define EARS_MAX 64       /* questions held; others are answered at once and go to the workers */
-#define RECORDS_MAX 64    /* peer records kept; a new one takes a random place */
 #define ANNOUNCED_MAX 120 /* jobs announced at once: below what news.h keeps of one origin */
 #define GOSSIP_RATE 100   /* facts and records a second of one address */
 #define PENDING_MAX 64    /* facts that one turn takes up */

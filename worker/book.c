@@ -367,13 +367,6 @@ void book_free(struct book *b)
 	free(b);
 }
 
-void book_each(const struct book *b, void (*fn)(void *arg, const struct job *job), void *arg)
-{
-	for (const struct page *p = b->pages; p; p = p->next)
-		if (p->has_job)
-			fn(arg, &p->job);
-}
-
 void book_hurry(struct book *b)
 {
 	for (struct page *p = b->pages; p; p = p->next)

@@ -29,8 +29,6 @@ void page_free(struct page_ref *r); /* fn is not called any more; NULL is fine *
 /* Valid after fn, while the reference is held. */
 const struct job *page_job(const struct page_ref *r);
 const char *page_list(const struct page_ref *r, size_t *n);
-/* Calls fn for every job whose manifest is here. */
-void book_each(const struct book *b, void (*fn)(void *arg, const struct job *job), void *arg);
 /* Something was heard from the coordinator: what waits for a retry is tried now. */
 void book_hurry(struct book *b);
 

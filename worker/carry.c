@@ -21,6 +21,9 @@ const struct carry_limits carry_defaults = {
 	.tickets_each = 4096,
 	.jobs = 64,
 	.jobs_each = 16,
+	.writing = 32,
+	.leave_ms = 60 * 1000,
+	.unfinished_ms = 3600 * 1000,
 	.idle_ms = 24 * 3600 * 1000,
 };
 
@@ -149,8 +152,10 @@ void carry_sweep(struct carry *c)
 	int64_t now = clock_now_ms();
 
 	for (struct ticket *t = c->tickets, *next; t; t = next) {
+		int64_t life = t->done ? c->limits.idle_ms : c->limits.unfinished_ms;
+
 		next = t->next;
-		if (now - t->since_ms > c->limits.idle_ms && !carry_uses(c, t))
+		if (now - t->since_ms > life && !carry_uses(c, t))
 			carry_drop_ticket(c, t);
 	}
 }

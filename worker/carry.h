@@ -24,7 +24,10 @@ struct carry_limits {
 	int64_t bytes;             /* of all uploads together, as their tickets say */
 	int tickets, tickets_each; /* in all, and of one author */
 	int jobs, jobs_each;
-	int64_t idle_ms; /* a ticket that no job uses is dropped after this */
+	int writing; /* uploads under way, with an open file */
+	int64_t leave_ms; /* one of these that got nothing for so long makes room: what it has must then be hashed anew */
+	int64_t unfinished_ms,
+		idle_ms; /* a ticket without all its bytes, or that no job uses, is dropped after this */
 };
 extern const struct carry_limits carry_defaults;
 

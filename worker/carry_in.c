@@ -13,8 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITING_MAX 32 /* uploads with an open file */
-
 /* --- uploads ---------------------------------------------------------------------------------------------- */
 
 static void number_header(struct req *r, const char *name, int64_t value)
@@ -50,15 +48,21 @@ static void answer(struct req *r, int status, const struct ticket *t)
 	req_answer(r, status, NULL, "", 0);
 }
 
-/* Let go of one that is being written, so that another may be. */
-static void leave_one(struct carry *c)
+/* Let go of one that got nothing for a while, so that another may be written. Not of any: who goes on with it makes us
+ * hash again what it has, which strangers could have us do all the time. */
+static int leave_one(struct carry *c, struct err *e)
 {
+	struct ticket *idlest = NULL;
+
 	for (struct ticket *t = c->tickets; t; t = t->next)
-		if (t->in) {
-			blob_in_leave(TAKE(t->in));
-			c->writing--;
-			return;
-		}
+		if (t->in && (!idlest || t->since_ms < idlest->since_ms))
+			idlest = t;
+	if (!idlest || clock_now_ms() - idlest->since_ms < c->limits.leave_ms)
+		return err_set(e, ERR_RATE,
+			"%d uploads are under way here; try another worker, or later", c->writing);
+	blob_in_leave(TAKE(idlest->in));
+	c->writing--;
+	return 0;
 }
 
 static int whole(struct carry *c, struct ticket *t, struct err *e)
@@ -77,13 +81,14 @@ static int resume(struct carry *c, struct ticket *t, struct err *e)
 	if (t->done || t->in)
 		return 0;
 	digest_hex(tag, &t->id);
-	if (c->writing >= WRITING_MAX)
-		leave_one(c);
+	if (c->writing >= c->limits.writing && leave_one(c, e))
+		return -1;
 	if (blob_in_start(&t->in, c->blobs, tag, &t->digest, t->size, e)) {
 		t->in = NULL;
 		return -1;
 	}
 	c->writing++;
+	t->since_ms = clock_now_ms();
 	return whole(c, t, e); /* an empty one is whole at once */
 }
 
@@ -183,6 +188,7 @@ static int add(struct carry *c, struct ticket *t, struct req *r, struct err *e)
 	if (!t->in || at != blob_in_offset(t->in))
 		return err_set(e, ERR_OFFSET, "%lld bytes are here",
 			(long long)(t->in ? blob_in_offset(t->in) : t->size));
+	t->since_ms = clock_now_ms();
 	return blob_in_add(t->in, bytes, n, e) || whole(c, t, e) ? -1 : 0;
 }
 

@@ -17,7 +17,7 @@ struct ticket {
 	struct digest id; /* of its line */
 	struct id author;
 	struct digest digest;
-	int64_t size, since_ms;
+	int64_t size, since_ms; /* since: it came, or bytes for it did */
 	bool done;
 	struct blob_in *in; /* NULL: not being written now */
 	struct ticket *next;

@@ -6,7 +6,7 @@
  * peers.c stands on.
  */
 #include "worker/gossip.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "worker/peers_file.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -18,7 +18,9 @@
 #include <sys/queue.h>
 
 #define ANSWER_LATE_MS 15000 /* an answer may come so long after the wait that was asked for */
-#define ANNOUNCE_LIFE_MS ((int64_t)24 * 3600 * 1000) /* of a job that we carry: the coordinator then announces it itself */
+#define ANNOUNCE_LIFE_MS                                                                           \
+	((int64_t)24 * 3600 *                                                                      \
+		1000)  /* of a job that we carry: the coordinator then announces it itself */
 #define CANCELS_MAX 64 /* noted in a turn; what is beyond is found by the coordinator's `ended` */
 
 struct asking {
@@ -93,19 +95,6 @@ static void on_fresh(void *arg, const struct heard *h, const char *line, size_t 
 	if (h->kind == HEARD_CANCEL && g->n_cancels < CANCELS_MAX)
 		g->cancels[g->n_cancels++] = h->job;
 	turn_end_ask(g->turn);
-}
-
-static bool joined_private(const struct home *h)
-{
-	for (size_t i = 0; i < h->n_joins + h->ways.n; i++) {
-		const struct link *l = i < h->n_joins ? &h->joins[i] : &h->ways.at[i - h->n_joins].to;
-		struct endpoint at = { .port = l->port };
-
-		memcpy(at.host, l->host, sizeof(at.host));
-		if (dial_is_private(&at))
-			return true;
-	}
-	return false;
 }
 
 /* Who is known without a record: the joined links, and the coordinator. */
@@ -449,9 +438,8 @@ void gossip_found(struct gossip *g, const struct id *node, const struct endpoint
 
 	if (g->n_found == GOSSIP_FOUND_MAX)
 		return;
-	g->n_found++;
 	memcpy(to.host, at->host, sizeof(to.host));
-	peers_pin(g->peers, &to);
+	g->n_found += peers_pin(g->peers, &to);
 	turn_end_ask(g->turn);
 }
 
@@ -486,8 +474,8 @@ struct job_telling {
 	size_t n;
 };
 
-static void tell_job(void *arg, enum heard_kind kind, const struct digest *id, const struct news_item *item,
-	bool official)
+static void tell_job(void *arg, enum heard_kind kind, const struct digest *id,
+	const struct news_item *item, bool official)
 {
 	struct job_telling *t = arg;
 	struct told_job told = { .id = *id, .state = official ? "announced" : "heard" };
@@ -570,7 +558,7 @@ struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, st
 	struct peers_conf conf = { .grid = h->grid_id,
 		.self = *key_id(k),
 		.seed = random_seed(),
-		.private_ok = joined_private(h),
+		.private_ok = home_is_private(h),
 		.fns = { .open = heard_open,
 			.open_arg = &g->by,
 			.coordinator = is_coordinator,

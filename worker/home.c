@@ -3,6 +3,7 @@
  * home.c: the grid that this worker belongs to.
  */
 #include "worker/home.h"
+#include "common/dial.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"
@@ -87,6 +88,30 @@ static void find_ways(struct home *h)
 		for (size_t k = 0; k < n_direct; k++)
 			add_way(d, &d->at[k].to, &relays[i]);
 	ways_set(&h->ways, d->at, d->n);
+}
+
+bool home_is_coordinator(const struct home *h, const struct id *node)
+{
+	return h->known && acts_for(&h->grid, node);
+}
+
+static bool is_private(const struct link *l)
+{
+	struct endpoint at = { .port = l->port };
+
+	memcpy(at.host, l->host, sizeof(at.host));
+	return dial_is_private(&at);
+}
+
+bool home_is_private(const struct home *h)
+{
+	bool private = false;
+
+	for (size_t i = 0; i < h->n_joins; i++)
+		private |= is_private(&h->joins[i]);
+	for (size_t i = 0; i < h->ways.n; i++)
+		private |= is_private(&h->ways.at[i].to);
+	return private;
 }
 
 const struct way *home_way(const struct home *h)

@@ -56,6 +56,10 @@ int home_learn(struct home *h, const char *line, size_t n, struct err *e);
 const struct way *home_way(const struct home *h);
 /* Which way that is; home_failed() wants the number from when the try began. */
 unsigned home_turn(const struct home *h);
+/* Whether this node acts as the grid's coordinator: it is reached by a way and counted as that, never as a peer. */
+bool home_is_coordinator(const struct home *h, const struct id *node);
+/* Whether a link we were given, or a way, is on a private network: then its neighbours may be dialled too. */
+bool home_is_private(const struct home *h);
 /* After a failure the next way's turn comes; true: it was not tried since the last round, so do it at once. */
 bool home_failed(struct home *h, unsigned turn);
 /* It answered on this way, at this numeric address ("" or of a relay: not noted). */

@@ -26,7 +26,7 @@
 
 struct mouth {
 	struct lan *lan;
-	struct in_addr address;
+	struct in_addr address, mask;
 	int index, fd;
 	struct watch *watch;
 };
@@ -101,18 +101,31 @@ static void say(const struct mouth *m, enum nearby_kind kind, const struct socka
 		log_debug("local discovery: sending: %s", strerror(errno));
 }
 
+/* The mouth on the network that it came from; NULL: it is not from any of ours. */
+static struct mouth *mouth_for(struct lan *n, const struct heard *h)
+{
+	for (size_t i = 0; i < n->n_mouths; i++) {
+		struct mouth *m = &n->mouths[i];
+
+		if (m->index == h->index &&
+			nearby_is_local(m->address.s_addr, m->mask.s_addr, h->from.sin_addr.s_addr))
+			return m;
+	}
+	return NULL;
+}
+
 static void hear(struct lan *n, const struct heard *h, bool to_group)
 {
 	struct nearby me = self(n, NEARBY_HERE), other;
 	struct endpoint at = { 0 };
+	const struct mouth *m = mouth_for(n, h);
 
-	if (!nearby_read(&other, h->bytes, h->n) || (!to_group && h->ttl != 255) ||
+	if (!m || !nearby_read(&other, h->bytes, h->n) || (!to_group && h->ttl != 255) ||
 		!inet_ntop(AF_INET, &h->from.sin_addr, at.host, INET_ADDRSTRLEN))
 		return;
 	unsigned todo = nearby_hear(&n->rules, &me, &other, to_group, at.host, clock_mono_ms());
-	for (size_t i = 0; (todo & NEARBY_ANSWER) && i < n->n_mouths; i++)
-		if (n->mouths[i].index == h->index)
-			say(&n->mouths[i], NEARBY_HERE, &h->from);
+	if (todo & NEARBY_ANSWER)
+		say(m, NEARBY_HERE, &h->from);
 	at.port = other.port;
 	if (todo & NEARBY_TELL)
 		n->spec.found(n->spec.arg, &other.node, &at);
@@ -132,8 +145,10 @@ static void on_answer(void *arg)
 	struct mouth *m = arg;
 	struct heard h;
 
-	for (int i = 0; i < TURN_MAX && receive(m->fd, &h); i++)
+	for (int i = 0; i < TURN_MAX && receive(m->fd, &h); i++) {
+		h.index = m->index;
 		hear(m->lan, &h, false);
+	}
 }
 
 /* --- sockets --------------------------------------------------------------------------------------------------- */
@@ -181,12 +196,12 @@ static int open_mouth(const struct mouth *m)
 	return -1;
 }
 
-static void add_mouth(struct lan *n, int index, struct in_addr address)
+static void add_mouth(struct lan *n, int index, struct in_addr address, struct in_addr mask)
 {
 	struct mouth *m = &n->mouths[n->n_mouths];
 	struct ip_mreqn group = { .imr_ifindex = index };
 
-	*m = (struct mouth){ .lan = n, .address = address, .index = index };
+	*m = (struct mouth){ .lan = n, .address = address, .mask = mask, .index = index };
 	inet_pton(AF_INET, NEARBY_GROUP, &group.imr_multiaddr);
 	if (set(n->ear, IP_ADD_MEMBERSHIP, &group, sizeof(group)) && errno != EADDRINUSE)
 		return;
@@ -199,6 +214,11 @@ static void add_mouth(struct lan *n, int index, struct in_addr address)
 
 /* --- interfaces -------------------------------------------------------------------------------------------------- */
 
+static struct in_addr address_of(const struct sockaddr *sa)
+{
+	return ((const struct sockaddr_in *)(const void *)sa)->sin_addr;
+}
+
 static bool is_any(const char *host)
 {
 	return !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
@@ -210,11 +230,12 @@ static bool wanted(const struct lan *n, const struct ifaddrs *i)
 	char text[INET_ADDRSTRLEN];
 	struct in_addr address;
 
-	if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP))
+	if (!i->ifa_addr || !i->ifa_netmask || i->ifa_addr->sa_family != AF_INET ||
+		!(i->ifa_flags & IFF_UP))
 		return false;
 	if (i->ifa_flags & IFF_LOOPBACK)
 		return endpoint_is_loopback(listen);
-	address = ((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr;
+	address = address_of(i->ifa_addr);
 	inet_ntop(AF_INET, &address, text, sizeof(text));
 	return (i->ifa_flags & IFF_MULTICAST) &&
 	       (is_any(listen->host) || !strcmp(listen->host, text));
@@ -247,8 +268,8 @@ static void open_all(struct lan *n)
 		return;
 	for (const struct ifaddrs *i = all; i && n->n_mouths < LAN_INTERFACES_MAX; i = i->ifa_next)
 		if (wanted(n, i))
-			add_mouth(n, (int)if_nametoindex(i->ifa_name),
-				((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr);
+			add_mouth(n, (int)if_nametoindex(i->ifa_name), address_of(i->ifa_addr),
+				address_of(i->ifa_netmask));
 	freeifaddrs(all);
 }
 

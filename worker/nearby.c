@@ -83,6 +83,11 @@ unsigned nearby_hear(struct nearby_rules *r, const struct nearby *me, const stru
 	return todo;
 }
 
+bool nearby_is_local(uint32_t address, uint32_t mask, uint32_t from)
+{
+	return mask && mask != UINT32_MAX && !((address ^ from) & mask);
+}
+
 int64_t nearby_wait(const struct nearby_rules *r, bool lonely, int64_t now_ms)
 {
 	int64_t due = r->last_ms + (lonely ? NEARBY_LONELY_MS : NEARBY_CALM_MS) + r->jitter_ms;

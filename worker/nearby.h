@@ -58,6 +58,10 @@ enum { NEARBY_TELL = 1, NEARBY_ANSWER = 2 };
 unsigned nearby_hear(struct nearby_rules *r, const struct nearby *me, const struct nearby *heard,
 	bool to_group, const char *address, int64_t now_ms);
 
+/* Whether `from` is on the network of the interface that has this address and mask (all three in one byte order).
+ * Nobody else is nearby: so a datagram cannot name a stranger to be dialled. */
+bool nearby_is_local(uint32_t address, uint32_t mask, uint32_t from);
+
 /* In how many ms to search; 0: now. lonely: nobody of the grid is reached. */
 int64_t nearby_wait(const struct nearby_rules *r, bool lonely, int64_t now_ms);
 void nearby_searched(struct nearby_rules *r, int64_t now_ms);

@@ -57,12 +57,12 @@ static void look_soon(struct peers *p)
 			p->slots[i].due_ms = 0;
 }
 
-void peers_pin(struct peers *p, const struct link *to)
+bool peers_pin(struct peers *p, const struct link *to)
 {
-	if (id_equal(&to->node, &p->conf.self))
-		return;
-	view_pin(&p->view, to);
+	if (id_equal(&to->node, &p->conf.self) || !view_pin(&p->view, to))
+		return false;
 	look_soon(p);
+	return true;
 }
 
 enum news_verdict peers_take(
@@ -125,7 +125,8 @@ size_t peers_relays(struct peers *p, struct link *out, size_t max, int64_t now)
 {
 	size_t n = 0;
 
-	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0; i < p->view.n && n < max; i++) {
+	for (size_t i = 0, at = p->view.n ? rng_below(&p->seed, p->view.n) : 0;
+		i < p->view.n && n < max; i++) {
 		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
 
 		if (x->relay && entry_usable(x, now))

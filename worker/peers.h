@@ -89,8 +89,8 @@ void peers_free(struct peers *p);
 struct news *peers_news(struct peers *p); /* borrowed */
 
 /* --- the view ----------------------------------------------------------------------------------------------- */
-/* A joined link: known without a record, kept for good. */
-void peers_pin(struct peers *p, const struct link *to);
+/* A joined link: known without a record, kept for good. False: it is so already, or the view is full. */
+bool peers_pin(struct peers *p, const struct link *to);
 /* A record from anybody. */
 enum news_verdict peers_take(
 	struct peers *p, const char *line, size_t n, int64_t now_ms, struct err *e);

@@ -45,8 +45,8 @@ void pull_free(struct pull *p); /* what is here stays for the next one; NULL is 
 /* Something was heard from the coordinator: what waits for a retry is tried now. */
 void pull_hurry(struct pull *p);
 
-/* Whether a node that others named may be called: of this grid, not us, at an address that dial.h allows; and not the
- * coordinator, which is asked as the first seed it is, for what it offers. */
+/* Whether a node that a stranger named may be called: of this grid, not us, not the coordinator (its bytes are counted and
+ * offered, so nobody shall name it as a peer like others), at an address that dial.h allows. */
 bool pull_may_call(const struct pull_env *env, const struct link *l);
 const struct blob *pull_blob(const struct pull *p);
 /* What is here, borrowed; NULL while not even the layer is. */

@@ -4,7 +4,7 @@
  */
 #include "worker/pull_in.h"
 #include "worker/agent.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -38,25 +38,14 @@ void pull_shun(struct pull *p, const struct id *node, bool for_ever)
 		(struct shunned){ *node, for_ever ? INT64_MAX : clock_mono_ms() + SHUN_MS };
 }
 
-static bool joined_private(const struct home *h)
-{
-	for (size_t i = 0; i < h->n_joins; i++) {
-		struct endpoint at = { .port = h->joins[i].port };
-
-		memcpy(at.host, h->joins[i].host, sizeof(at.host));
-		if (dial_is_private(&at))
-			return true;
-	}
-	return false;
-}
-
 bool pull_may_call(const struct pull_env *env, const struct link *l)
 {
 	struct endpoint at = { .port = l->port };
 
 	memcpy(at.host, l->host, sizeof(at.host));
 	return id_equal(&l->grid, &env->home->grid_id) && !id_equal(&l->node, env->self) &&
-	       !home_is_coordinator(env->home, &l->node) && dial_allowed(&at, joined_private(env->home));
+	       !home_is_coordinator(env->home, &l->node) &&
+	       dial_allowed(&at, home_is_private(env->home));
 }
 
 bool pull_welcomes(const struct pull *p, const struct id *node)

@@ -24,11 +24,12 @@
 const struct relay_limits relay_defaults = {
 	.tunnels = RELAY_TUNNELS_MAX,
 	.tunnels_per_address =
-		32, /* a worker has up to ten connections; a few share a home's address */
+		24, /* a worker has up to ten connections; two share a home's address */
 	.bytes = 4096 * MIB,
 	.bytes_a_day = 65536 * MIB,
 	.rate = 4 * MIB,
 	.rate_all = 8 * MIB,
+	.hello_ms = 15 * 1000, /* who asked for it speaks first (TLS) */
 	.idle_ms =
 		120 * 1000, /* longer than the coordinator lets a connection idle or an ask wait */
 	.total_ms = 3600 * 1000,
@@ -77,16 +78,43 @@ static void turn_day(struct relay_quota *q, int64_t now)
 	q->day_bytes = 0;
 }
 
+static int count_of(const struct relay_quota *q, const unsigned char from[16])
+{
+	int n = 0;
+
+	for (int i = 0; i < RELAY_TUNNELS_MAX; i++)
+		n += q->slots[i].used && !memcmp(q->slots[i].from, from, 16);
+	return n;
+}
+
+int quota_yield(const struct relay_quota *q, const char *address)
+{
+	unsigned char from[16];
+	int all = 0, most = 0, slot = -1;
+
+	origin(from, address);
+	for (int i = 0; i < RELAY_TUNNELS_MAX; i++) {
+		const struct relay_slot *s = &q->slots[i];
+		int n = s->used ? count_of(q, s->from) : 0;
+
+		all += s->used;
+		if (n > most || (n && n == most && s->active_ms < q->slots[slot].active_ms)) {
+			most = n;
+			slot = i;
+		}
+	}
+	return all >= q->limits.tunnels && most > count_of(q, from) + 1 ? slot : -1;
+}
+
 int quota_take(struct relay_quota *q, const char *address, int64_t now, struct err *e)
 {
 	unsigned char from[16];
-	int slot = -1, same = 0, all = 0;
+	int slot = -1, all = 0;
 
 	origin(from, address);
 	turn_day(q, now);
 	for (int i = 0; i < RELAY_TUNNELS_MAX; i++) {
 		all += q->slots[i].used;
-		same += q->slots[i].used && !memcmp(q->slots[i].from, from, sizeof(from));
 		if (!q->slots[i].used && slot < 0)
 			slot = i;
 	}
@@ -94,7 +122,7 @@ int quota_take(struct relay_quota *q, const char *address, int64_t now, struct e
 		return err_set(e, ERR_RATE,
 			"all %d tunnels of this relay are taken; try another relay or later",
 			q->limits.tunnels);
-	if (same >= q->limits.tunnels_per_address)
+	if (count_of(q, from) >= q->limits.tunnels_per_address)
 		return err_set(e, ERR_RATE,
 			"%d tunnels from your address are open, which is the most",
 			q->limits.tunnels_per_address);
@@ -144,8 +172,10 @@ const char *quota_over(const struct relay_quota *q, int slot, int64_t now)
 {
 	const struct relay_slot *s = &q->slots[slot];
 
-	return s->bytes >= q->limits.bytes               ? "it passed on as much as one tunnel may"
-	       : q->day_bytes >= q->limits.bytes_a_day   ? "the day's bytes are used up"
+	return s->bytes >= q->limits.bytes             ? "it passed on as much as one tunnel may"
+	       : q->day_bytes >= q->limits.bytes_a_day ? "the day's bytes are used up"
+	       : !s->bytes && now - s->since_ms >= q->limits.hello_ms
+	               ? "nothing was said through it"
 	       : now - s->active_ms >= q->limits.idle_ms ? "nothing passed for too long"
 	       : now - s->since_ms >= q->limits.total_ms ? "it has been open long enough"
 	                                                 : NULL;
@@ -195,6 +225,13 @@ static void on_over(void *arg)
 	quota_give(&h->relay->quota, slot_of(h));
 }
 
+static void end_tunnel(struct relay *r, int slot, const char *why)
+{
+	log_debug("a relayed tunnel is ended: %s", why);
+	tunnel_cut(r->held[slot].tunnel);
+	on_over(&r->held[slot]);
+}
+
 static void sweep(void *arg)
 {
 	struct relay *r = arg;
@@ -203,11 +240,8 @@ static void sweep(void *arg)
 	for (int i = 0; i < RELAY_TUNNELS_MAX; i++) {
 		const char *why = r->held[i].tunnel ? quota_over(&r->quota, i, now) : NULL;
 
-		if (!why)
-			continue;
-		log_debug("a relayed tunnel is ended: %s", why);
-		tunnel_cut(r->held[i].tunnel);
-		on_over(&r->held[i]);
+		if (why)
+			end_tunnel(r, i, why);
 	}
 	if (r->count)
 		timer_in(r->sweep, SWEEP_MS);
@@ -236,6 +270,15 @@ void relay_free(struct relay *r)
 	free(r);
 }
 
+static int take_place(struct relay *r, const char *address, struct err *e)
+{
+	int other = quota_yield(&r->quota, address);
+
+	if (other >= 0)
+		end_tunnel(r, other, "others have fewer, and there are no more");
+	return quota_take(&r->quota, address, clock_mono_ms(), e);
+}
+
 void relay_serve(struct relay *r, struct req *req)
 {
 	struct tunnel_spec spec = { .connect_ms = DIAL_MS, .may = may_pass, .over = on_over };
@@ -243,7 +286,7 @@ void relay_serve(struct relay *r, struct req *req)
 	int slot;
 
 	if (home_target(&spec.to, r->home, req_path(req), &e) ||
-		(slot = quota_take(&r->quota, req_address(req), clock_mono_ms(), &e)) < 0) {
+		(slot = take_place(r, req_address(req), &e)) < 0) {
 		req_problem(req, &e);
 		return;
 	}

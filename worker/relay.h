@@ -17,6 +17,7 @@ struct relay_limits {
 	int tunnels, tunnels_per_address; /* at once; an IPv6 /64 is one address */
 	int64_t bytes, bytes_a_day;       /* of one tunnel; of all in 24 hours */
 	int64_t rate, rate_all;           /* bytes a second of one tunnel; of all */
+	int64_t hello_ms;                 /* from its start to the first byte */
 	int64_t idle_ms, total_ms;        /* without a byte; from its start */
 };
 extern const struct relay_limits relay_defaults;
@@ -43,6 +44,10 @@ struct relay_quota {
 void quota_init(struct relay_quota *q, const struct relay_limits *limits, int64_t now);
 /* A place for a tunnel from this numeric address, or -1 and why (ERR_RATE). */
 int quota_take(struct relay_quota *q, const char *address, int64_t now, struct err *e);
+/* When all places are taken: whose tunnel goes for one from this address, or -1. The address with most tunnels loses
+ * the one that was idle longest, if it then still has no fewer than the newcomer: so strangers who hold many leave
+ * room for everybody else (max-min fairness by address). */
+int quota_yield(const struct relay_quota *q, const char *address);
 /* How many of n bytes may pass now (they count as passed); fewer: ask again in *wait_ms. */
 size_t quota_pass(struct relay_quota *q, int slot, size_t n, int64_t now, int64_t *wait_ms);
 /* Why the tunnel must end now, or NULL. */

@@ -14,8 +14,8 @@ struct told_job {
 	char name[201];
 	int64_t count;
 	const char *
-		state; /* "carried": not with the coordinator yet; "known": it has or had work of it */
-	int64_t age_ms; /* how old this knowledge is */
+		state; /* "carried": not with the coordinator yet; "announced" by it; "heard" of from others */
+	int64_t age_ms; /* since the coordinator said anything; 0 of what is carried */
 };
 
 typedef void told_fn(void *arg, const struct told_job *job);

@@ -3,7 +3,7 @@
  * view.c: who is known, who goes when there is no room, and what became of them.
  */
 #include "worker/view.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,9 +37,10 @@ static void set_address(struct entry *x, const struct endpoint *at)
 	x->block = dial_block(at);
 }
 
-void view_pin(struct view *v, const struct link *to)
+bool view_pin(struct view *v, const struct link *to)
 {
 	struct entry *x = find(v, &to->node);
+	bool fresh = !x || !x->pinned;
 	struct endpoint at = { .port = to->port };
 
 	memcpy(at.host, to->host, sizeof(at.host));
@@ -48,8 +49,10 @@ void view_pin(struct view *v, const struct link *to)
 		*x = (struct entry){ .to.node = to->node };
 		set_address(x, &at);
 	}
-	if (x)
-		x->pinned = true;
+	if (!x)
+		return false;
+	x->pinned = true;
+	return fresh;
 }
 
 static void drop_record(struct entry *x)

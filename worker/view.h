@@ -41,7 +41,7 @@ struct view_rules {
 };
 
 void view_release(struct view *v);
-void view_pin(struct view *v, const struct link *to);
+bool view_pin(struct view *v, const struct link *to);
 enum news_verdict view_take(struct view *v, const struct view_rules *r, const char *line, size_t n,
 	int64_t now_ms, struct err *e);
 void view_age(struct view *v, int64_t now_ms);

@@ -390,23 +390,23 @@ struct told_here {
 	void *arg;
 };
 
-/* Not whether a task of it is here now: who works on what is nobody's business. */
-static void tell_page(void *arg, const struct job *job)
+static void tell_aged(void *arg, const struct told_job *job)
 {
 	const struct told_here *t = arg;
-	struct told_job j = { .id = job->id, .submitter = job->submitter, .count = job->count,
-		.state = "known", .age_ms = clock_mono_ms() - t->w->agent.heard_ms };
+	struct told_job j = *job;
 
-	memcpy(j.name, job->name, sizeof(j.name));
+	j.age_ms = clock_mono_ms() - t->w->agent.heard_ms;
 	t->fn(t->arg, &j);
 }
 
-static void tell_leased(void *teller, told_fn *fn, void *arg)
+/* What gossip says, and not what is in the book: who works on what is nobody's business. */
+static void tell_heard(void *teller, told_fn *fn, void *arg)
 {
 	const struct worker *w = teller;
 	struct told_here t = { w, fn, arg };
 
-	book_each(w->book, tell_page, &t);
+	if (w->gossip)
+		gossip_each_job(w->gossip, tell_aged, &t);
 }
 
 /* Jobs that we took for the coordinator are news. */
@@ -425,7 +425,6 @@ static int open_carry(struct worker *w, struct err *e)
 	struct carry_limits limits = carry_defaults;
 	struct carry_fns fns = { .taken = on_taken, .arg = w };
 
-	serve_tell(w->serve, &(struct teller){ tell_leased, w });
 	if (limits.bytes > w->conf.disk_mib * MIB / 10)
 		limits.bytes = w->conf.disk_mib * MIB / 10;
 	if (carry_open(&w->carry, dir, &limits, w->loop, w->fetcher, &w->home, &fns, e))
@@ -433,6 +432,7 @@ static int open_carry(struct worker *w, struct err *e)
 	if (w->conf.carries) /* else what was taken earlier is delivered, and nothing new taken */
 		serve_carry(w->serve, w->carry, key_id(w->key));
 	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
+	serve_tell(w->serve, &(struct teller){ tell_heard, w });
 	return 0;
 }
 
@@ -561,10 +561,8 @@ static void open_agent(struct worker *w)
 	w->nudge = timer_new(w->loop, on_nudge, w);
 	w->gossip = gossip_new(w->conf.dir, w->loop, w->fetcher, &w->home, w->key, &w->self, &heard);
 	book_ask_first(w->book, gossip_job, w->gossip);
-	if (w->serve) {
+	if (w->serve)
 		serve_gossip(w->serve, w->gossip);
-		serve_tell(w->serve, &(struct teller){ gossip_each_job, w->gossip });
-	}
 	struct sources sources = gossip_sources(w->gossip);
 	cache_know(w->cache, key_id(w->key), w->self.address, &sources, w->conf.upload_kib);
 	home_set_relays(&w->home, &(struct relays){ gossip_relays, w->gossip });

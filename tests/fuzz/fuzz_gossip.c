@@ -23,7 +23,7 @@ static int open_plain(void *arg, struct heard *h, const char *line, size_t n, st
 	if (!j || kind == ARRAY_LEN(kinds) || !id_parse(&h->author, jtext(j, "a")))
 		return err_set(e, jtext(j, "k")[0] == 'f' ? ERR_SIGNATURE : ERR_FIELD, "no");
 	h->kind = (enum heard_kind)kind;
-	h->seq = jint(j, "s", 1) & SHAPE_INT_MAX;
+	h->seq = 1 + ((jint(j, "s", 1) - 1) & (SHAPE_INT_MAX - 1));
 	h->serial = h->seq;
 	h->expires_ms = NOW + jint(j, "x", 1000) % (100 * (int64_t)3600000);
 	h->over = jbool(j, "over", false);

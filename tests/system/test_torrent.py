@@ -117,11 +117,11 @@ def test_a_layer_is_as_hidden_as_its_blob():
 
 def test_fine_layers_of_a_large_blob_are_refused_with_a_sentence():
     with Grid() as g:
-        digest = put(g, bytes(32 * 1024 * 1024 + 1))
+        digest = put(g, bytes(8 * 1024 * 1024 + 1))
         status, body = ask(g.port, "/v1/blobs/%s/layer?piece=131072" % digest)
         assert status == 404 and json.loads(body)["type"].endswith("not-found"), body
         assert "262144" in json.loads(body)["detail"], body
-        assert len(ask(g.port, "/v1/blobs/%s/layer?piece=262144" % digest)[1]) == 129 * 32
+        assert len(ask(g.port, "/v1/blobs/%s/layer?piece=262144" % digest)[1]) == 33 * 32
 
 
 def test_a_web_seed_is_off_unless_asked_for_and_serves_blobs_alone():

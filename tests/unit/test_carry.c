@@ -21,6 +21,9 @@ static const struct carry_limits small = { .bytes = 100000,
 	.tickets_each = 4,
 	.jobs = 3,
 	.jobs_each = 2,
+	.writing = 6,
+	.leave_ms = 1000000,
+	.unfinished_ms = 1000000,
 	.idle_ms = 1000000 };
 
 struct world {
@@ -332,6 +335,34 @@ static void jobs_are_bounded(void **state)
 	assert_int_equal(carry_admit_job(&small, 2, 1, &w->e), 0);
 }
 
+/* Each change of hands makes the worker hash again what is there. */
+static void uploads_under_way_do_not_take_turns(void **state)
+{
+	struct world *w = *state;
+	char paths[4][256];
+
+	close_port(w);
+	w->limits.writing = 3;
+	open_port(w);
+	for (int i = 0; i < 4; i++) {
+		struct digest d = digest_of(&i, sizeof(i));
+		int status = ticket(w, i < 2 ? w->submitter : w->other, &d, 1000, paths[i]);
+
+		assert_int_equal(status, i < 3 ? 201 : 429);
+		if (i < 3)
+			assert_int_equal(part(w, paths[i], 0, "begun", 5), 204);
+	}
+	close_port(w);
+	w->limits.leave_ms = -1; /* all have had nothing for long enough */
+	open_port(w);
+	struct digest d = digest_of("x", 1);
+	assert_int_equal(ticket(w, w->submitter, &d, 1000, paths[3]), 201);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(say(w, "HEAD", paths[i], NULL, 0, NULL, NULL), 200);
+		assert_int_equal(w->last.upload_offset, 5);
+	}
+}
+
 static void uploads_that_no_job_uses_are_dropped_in_the_end(void **state)
 {
 	struct world *w = *state;
@@ -384,6 +415,7 @@ int main(void)
 		T(a_restart_forgets_neither_halves_nor_jobs),
 		T(uploads_are_bounded_in_bytes_and_number),
 		T(jobs_are_bounded),
+		T(uploads_under_way_do_not_take_turns),
 		T(uploads_that_no_job_uses_are_dropped_in_the_end),
 		T(nothing_but_jobs_of_this_grid_is_taken),
 	};

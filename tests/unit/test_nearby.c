@@ -188,6 +188,17 @@ static void what_was_allowed_is_refused_until_its_time(void **state)
 	assert_false(recent_allow(&r, "a", 1, 199, 100));
 }
 
+static void only_who_is_on_the_interfaces_network_is_nearby(void **state)
+{
+	(void)state;
+	assert_true(nearby_is_local(0x0a4d0001, 0xffffff00, 0x0a4d0063));
+	assert_false(nearby_is_local(0x0a4d0001, 0xffffff00, 0x0a4d0163));
+	assert_false(nearby_is_local(0x0a4d0001, 0xffffff00, 0xc6336407));
+	assert_true(nearby_is_local(0x7f000001, 0xff000000, 0x7f000001));
+	assert_false(nearby_is_local(0x0a4d0001, 0, 0xc6336407)); /* no mask: nobody knows */
+	assert_false(nearby_is_local(0x0a4d0001, 0xffffffff, 0x0a4d0001));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +207,7 @@ int main(void)
 		cmocka_unit_test(any_changed_byte_is_another_datagram_or_none),
 		cmocka_unit_test(only_our_grid_and_others_than_us_count),
 		cmocka_unit_test(who_does_not_listen_is_answered_and_not_told_on),
+		cmocka_unit_test(only_who_is_on_the_interfaces_network_is_nearby),
 		cmocka_unit_test(an_address_gets_one_answer_a_minute),
 		cmocka_unit_test(a_flood_of_addresses_and_nodes_is_answered_within_bounds),
 		cmocka_unit_test(searches_are_a_minute_apart_or_more),

@@ -3,7 +3,7 @@
  * test_peers.c: what is known, who is talked to, and that no flood takes memory or place. Real signatures.
  */
 #include "common/heard.h"
-#include "worker/dial.h"
+#include "common/dial.h"
 #include "worker/peers.h"
 #include "worker/view.h"
 
@@ -384,6 +384,36 @@ static void valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_c
 	world_free(w);
 }
 
+/* Else every neighbour would take our summary for nonsense, and us for a flood. */
+static void an_over_that_finds_no_room_leaves_a_summary_that_can_be_read(void **state)
+{
+	struct world *w = world_new(1, key_id(worker_key));
+	auto_free char *fact = job(submitter, 1, 0);
+	struct key *k = NULL;
+	struct say s, back;
+	struct err e;
+
+	(void)state;
+	for (int i = 0; i < NEWS_STRANGER_NOTES_MAX; i++) {
+		if (i % NEWS_STRANGER_NOTES == 0) {
+			key_free(k);
+			k = key_new();
+		}
+		auto_free char *n = note(k, i + 1, fact, false, NOW + HOUR);
+		assert_int_equal(take(w, n, fact), NEWS_NEW);
+	}
+	key_free(k);
+	auto_free char *over = note(stranger, 1, "something", true, NOW + HOUR);
+	assert_int_equal(take(w, over, NULL), NEWS_NO);
+	say_begin(&s, peers_news(w->p));
+	say_add_summary(&s, peers_news(w->p));
+	auto_free char *text = say_write(&s);
+	assert_int_equal(say_read(&back, text, strlen(text), false, &e), 0);
+	say_release(&back);
+	say_release(&s);
+	world_free(w);
+}
+
 static void one_submitter_does_not_fill_the_news(void **state)
 {
 	struct world *w = world_new(1, key_id(worker_key));
@@ -538,7 +568,8 @@ static void a_joined_link_stays_and_one_block_is_one_neighbour(void **state)
 	int n = 0;
 
 	(void)state;
-	peers_pin(w->p, &first);
+	assert_true(peers_pin(w->p, &first));
+	assert_false(peers_pin(w->p, &first)); /* so that it is not counted twice */
 	for (int i = 0; i < 100; i++) {
 		struct key *k = key_new();
 
@@ -790,6 +821,7 @@ int main(void)
 		cmocka_unit_test(two_that_exchange_what_the_summaries_lack_agree),
 		cmocka_unit_test(
 			valid_but_huge_announcements_leave_memory_bounded_and_room_for_the_coordinator),
+		cmocka_unit_test(an_over_that_finds_no_room_leaves_a_summary_that_can_be_read),
 		cmocka_unit_test(one_submitter_does_not_fill_the_news),
 		cmocka_unit_test(forged_records_cost_their_sender_its_hearing_and_nobody_else),
 		cmocka_unit_test(many_askers_together_cost_no_more_than_one_round_allows),

@@ -17,6 +17,7 @@ static const struct relay_limits limits = { .tunnels = 5,
 	.bytes_a_day = 250000,
 	.rate = 10000,
 	.rate_all = 15000,
+	.hello_ms = 15000,
 	.idle_ms = 60000,
 	.total_ms = 600000 };
 
@@ -70,6 +71,45 @@ static void all_together_have_only_so_many_tunnels(void **state)
 	}
 	assert_int_equal(quota_take(q, "198.51.100.99", 1000, &e), -1);
 	assert_int_equal(e.code, ERR_RATE);
+}
+
+static void who_holds_most_makes_room_for_others(void **state)
+{
+	struct relay_quota *q = quota();
+	int first, second;
+	int64_t wait;
+	struct err e;
+
+	(void)state;
+	q->limits.tunnels_per_address = 5;
+	first = quota_take(q, "198.51.100.7", 1000, &e);
+	second = quota_take(q, "198.51.100.7", 1000, &e);
+	assert_int_equal(quota_yield(q, "198.51.100.8"), -1); /* there is room */
+	for (int i = 2; i < 5; i++)
+		assert_true(quota_take(q, "198.51.100.7", 2000, &e) >= 0);
+	assert_int_equal(quota_yield(q, "198.51.100.7"), -1);
+	quota_pass(q, first, 10, 3000, &wait);
+	assert_int_equal(quota_yield(q, "198.51.100.8"), second); /* the idlest */
+	for (int i = 0; i < 2; i++) {
+		quota_give(q, quota_yield(q, "198.51.100.8"));
+		assert_true(quota_take(q, "198.51.100.8", 4000, &e) >= 0);
+	}
+	assert_int_equal(quota_yield(q, "198.51.100.8"), -1); /* three and two: nobody gains */
+	assert_true(quota_yield(q, "198.51.100.9") >= 0);
+}
+
+static void a_tunnel_through_which_nothing_is_said_ends_soon(void **state)
+{
+	struct relay_quota *q = quota();
+	struct err e;
+	int a = quota_take(q, "198.51.100.7", 1000, &e);
+	int64_t wait;
+
+	(void)state;
+	assert_null(quota_over(q, a, 15999));
+	assert_non_null(strstr(quota_over(q, a, 16000), "nothing was said"));
+	quota_pass(q, a, 1, 15999, &wait);
+	assert_null(quota_over(q, a, 16000));
 }
 
 /* --- bytes ---------------------------------------------------------------------------------------------------- */
@@ -171,6 +211,7 @@ static void who_says_nothing_or_stays_too_long_is_ended(void **state)
 	int64_t wait;
 
 	(void)state;
+	assert_int_equal(quota_pass(q, a, 10, 1000, &wait), 10);
 	assert_null(quota_over(q, a, 60999));
 	assert_non_null(strstr(quota_over(q, a, 61000), "nothing passed"));
 	for (int64_t now = 1000; now < 601000; now += 50000) {
@@ -364,6 +405,8 @@ int main(void)
 		cmocka_unit_test(an_address_has_only_so_many_tunnels_at_once),
 		cmocka_unit_test(a_v6_subscriber_is_one_address),
 		cmocka_unit_test(all_together_have_only_so_many_tunnels),
+		cmocka_unit_test(who_holds_most_makes_room_for_others),
+		cmocka_unit_test(a_tunnel_through_which_nothing_is_said_ends_soon),
 		cmocka_unit_test(a_tunnel_has_its_rate_and_a_second_at_once),
 		cmocka_unit_test(all_tunnels_share_one_rate),
 		cmocka_unit_test(small_parts_pass_at_once),

@@ -2,7 +2,7 @@
  *
  * dial.c: addresses sorted by the special-purpose registries of IANA (RFC 6890), as far as they matter here.
  */
-#include "worker/dial.h"
+#include "common/dial.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -2,8 +2,8 @@
  *
  * dial.h: which gossiped addresses are dialled, and which of them are one network block.
  */
-#ifndef WORKER_DIAL_H
-#define WORKER_DIAL_H
+#ifndef COMMON_DIAL_H
+#define COMMON_DIAL_H
 
 #include "common/id.h"
 
