@@ -3,6 +3,7 @@
 switches joined by one cable. And a job that is given to a worker while the coordinator is dead."""
 import hashlib
 import json
+import os
 import socket
 import threading
 import time
@@ -251,6 +252,68 @@ def test_what_expired_while_they_were_apart_is_done_again_and_comes_late():
         for _, m in meters:
             m.close()
         print("     budget of gossip: %d bytes/s; in all %s" % (BUDGET, ["%.0f" % sum(r.values()) for r in idle]))
+
+
+# networks between the machines of a chain; nobody's (RFC 5737), so that no record is made of them
+FIRST, SECOND, THIRD = "198.51.100.%d", "203.0.113.%d", "192.0.2.%d"
+
+
+def place(w):
+    return w.link.split("@")[1].split("/")[0]
+
+
+def test_a_job_given_to_a_worker_while_the_coordinator_is_dead_is_heard_of_two_hops_away():
+    """C -- A -- M -- B: each sees its neighbours alone. B is no way to the coordinator at all: what it knows it has heard."""
+    with netns.Net() as net:
+        c, a, m, b = (net.host(n) for n in "camb")
+        net.link(c, a, FIRST % 1 + "/24", FIRST % 2 + "/24")
+        net.link(a, m, SECOND % 1 + "/24", SECOND % 2 + "/24")
+        net.link(m, b, THIRD % 1 + "/24", THIRD % 2 + "/24")
+        with HostGrid(c, FIRST % 1) as g:
+            program_file = compile_static(WORK, g.path("work"))
+            wa = g.worker(a, "a", g.link, SECOND % 1 + ":0")
+            wm = g.worker(m, "m", wa.link, THIRD % 1 + ":0")
+            wb = g.worker(b, "b", wm.link, THIRD % 2 + ":0")
+            for w in (wa, wm, wb):
+                wait_for(w.name + " to have a neighbour", lambda w=w: g.worker_status(w)["peers"]["neighbours"])
+            g.coordinator.kill()
+
+            def give(name, env=g.env):
+                return run(a.argv([program("talkoot"), "submit", "--range", "3", "--quorum", "1", "--name", name, "--grid",
+                                   wa.link, "--", program_file, "{index}"]), env, cwd=g.dir).strip()
+
+            def heard(job):
+                return told(b, place(wb), job)
+
+            one, strange = give("one"), give("strange", dict(g.env, XDG_CONFIG_HOME=g.path("s"), XDG_DATA_HOME=g.path("s")))
+            for job, name in ((one, "one"), (strange, "strange")):
+                found = wait_for("B to hear of it", lambda: heard(job))
+                assert (found["state"], found["name"], found["count"]) == ("heard", name, 3), found
+                assert told(a, place(wa), job)["state"] == "carried"
+            # nobody but A's disk has the next one, and not in what A remembers of its peers
+            wm.kill()
+            two = give("two")
+            wa.kill()
+            os.remove(g.path("a", "peers"))
+            wa = g.worker(a, "a", g.link, place(wa))
+            assert g.worker_status(wa)["carried"] == 3
+            wm = g.worker(m, "m", wa.link, place(wm))
+            found = wait_for("B to hear of what was carried over A's restart", lambda: heard(two))
+            assert found["state"] == "heard", found
+            for w in (wa, wm):
+                g.ask(w, "pause")
+            g.start_coordinator()
+            for job in (one, two):
+                wait_for("the coordinator to take it", lambda: g.db("SELECT 1 FROM job WHERE id = ?", bytes.fromhex(job)))
+                wait_for("B to hear that it did", lambda: (heard(job) or {}).get("state") == "announced")
+            wait_for("B to hear that the stranger's is not to be done", lambda: not heard(strange))
+            for w in (wa, wm):
+                g.ask(w, "resume")
+            for job in (one, two):
+                assert g.wait_done(job)["tasks"]["valid"] == 3
+                g.verify(g.results(job, "out-" + job[:8]), "--job", job)
+                wait_for("B to hear that it is done", lambda: not heard(job))
+            assert not g.db("SELECT 1 FROM job WHERE id = ?", bytes.fromhex(strange))
 
 
 if __name__ == "__main__":
