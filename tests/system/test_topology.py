@@ -2,6 +2,7 @@
 """Who cannot reach the coordinator: machines of the test's own (netns.py), cabled so that the coordinator C sees
 only some of them."""
 import base64
+import http.client
 import json
 import os
 import socket
@@ -210,6 +211,19 @@ def test_when_a_relay_ends_another_one_is_taken():
             g.verify(g.results(job))
 
 
+def record_at(g, node):
+    """Whether C names this node to who asks it."""
+    body = json.dumps({"grid": g.link.rsplit("/", 1)[1], "hash": "0" * 16, "want": 8}).encode()
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    with g.c.inside():
+        c = http.client.HTTPSConnection(g.address, g.port, context=ctx, timeout=30)
+        c.request("POST", "/v1/gossip", body)
+        answer = json.loads(c.getresponse().read())
+        c.close()
+    return any(json.loads(base64.b64decode(p["payload"]))["author"] == node for p in answer.get("peers", []))
+
+
 def test_a_relay_that_only_gossip_named_is_taken_when_the_joined_one_dies():
     """C -- A and C -- D; A, B and D are on a switch, and B was told of A alone. The addresses are private, as A's is that
     B joined: so they are passed on."""
@@ -223,9 +237,11 @@ def test_a_relay_that_only_gossip_named_is_taken_when_the_joined_one_dies():
             net.plug(host, lan, "10.3.0.%d/24" % (i + 1))
         with HostGrid(c, "10.1.0.1") as g:
             alone = ["--local-discovery", "off"]  # not by asking the switch
-            wa = g.worker(a, "a", g.link, "10.3.0.1:0", args=alone)
             wd = g.worker(d, "d", g.link, "0.0.0.0:7070", args=alone + ["--advertise", "10.3.0.3:7070"])
             wait_for("D to be reachable", lambda: g.worker_status(wd)["published"] == "10.3.0.3:7070")
+            wait_for("C to have its record", lambda: record_at(g, wd.id))
+            wa = g.worker(a, "a", g.link, "10.3.0.1:0", args=alone)
+            wait_for("A to talk to D", lambda: any(wd.id in x for x in g.worker_status(wa)["peers"]["links"]))
             wb = g.worker(b, "b", wa.link, args=alone)
             for w in (wa, wd):
                 g.ask(w, "pause")
