@@ -5,6 +5,7 @@
  */
 #include "coordinator/routes.h"
 #include "common/have.h"
+#include "common/log.h"
 #include "common/say.h"
 #include "common/tus.h"
 #include "coordinator/gossip.h"
@@ -181,6 +182,7 @@ static void public_job(void *arg, struct req *r)
 
 static void manifest_get(void *arg, struct req *r)
 {
+	log_debug("the manifest of %.16s… is fetched by %s", req_part(r, 0), req_address(r));
 	show_manifest(begin(arg, r), req_part(r, 0));
 }
 

@@ -227,7 +227,7 @@ void agent_heard(struct agent *a, const struct agent_answer *answer, int64_t now
 	for (size_t i = 0; i < answer->n_leases; i++)
 		take_lease(a, &answer->leases[i], now);
 	/* An empty answer that came at once would make a loop without a pause. */
-	a->next_ms = now + answer->next_ms;
+	a->patience_ms = a->next_ms = now + answer->next_ms;
 	if (empty && answer->next_ms < 100)
 		a->next_ms = now + 100 + (int64_t)rng_below(&a->seed, 100);
 }
@@ -242,6 +242,7 @@ void agent_unheard(struct agent *a, bool anew, int64_t retry_ms, int64_t now)
 		wait = 0;
 	else if (!a->silent_ms)
 		a->silent_ms = now;
+	a->patience_ms = now + retry_ms;
 	a->next_ms = now + (wait > retry_ms ? wait : retry_ms);
 }
 
@@ -348,6 +349,18 @@ void agent_nudge(struct agent *a, int64_t now)
 {
 	if (!a->asking)
 		a->next_ms = now;
+}
+
+void agent_hint(struct agent *a, int64_t now)
+{
+	int64_t at = a->sent_ms + AGENT_HINT_MS;
+
+	if (at < a->patience_ms)
+		at = a->patience_ms;
+	if (at < now)
+		at = now;
+	if (!a->asking && at < a->next_ms)
+		a->next_ms = at;
 }
 
 void agent_set_mode(struct agent *a, enum agent_mode mode, int64_t now)

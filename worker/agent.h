@@ -37,6 +37,7 @@
 #define AGENT_STOP_MS 4500    /* and everything else this long: exit within 5 s */
 #define AGENT_RESEAL_MS 5000  /* a result that could not be written is tried again after this */
 #define AGENT_HEARTBEAT_MS 30000 /* an ask that wants nothing says that we are here */
+#define AGENT_HINT_MS 5000    /* between asks that only the news of a job brings about */
 #define AGENT_AHEAD_MS 500    /* of short tasks, as many are held as last this long */
 #define AGENT_BROKEN_MAX 160
 #define AGENT_WORDS_MAX 320
@@ -126,8 +127,10 @@ struct agent {
 	bool told_mode;      /* the coordinator knows the mode (or could not be told while leaving) */
 	bool news;           /* what an ask says of the worker has changed since the last one */
 	int64_t asked_ms;    /* when it went out */
+	int64_t sent_ms;     /* the same, or when it was said again */
 	int64_t heard_ms;    /* when one was answered last */
 	int64_t next_ms;     /* not before */
+	int64_t patience_ms; /* the part of it that the coordinator asked for: never before */
 	int tries;           /* failed in a row */
 	int64_t silent_ms;   /* the coordinator since; 0: it is not */
 	char refusal[160];   /* what it said instead of an answer; "" when it said nothing */
@@ -197,6 +200,10 @@ void agent_give_back(struct agent *a, const char *lease, const char *why);
 void agent_news(struct agent *a);
 /* There is a new way to the coordinator: do not wait for the back-off to end. */
 void agent_nudge(struct agent *a, int64_t now);
+/* A job is news. An ask that waits at the coordinator is answered by itself; a back-off ends early, but never before
+ * the coordinator wants to be asked again, and not sooner than AGENT_HINT_MS after the last ask: whoever announces
+ * jobs, to however many, makes nobody ask more often than that. */
+void agent_hint(struct agent *a, int64_t now);
 /* PAUSE, RUN, FINISH, STOP. What leaves does not come back: after FINISH only STOP counts. */
 void agent_set_mode(struct agent *a, enum agent_mode mode, int64_t now);
 

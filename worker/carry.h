@@ -41,6 +41,8 @@ struct carry;
 struct carry_fns {
 	/* A manifest was taken: announce it. */
 	void (*taken)(void *arg, const char *line, const struct digest *job);
+	/* One was refused for good. `line`: the digest of its envelope. */
+	void (*refused)(void *arg, const struct digest *line);
 	void *arg;
 };
 

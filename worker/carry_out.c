@@ -44,6 +44,8 @@ static void refused(struct carry *c, const struct err *e)
 		err_name(e->code), e->msg, to);
 	if (rename(from, to))
 		log_error("moving %s to %s: %s", from, to, strerror(errno));
+	if (c->fns.refused)
+		c->fns.refused(c->fns.arg, &c->parcels->line_digest);
 	parcel_over(c);
 }
 

@@ -262,6 +262,7 @@ static bool next_ask(struct agent *a, struct act *act, int64_t now)
 	if (!a->ask.again)
 		fill_ask(a, now);
 	a->asking = true;
+	a->sent_ms = now;
 	act->kind = ACT_ASK;
 	act->ask = &a->ask;
 	return true;

@@ -443,9 +443,15 @@ void gossip_found(struct gossip *g, const struct id *node, const struct endpoint
 	turn_end_ask(g->turn);
 }
 
-void gossip_announce(struct gossip *g, const char *line)
+void gossip_hurry(struct gossip *g)
 {
-	struct digest of = digest_of(line, strlen(line));
+	peers_hurry(g->peers, clock_now_ms());
+	turn_end_ask(g->turn);
+}
+
+/* Our word on a fact, told to the neighbours. `line` NULL: it is over. */
+static void sign_note(struct gossip *g, const struct digest *of, const char *line)
+{
 	int64_t now = clock_now_ms();
 	char text[DIGEST_TEXT + 1];
 	struct err e;
@@ -453,18 +459,32 @@ void gossip_announce(struct gossip *g, const char *line)
 	json_t *j = msg_new_request(MSG_ANNOUNCE, &g->home->grid_id, key_id(g->key), now,
 		news_next_seq(peers_news(g->peers), now));
 
-	digest_text(text, &of);
+	digest_text(text, of);
 	json_object_set_new(j, "of", json_string(text));
-	json_object_set_new(j, "over", json_false());
+	json_object_set_new(j, "over", json_boolean(!line));
 	json_object_set_new(j, "expires", json_integer(now + ANNOUNCE_LIFE_MS));
 	if (msg_seal(&note, j, NULL, g->key, &e)) {
 		log_warn("announcing a job: %s", e.msg);
 		return;
 	}
-	struct news_item item = { note, line, strlen(note), strlen(line) };
+	struct news_item item = { note, line, strlen(note), line ? strlen(line) : 0 };
 	if (peers_announce(g->peers, &item, now, &e) > NEWS_KNOWN)
 		log_debug("announcing a job: %s", e.msg);
 	turn_end_ask(g->turn);
+}
+
+void gossip_announce(struct gossip *g, const char *line)
+{
+	struct digest of = digest_of(line, strlen(line));
+
+	if (!news_announced(peers_news(g->peers), key_id(g->key), &of))
+		sign_note(g, &of, line);
+}
+
+void gossip_withdraw(struct gossip *g, const struct digest *of)
+{
+	if (news_announced(peers_news(g->peers), key_id(g->key), of))
+		sign_note(g, of, NULL);
 }
 
 struct job_telling {

@@ -45,8 +45,12 @@ void gossip_self_changed(struct gossip *g);
 /* A node of the grid on the local network. Only the first GOSSIP_FOUND_MAX are taken: anybody there can say so. */
 void gossip_found(struct gossip *g, const struct id *node, const struct endpoint *at);
 #define GOSSIP_FOUND_MAX 4
-/* A job that was handed to us: sign for having heard of it, and tell it at once. */
+/* A job that was handed to us: sign for having heard of it, and tell it at once. Nothing when our word on it is out. */
 void gossip_announce(struct gossip *g, const char *line);
+/* It will not be done: end what we announced. `of`: of the line. */
+void gossip_withdraw(struct gossip *g, const struct digest *of);
+/* The coordinator answers again. */
+void gossip_hurry(struct gossip *g);
 /* POST /v1/gossip came to our peer port. */
 void gossip_serve(struct gossip *g, struct req *r);
 /* A job's envelope, borrowed until the loop's next turn; NULL when it is not known here. */

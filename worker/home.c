@@ -119,11 +119,6 @@ const struct way *home_way(const struct home *h)
 	return h->known ? ways_now(&h->ways) : NULL;
 }
 
-bool home_is_coordinator(const struct home *h, const struct id *node)
-{
-	return h->known && acts_for(&h->grid, node);
-}
-
 unsigned home_turn(const struct home *h)
 {
 	return h->ways.turn;

@@ -70,8 +70,6 @@ void home_relays_changed(struct home *h);
 /* What a relay dials for the target HOST:PORT: a numeric address. ERR_REFUSED when the text is not one of our
  * own direct ways, ERR_UNREACHABLE when it is a name that we have not reached ourselves. */
 int home_target(struct endpoint *out, const struct home *h, const char *target, struct err *e);
-/* Whether the descriptor lets this node act as coordinator. */
-bool home_is_coordinator(const struct home *h, const struct id *node);
 /* Open a message that only the coordinator may send. Release `m` on success. */
 int home_open_msg(struct home *h, struct msg *m, const char *line, size_t n, enum msg_type type, struct err *e);
 

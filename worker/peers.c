@@ -57,6 +57,16 @@ static void look_soon(struct peers *p)
 			p->slots[i].due_ms = 0;
 }
 
+void peers_hurry(struct peers *p, int64_t now)
+{
+	int64_t due = now + (int64_t)rng_below(&p->seed, ROUND_MS);
+
+	view_hurry(&p->view, now);
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		if (p->slots[i].state == SLOT_EMPTY && p->slots[i].due_ms > due)
+			p->slots[i].due_ms = due;
+}
+
 bool peers_pin(struct peers *p, const struct link *to)
 {
 	if (id_equal(&to->node, &p->conf.self) || !view_pin(&p->view, to))

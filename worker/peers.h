@@ -94,6 +94,9 @@ bool peers_pin(struct peers *p, const struct link *to);
 /* A record from anybody. */
 enum news_verdict peers_take(
 	struct peers *p, const char *line, size_t n, int64_t now_ms, struct err *e);
+/* The coordinator answers again, so it was perhaps our line that was cut: within a round, who has places free tries those
+ * again that could not be reached. */
+void peers_hurry(struct peers *p, int64_t now_ms);
 /* Our own record, to be passed on; NULL: none. Copied. */
 void peers_set_self(struct peers *p, const char *line);
 void peers_deed(struct peers *p, const struct id *node, enum peer_deed deed, int64_t now_ms);

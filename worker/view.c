@@ -274,6 +274,13 @@ void view_reached(struct view *v, const struct id *node, int64_t now)
 	x->retry_ms = 0;
 }
 
+void view_hurry(struct view *v, int64_t now)
+{
+	for (size_t i = 0; i < v->n; i++)
+		if (v->entries[i].fails && v->entries[i].retry_ms > now)
+			v->entries[i].retry_ms = now;
+}
+
 void view_rest(struct view *v, const struct id *node, int64_t until)
 {
 	struct entry *x = find(v, node);

@@ -49,6 +49,8 @@ void view_age(struct view *v, int64_t now_ms);
 bool view_deed(struct view *v, const struct id *node, enum peer_deed deed, int64_t now_ms);
 void view_reached(struct view *v, const struct id *node, int64_t now_ms);
 void view_rest(struct view *v, const struct id *node, int64_t until_ms);
+/* Who could not be reached may be tried again at once. */
+void view_hurry(struct view *v, int64_t now_ms);
 size_t view_bytes(const struct view *v);
 
 /* May be dialled and named to others, as far as its deeds go. */

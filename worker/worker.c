@@ -23,7 +23,9 @@
 
 #define LOCK_PAUSE_MS 20
 #define LOCK_TRIES 100
-#define NUDGE_MS 500 /* a job that all hear of at once is asked for within this */
+/* All hear of a job at once; those who do not wait at the coordinator's already ask for it within this. */
+#define NUDGE_MS 3000
+#define ANNOUNCE_AGAIN_MS ((int64_t)3600 * 1000) /* what is carried is looked through so often */
 #define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
 
 /* --- doing ------------------------------------------------------------------------------------------------- */
@@ -130,6 +132,7 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 		book_hurry(w->book);
 		if (w->carry)
 			carry_hurry(w->carry);
+		gossip_hurry(w->gossip);
 	}
 	turn_end_ask(w->turn);
 }
@@ -191,7 +194,7 @@ static void on_nudge(void *arg)
 {
 	struct worker *w = arg;
 
-	agent_nudge(&w->agent, clock_mono_ms());
+	agent_hint(&w->agent, clock_mono_ms());
 	turn_end_ask(w->turn);
 }
 
@@ -419,11 +422,37 @@ static void on_taken(void *arg, const char *line, const struct digest *job)
 		gossip_announce(w->gossip, line);
 }
 
+static void on_refused(void *arg, const struct digest *line)
+{
+	struct worker *w = arg;
+
+	if (w->gossip)
+		gossip_withdraw(w->gossip, line);
+}
+
+static void announce_again(void *arg, const struct told_job *job)
+{
+	struct worker *w = arg;
+	auto_free char *line = carry_manifest(w->carry, &job->id);
+
+	if (line)
+		gossip_announce(w->gossip, line);
+}
+
+/* At the start, and before what we said of a job runs out while the coordinator is still silent. */
+static void on_announce(void *arg)
+{
+	struct worker *w = arg;
+
+	carry_each(w->carry, announce_again, w);
+	timer_in(w->announce, ANNOUNCE_AGAIN_MS);
+}
+
 static int open_carry(struct worker *w, struct err *e)
 {
 	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
 	struct carry_limits limits = carry_defaults;
-	struct carry_fns fns = { .taken = on_taken, .arg = w };
+	struct carry_fns fns = { .taken = on_taken, .refused = on_refused, .arg = w };
 
 	if (limits.bytes > w->conf.disk_mib * MIB / 10)
 		limits.bytes = w->conf.disk_mib * MIB / 10;
@@ -564,6 +593,9 @@ static void open_agent(struct worker *w)
 	if (w->serve)
 		serve_gossip(w->serve, w->gossip);
 	struct sources sources = gossip_sources(w->gossip);
+	w->announce = timer_new(w->loop, on_announce, w);
+	if (w->carry)
+		timer_in(w->announce, 0);
 	cache_know(w->cache, key_id(w->key), w->self.address, &sources, w->conf.upload_kib);
 	home_set_relays(&w->home, &(struct relays){ gossip_relays, w->gossip });
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
@@ -593,6 +625,7 @@ static void worker_close(struct worker *w)
 	control_free(w->control);
 	gossip_free(w->gossip);
 	timer_free(w->nudge);
+	timer_free(w->announce);
 	relay_free(w->relay);
 	serve_free(w->serve);
 	outside_close(w);

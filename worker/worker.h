@@ -72,6 +72,7 @@ struct worker {
 	struct lan *lan; /* NULL: does not listen, or was told not to look */
 	struct gossip *gossip;
 	struct timer *nudge; /* a job was heard of */
+	struct timer *announce; /* what is carried, again */
 	struct turn_end *turn;
 	struct timer *wake;
 	bool ready; /* was printed */

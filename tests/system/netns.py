@@ -213,6 +213,21 @@ class Net:
         self.bridges.append(bridge)
         return bridge
 
+    def trunk(self, a, b):
+        """A cable between two switches, to be cut and mended."""
+        x, y = self._pair()
+        for end, switch in ((x, a), (y, b)):
+            ip("link", "set", end, "master", switch)
+            ip("link", "set", end, "up")
+        return x
+
+    def cut(self, trunk):
+        """What is sent from now on is lost; nobody is told so."""
+        ip("link", "set", trunk, "down")
+
+    def mend(self, trunk):
+        ip("link", "set", trunk, "up")
+
     def plug(self, host, switch, address, rate=None, down_rate=None):
         """Plug a host into a switch; `rate` shapes what it sends, `down_rate` what it gets."""
         x, y = self._pair()

@@ -2,6 +2,7 @@
 """Who cannot reach the coordinator: machines of the test's own (netns.py), cabled so that the coordinator C sees
 only some of them."""
 import base64
+import http.client
 import json
 import os
 import socket
@@ -207,6 +208,57 @@ def test_when_a_relay_ends_another_one_is_taken():
             end = g.wait_done(job)
             assert end["tasks"]["valid"] == 8 and g.results_of(wb.id) == 8, end
             assert g.worker_status(wb)["coordinator"]["via"] == wd.id
+            g.verify(g.results(job))
+
+
+def record_at(g, node):
+    """Whether C names this node to who asks it."""
+    body = json.dumps({"grid": g.link.rsplit("/", 1)[1], "hash": "0" * 16, "want": 8}).encode()
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    with g.c.inside():
+        c = http.client.HTTPSConnection(g.address, g.port, context=ctx, timeout=30)
+        c.request("POST", "/v1/gossip", body)
+        answer = json.loads(c.getresponse().read())
+        c.close()
+    return any(json.loads(base64.b64decode(p["payload"]))["author"] == node for p in answer.get("peers", []))
+
+
+def test_a_relay_that_only_gossip_named_is_taken_when_the_joined_one_dies():
+    """C -- A and C -- D; A, B and D are on a switch, and B was told of A alone. The addresses are private, as A's is that
+    B joined: so they are passed on."""
+    with netns.Net() as net:
+        c, a, b, d = (net.host(n) for n in "cabd")
+        lan = net.switch("lan")
+        net.link(c, a, "10.1.0.1/24", "10.1.0.2/24")
+        net.link(c, d, "10.2.0.1/24", "10.2.0.2/24")
+        d.run("ip", "route", "add", "10.1.0.1/32", "via", "10.2.0.1")
+        for i, host in enumerate((a, b, d)):
+            net.plug(host, lan, "10.3.0.%d/24" % (i + 1))
+        with HostGrid(c, "10.1.0.1") as g:
+            alone = ["--local-discovery", "off"]  # not by asking the switch
+            wd = g.worker(d, "d", g.link, "0.0.0.0:7070", args=alone + ["--advertise", "10.3.0.3:7070"])
+            wait_for("D to be reachable", lambda: g.worker_status(wd)["published"] == "10.3.0.3:7070")
+            wait_for("C to have its record", lambda: record_at(g, wd.id))
+            wa = g.worker(a, "a", g.link, "10.3.0.1:0", args=alone)
+            wait_for("A to talk to D", lambda: any(wd.id in x for x in g.worker_status(wa)["peers"]["links"]))
+            wb = g.worker(b, "b", wa.link, args=alone)
+            for w in (wa, wd):
+                g.ask(w, "pause")
+            wait_for("B to come through A", lambda: g.worker_status(wb)["coordinator"]["via"] == wa.id and
+                     g.worker_status(wb)["coordinator"]["answers"])
+            wait_for("B to talk to D", lambda: any(wd.id in x for x in g.worker_status(wb)["peers"]["links"]))
+            job = g.submit("--range", "6", "--quorum", "1", "--", work(g), "{index}", "1")
+            wait_for("B to run", lambda: g.worker_status(wb)["running"])
+            wa.kill()
+            end = g.wait_done(job)
+            assert end["tasks"]["valid"] == 6 and g.results_of(wb.id) == 6, end
+            assert g.worker_status(wb)["coordinator"]["via"] == wd.id
+            # and it finds D again by what it remembers, after a restart
+            wb.kill()
+            wb = g.worker(b, "b", wa.link, args=alone)
+            wait_for("B to come through D", lambda: g.worker_status(wb)["coordinator"]["via"] == wd.id and
+                     g.worker_status(wb)["coordinator"]["answers"])
             g.verify(g.results(job))
 
 

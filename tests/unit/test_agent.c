@@ -407,6 +407,44 @@ static void an_old_seq_is_answered_by_a_new_ask_at_once(void **state)
 	free(w);
 }
 
+static void a_hint_ends_a_back_off_and_not_what_the_coordinator_asked_for(void **state)
+{
+	struct world *w = make(1, 1, 1000);
+	struct act act;
+
+	(void)state;
+	assert_true(agent_next(&w->a, &act, w->now) && act.kind == ACT_ASK);
+	agent_hint(&w->a, w->now); /* one is out: nothing changes */
+	for (int i = 0; i < 8; i++)
+		agent_unheard(&w->a, false, 0, w->now);
+	assert_true(w->a.next_ms - w->now >= 20000);
+	agent_hint(&w->a, w->now);
+	assert_int_equal(w->a.next_ms, w->a.sent_ms + AGENT_HINT_MS);
+	agent_hint(&w->a, w->now + 1000); /* another one brings it no nearer */
+	assert_int_equal(w->a.next_ms, w->a.sent_ms + AGENT_HINT_MS);
+
+	agent_unheard(&w->a, false, 25000, w->now);
+	agent_hint(&w->a, w->now + 6000);
+	assert_true(w->a.next_ms >= w->now + 25000);
+	free(w);
+}
+
+static void hints_without_end_make_no_more_asks_than_one_in_five_seconds(void **state)
+{
+	struct world *w = make(1, 1, 1000);
+
+	(void)state;
+	w->silent = true;
+	run(w, 120000); /* the back-off is at its longest */
+	int before = w->asks;
+	for (int i = 0; i < 600; i++) {
+		agent_hint(&w->a, w->now);
+		run(w, 100);
+	}
+	assert_in_range(w->asks - before, 5, 60000 / AGENT_HINT_MS + 1);
+	free(w);
+}
+
 static void leases_are_renewed_at_a_third_of_their_term(void **state)
 {
 	struct world *w = make(1, 2, 70000);
@@ -715,6 +753,8 @@ int main(void)
 		cmocka_unit_test(a_silent_coordinator_stops_nothing_and_gets_everything_later),
 		cmocka_unit_test(an_unheard_ask_is_said_again_in_the_same_bytes),
 		cmocka_unit_test(an_old_seq_is_answered_by_a_new_ask_at_once),
+		cmocka_unit_test(a_hint_ends_a_back_off_and_not_what_the_coordinator_asked_for),
+		cmocka_unit_test(hints_without_end_make_no_more_asks_than_one_in_five_seconds),
 		cmocka_unit_test(leases_are_renewed_at_a_third_of_their_term),
 		cmocka_unit_test(a_paused_worker_gives_back_what_has_not_started),
 		cmocka_unit_test(finish_delivers_what_runs_and_exits),

@@ -54,7 +54,7 @@ static void on_taken(void *arg, const char *line, const struct digest *job)
 static void open_port(struct world *w)
 {
 	auto_free char *dir = xprintf("%s/carried", w->dir);
-	struct carry_fns fns = { on_taken, w };
+	struct carry_fns fns = { .taken = on_taken, .arg = w };
 
 	struct serve_parts parts = { .loop = w->l, .fetcher = w->f, .key = w->self, .listen = { "127.0.0.1", 0 },
 		.cache = w->cache, .home = &w->home, .upload_kib = -1 };

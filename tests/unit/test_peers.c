@@ -769,6 +769,30 @@ static void who_answers_too_much_is_left(void **state)
 	world_free(a);
 }
 
+static void who_could_not_be_reached_is_tried_soon_when_the_coordinator_is_back(void **state)
+{
+	struct world *a = world_new(1, key_id(worker_key));
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
+	struct peers_turn t;
+	int64_t now = NOW;
+
+	(void)state;
+	peers_pin(a->p, &to);
+	for (int i = 0; i < 8; i++) { /* until it is tried once an hour */
+		while (!peers_next(a->p, &t, now))
+			now += 1000;
+		say_release(&t.say);
+		peers_failed(a->p, &t.ref, false, now);
+	}
+	assert_false(peers_next(a->p, &t, now + RETRY_MAX_MS / 2));
+	peers_hurry(a->p, now + RETRY_MAX_MS / 2);
+	assert_true(peers_next(a->p, &t, now + RETRY_MAX_MS / 2 + ROUND_MS));
+	say_release(&t.say);
+	world_free(a);
+}
+
 /* --- addresses ----------------------------------------------------------------------------- */
 
 static void private_addresses_are_dialled_only_from_a_private_start(void **state)
@@ -834,6 +858,7 @@ int main(void)
 		cmocka_unit_test(a_held_question_hears_of_news_once),
 		cmocka_unit_test(our_own_news_are_pushed_beside_a_held_question),
 		cmocka_unit_test(who_answers_too_much_is_left),
+		cmocka_unit_test(who_could_not_be_reached_is_tried_soon_when_the_coordinator_is_back),
 		cmocka_unit_test(private_addresses_are_dialled_only_from_a_private_start),
 	};
 
