@@ -320,7 +320,8 @@ static long start_ahead(struct plan *p, int *ended)
 	return plan_fails(p, STEP_STREAMS, 0, away) ? -1 : program;
 }
 
-/* What the task alone decides; then it may execute, and only what the exec leaves open is its own. */
+/* What the task alone decides; then it may execute, and only what the exec leaves open is its own. The init
+ * holds its two outputs as well, so that the keeper is not woken by their ends before it is told all. */
 static int let_go(struct plan *p, long program)
 {
 	if (plan_fails(p, STEP_STREAMS, 0,
@@ -332,7 +333,8 @@ static int let_go(struct plan *p, long program)
 	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
 	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
 	wait_past(p, STAGE_BOUND);
-	raw3(SYS_close_range, 0, PLAN_N_FDS - 1, 0);
+	raw1(SYS_close, PLAN_IN);
+	raw3(SYS_close_range, PLAN_PROGRAM, PLAN_N_FDS - 1, 0);
 	return p->told.fault.step == STEP_NONE ? 0 : -1;
 }
 
@@ -396,6 +398,12 @@ static void reap_rest(const struct plan *p)
 
 	if (!(p->told.layers & BOX_BIT(PIDNS)) || p->profile == BOX_COMPUTE)
 		return; /* nothing it could have started */
+	/* orphans come to the init: without a child it is alone, and kill would ask all of the machine */
+	do {
+		rc = raw4(SYS_wait4, -1, 0, WNOHANG, 0);
+	} while (rc > 0 || rc == -EINTR);
+	if (rc == -ECHILD)
+		return;
 	kill_all(p, 0);
 	do {
 		rc = raw4(SYS_wait4, -1, 0, 0, 0);
