@@ -16,6 +16,7 @@
 #include "sandbox/meter.h"
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
+#include "sandbox/proc.h"
 #include "sandbox/space.h"
 #include "sandbox/talk.h"
 
@@ -343,6 +344,14 @@ static enum box_reason beyond(struct watch *k, const struct limit_use *u)
 	return wall_us(k) > l->wall_s * 1000000 ? BOX_REASON_WALL : BOX_REASON_EXITED;
 }
 
+/* What the init spent on answering a program that asks for chance without end. */
+static int64_t answering_us(const struct watch *k)
+{
+	int64_t us = k->plan->dear && k->init > 0 ? proc_own_us(k->init) : 0;
+
+	return us > k->plan->built_us ? us - k->plan->built_us : 0;
+}
+
 static void look(struct watch *k, int64_t now)
 {
 	const struct meter_of of = seen_by(k);
@@ -351,6 +360,7 @@ static void look(struct watch *k, int64_t now)
 	struct limit_use u;
 
 	meter_look(&k->meter, &u, &of, now);
+	u.cpu_us += answering_us(k);
 	if (u.cpu_us > e->cpu_us)
 		e->cpu_us = u.cpu_us;
 	if (u.memory_kib > e->rss_kib)
