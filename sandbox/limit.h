@@ -67,6 +67,11 @@ void limit_cgroups_close(struct limit_cgroups *all);
  * error: there is none then. */
 void limit_cgroup_make(struct limit_cgroup *c, struct limit_cgroups *all);
 void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes);
+/* For a box that was born in none and has used `used_us` of CPU time: make one, set its limit
+ * and move everything below `init` into it. What it had allocated before stays uncounted there; the sampler
+ * counts it. */
+void limit_cgroup_enter(struct limit_cgroup *c, struct limit_cgroups *all, int64_t bytes, int proc,
+	pid_t init, int64_t used_us);
 /* Whether the kernel has killed in it for want of memory. */
 bool limit_cgroup_starved(const struct limit_cgroup *c);
 /* pen_make, with a guard for it. */

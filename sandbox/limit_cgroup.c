@@ -226,6 +226,16 @@ void limit_cgroup_set(struct limit_cgroup *c, int64_t bytes)
 		c->bytes = bytes;
 }
 
+void limit_cgroup_enter(struct limit_cgroup *c, struct limit_cgroups *all, int64_t bytes, int proc,
+	pid_t init, int64_t used_us)
+{
+	limit_cgroup_make(c, all);
+	limit_cgroup_set(c, bytes);
+	c->used_us = -used_us; /* it is new: it has counted nothing yet */
+	if (c->dir >= 0 && !pen_move(c->procs, proc, init))
+		destroy(c);
+}
+
 bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t init)
 {
 	if (all->pens.parent < 0)

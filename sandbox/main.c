@@ -89,6 +89,7 @@ static struct watch *begin(const struct spec *s, struct given *g, struct place *
 	if (place_open(p, s->profile, w) ||
 		(root && (given_open(g, s, NULL, w) || given_become_nobody(g, w))))
 		return NULL;
+	p->brief = true;
 	k = watch_new(p, NULL, w);
 	if (k && ((!root && given_open(g, s, NULL, w)) || place_watch(p, w))) {
 		watch_drop(k);

@@ -34,11 +34,15 @@ static void count_threads(struct counter *c, const struct meter_of *of)
 		(void)counter_start(c, tids, n);
 }
 
-/* A box that cannot start processes needs none of it, nor one whose memory cgroup counts. */
+/* A box that cannot start processes is not counted besides, nor one whose memory cgroup counts. */
 static void begin(struct meter *m, const struct meter_of *of, int64_t used_us)
 {
 	m->looked = true;
 	m->base_us = used_us;
+	if (of->enter) {
+		limit_cgroups_open(of->enter, of->forks);
+		limit_cgroup_enter(of->cgroup, of->enter, of->bytes, of->proc, of->init, used_us);
+	}
 	if (!of->forks || limit_cgroup_us(of->cgroup) >= 0)
 		return;
 	if (!limit_pen_make(&m->pen, of->cgroup->all, of->proc, of->init))

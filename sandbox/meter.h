@@ -40,6 +40,8 @@ struct meter_of {
 	bool forks; /* it may start processes */
 	const struct box_limits *limits;
 	struct limit_cgroup *cgroup;
+	struct limit_cgroups *enter; /* it was born in no cgroup: where it gets one; or NULL */
+	int64_t bytes;               /* that one's limit */
 };
 
 /* All zero is a new one. `now_us` is a steady clock's. */

@@ -110,16 +110,24 @@ static int move(int procs, int proc, pid_t init, pid_t *moved, int *n_moved)
 }
 
 /* What one that was moved starts is in it already, and is moved once more to no harm. */
-static bool move_all(int dir, int proc, pid_t init)
+bool pen_move(int procs, int proc, pid_t init)
 {
 	static pid_t moved[PROC_TREE_MAX]; /* large */
-	int procs = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC), n = -1, n_moved = 0;
+	int n = -1, n_moved = 0;
 
-	for (int i = 0; procs >= 0 && i < ROUNDS_MAX && n != 0; i++)
+	for (int i = 0; i < ROUNDS_MAX && n != 0; i++)
 		n = move(procs, proc, init, moved, &n_moved);
+	return n_moved > 0;
+}
+
+static bool move_all(int dir, int proc, pid_t init)
+{
+	int procs = openat(dir, "cgroup.procs", O_WRONLY | O_CLOEXEC);
+	bool moved = procs >= 0 && pen_move(procs, proc, init);
+
 	if (procs >= 0)
 		close(procs);
-	return n_moved > 0;
+	return moved;
 }
 
 bool pen_make(struct pen *p, struct pens *all, int proc, pid_t init)

@@ -29,6 +29,8 @@ void pens_close(struct pens *all);
 /* Make one and move everything below `init` into it; false: there is none then. A process that starts
  * others meanwhile cannot keep them out. */
 bool pen_make(struct pen *p, struct pens *all, int proc, pid_t init);
+/* The same with any cgroup, whose cgroup.procs is `procs`; false: none could be moved. */
+bool pen_move(int procs, int proc, pid_t init);
 /* CPU time used in it, or -1. */
 int64_t pen_us(const struct pen *p);
 /* Stop all in it, or let it go on; false: it cannot. */

@@ -84,7 +84,8 @@ int place_watch(struct place *p, struct why *w)
 {
 	if (limit_can_look(p->proc, w))
 		return -1;
-	limit_cgroups_open(&p->cgroups, p->profile != BOX_COMPUTE);
+	if (!p->brief)
+		limit_cgroups_open(&p->cgroups, p->profile != BOX_COMPUTE);
 	return 0;
 }
 

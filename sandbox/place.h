@@ -15,6 +15,7 @@ struct place {
 	enum box_profile profile;
 	int proc, signals, null; /* /proc; SIGTERM and its like, and SIGCHLD; /dev/null */
 	unsigned layers;         /* the namespaces that boxes are born in */
+	bool brief;              /* one box: its cgroup is made when that is first looked at */
 	bool settled;            /* boxes inherit network, ipc, name, and in `compute` the root */
 	struct door *door;       /* `files`: an empty root to be born in, or NULL */
 	struct limit_cgroups cgroups;

@@ -37,6 +37,9 @@ enum { STAGE_GONE, STAGE_BINDING, STAGE_BOUND };
 enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 #define PLAN_INPUTS_AT_ONCE 200 /* in one packet; the kernel takes 253 */
 
+/* Of the init's CPU time for answers; beyond, all of it counts as the program's, and the init has to wait for others. */
+#define PLAN_ANSWERS_FREE_US 20000
+
 #define PLAN_STACK_BYTES 65536 /* each; the kernel gives only the pages that are touched */
 #define PLAN_ROOT_MAX 64       /* entries of --root's top level; a usual system has 20 */
 
@@ -150,7 +153,9 @@ struct plan {
 	uint32_t go;    /* 1: all is there, execute */
 	uint32_t stage; /* of the program: one of the following */
 
-	long parent; /* the init's pid, as the program sees it */
+	long parent;      /* the init's pid, as the program sees it */
+	int64_t built_us; /* CPU time of the init until it let the program go */
+	bool dear;        /* it has spent more than is free on answering */
 	struct told told;
 	uint32_t drawn[256]; /* words given to each thread (seed.h) */
 };

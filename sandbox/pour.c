@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@ void pour_init(struct pour *p, int from, int to)
 	p->to = to;
 	p->to_file = fstat(to, &st) == 0 && S_ISREG(st.st_mode);
 	p->have = p->at = 0;
+	p->last = false;
 	p->buffer = NULL;
 }
 
@@ -85,7 +87,7 @@ static enum poured drain(struct pour *p)
 	return errno == EPIPE ? POUR_OK : POUR_FAILED;
 }
 
-enum poured pour_move(struct pour *p, short revents, int64_t *left)
+static enum poured move(struct pour *p, short revents, int64_t *left)
 {
 	enum poured rc;
 
@@ -102,5 +104,30 @@ enum poured pour_move(struct pour *p, short revents, int64_t *left)
 				return POUR_FAILED;
 		}
 	}
+	return rc;
+}
+
+/* Asked of a pipe, which says how much is in it. */
+static void end_if_empty(struct pour *p)
+{
+	int n = 0;
+
+	if (p->last && p->from >= 0 && p->at == p->have && ioctl(p->from, FIONREAD, &n) == 0 &&
+		n == 0)
+		pour_stop(p);
+}
+
+void pour_last(struct pour *p)
+{
+	p->last = true;
+	end_if_empty(p);
+}
+
+enum poured pour_move(struct pour *p, short revents, int64_t *left)
+{
+	enum poured rc = move(p, revents, left);
+
+	if (rc == POUR_OK)
+		end_if_empty(p);
 	return rc;
 }

@@ -15,6 +15,7 @@
 struct pour {
 	int from, to; /* `from` is ours, -1 once it has ended */
 	bool to_file; /* a regular file: always takes all */
+	bool last;    /* nobody writes any more: see pour_last */
 	size_t have, at;
 	char *buffer; /* made when there is something to pass on; NULL before */
 };
@@ -28,6 +29,8 @@ struct pollfd pour_want(const struct pour *p);
  * streams together. POUR_OVER: the program wrote more than that. POUR_FAILED: errno says why it
  * could not be written; a reader that went away is none: the program then gets SIGPIPE. */
 enum poured pour_move(struct pour *p, short revents, int64_t *left);
+/* All who wrote to it are gone, though somebody may still hold it: it ends with what is in it now. */
+void pour_last(struct pour *p);
 void pour_stop(struct pour *p);
 
 #endif

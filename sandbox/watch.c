@@ -16,6 +16,7 @@
 #include "sandbox/meter.h"
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
+#include "sandbox/proc.h"
 #include "sandbox/space.h"
 #include "sandbox/talk.h"
 
@@ -29,6 +30,7 @@
 #include <unistd.h>
 
 #define LOOK_US 20000       /* how far a young box may run past a limit before it is seen */
+#define LOOK_SOON_US 5000   /* one that gets its cgroup then; most no-ops have ended */
 #define LOOK_LATER_US 50000 /* an old one: looking costs the volunteer */
 #define YOUNG_US 2000000
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
@@ -172,14 +174,14 @@ static int give(struct watch *k, struct why *w)
 {
 	if (plan_fill(k->plan, k->spec, k->given, w))
 		return -1;
-	if (k->cgroup.dir < 0)
+	if (k->cgroup.dir < 0 && !k->place->brief)
 		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
 	limit_cgroup_set(&k->cgroup, errand_bytes(k->spec, k->given));
 	k->plan->has_procs = k->cgroup.procs >= 0;
 	pour_init(&k->out, k->out.from, k->given->out);
 	pour_init(&k->err, k->err.from, k->given->err);
 	k->start = now_us();
-	k->next_look = k->start + LOOK_US;
+	k->next_look = k->start + (k->place->brief ? LOOK_SOON_US : LOOK_US);
 	return send_task(k, w);
 }
 
@@ -243,8 +245,11 @@ void watch_stop(struct watch *k, int signal, bool hurry)
 
 static struct meter_of seen_by(struct watch *k)
 {
+	bool late = k->spec && k->place->brief && !k->meter.looked;
+
 	return (struct meter_of){ k->place->proc, k->init, k->place->profile != BOX_COMPUTE,
-		k->spec ? &k->spec->limits : NULL, &k->cgroup };
+		k->spec ? &k->spec->limits : NULL, &k->cgroup, late ? &k->place->cgroups : NULL,
+		late ? errand_bytes(k->spec, k->given) : 0 };
 }
 
 /* --- holding --------------------------------------------------------------------------------------- */
@@ -286,6 +291,8 @@ static void on_told(struct watch *k)
 		e->cpu_us = t->cpu_us;
 	if (t->rss_kib > e->rss_kib)
 		e->rss_kib = t->rss_kib;
+	pour_last(&k->out);
+	pour_last(&k->err);
 }
 
 static void on_word(struct watch *k)
@@ -337,6 +344,14 @@ static enum box_reason beyond(struct watch *k, const struct limit_use *u)
 	return wall_us(k) > l->wall_s * 1000000 ? BOX_REASON_WALL : BOX_REASON_EXITED;
 }
 
+/* What the init spent on answering a program that asks for chance without end. */
+static int64_t answering_us(const struct watch *k)
+{
+	int64_t us = k->plan->dear && k->init > 0 ? proc_own_us(k->init) : 0;
+
+	return us > k->plan->built_us ? us - k->plan->built_us : 0;
+}
+
 static void look(struct watch *k, int64_t now)
 {
 	const struct meter_of of = seen_by(k);
@@ -345,6 +360,7 @@ static void look(struct watch *k, int64_t now)
 	struct limit_use u;
 
 	meter_look(&k->meter, &u, &of, now);
+	u.cpu_us += answering_us(k);
 	if (u.cpu_us > e->cpu_us)
 		e->cpu_us = u.cpu_us;
 	if (u.memory_kib > e->rss_kib)
@@ -456,6 +472,8 @@ struct ending *watch_ending(struct watch *k)
 	e->starved = limit_cgroup_starved(&k->cgroup);
 	e->full = space_full(k->work, k->spec->limits.disk_mib);
 	e->layers = k->plan->told.layers | (k->plan->told.started ? BOX_ALWAYS : 0);
+	if (k->place->brief && k->cgroup.dir >= 0)
+		e->layers |= BOX_BIT(CGROUP);
 	return e;
 }
 

@@ -120,6 +120,20 @@ static int sleeping(long n)
 	return 0;
 }
 
+/* Says what CPU time it has used itself. */
+static int draw(long n)
+{
+	struct rusage u;
+	unsigned word;
+
+	while (n-- > 0)
+		syscall(SYS_getrandom, &word, sizeof(word), 0);
+	getrusage(RUSAGE_SELF, &u);
+	printf("%ld\n", (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+				u.ru_stime.tv_usec);
+	return 0;
+}
+
 __attribute__((noreturn)) static int burn(long n)
 {
 	volatile unsigned long x = 0;
@@ -185,8 +199,10 @@ static int families(long n)
 	getrusage(RUSAGE_SELF, &own);
 	getrusage(RUSAGE_CHILDREN, &theirs);
 	printf("%ld\n", (own.ru_utime.tv_sec + own.ru_stime.tv_sec + theirs.ru_utime.tv_sec +
-				theirs.ru_stime.tv_sec) * 1000000 + own.ru_utime.tv_usec +
-				own.ru_stime.tv_usec + theirs.ru_utime.tv_usec + theirs.ru_stime.tv_usec);
+				theirs.ru_stime.tv_sec) *
+					1000000 +
+				own.ru_utime.tv_usec + own.ru_stime.tv_usec +
+				theirs.ru_utime.tv_usec + theirs.ru_stime.tv_usec);
 	return 0;
 }
 
@@ -419,6 +435,7 @@ static const struct {
 	{ "ticks", ticks },
 	{ "wakers", wakers },
 	{ "burn", burn },
+	{ "draw", draw },
 	{ "forget", forget },
 	{ "families", families },
 	{ "flood", flood },
