@@ -41,6 +41,7 @@ struct get {
 	struct pull *pull;
 	struct timer *timer;
 	int tries, bad;
+	bool own; /* one task's: no peers */
 	bool from_peer;
 	struct link peer; /* when from_peer */
 	unsigned turn; /* of the way that the fetch goes */
@@ -285,7 +286,7 @@ static void on_pulled(void *arg, const struct err *e)
 
 static bool is_swarmed(const struct get *g)
 {
-	return g->cache->env.self && piece_count(g->blob.size) > 1;
+	return !g->own && g->cache->env.self && piece_count(g->blob.size) > 1;
 }
 
 static void get_pull(struct get *g)
@@ -300,7 +301,7 @@ static bool pick_peer(struct get *g)
 {
 	struct link links[PEERS_TRIED];
 	const struct pull_env *env = &g->cache->env;
-	size_t n = g->tries % 2 && env->sources.list ? env->sources.list(env->sources.arg, &g->blob.digest, links,
+	size_t n = !g->own && g->tries % 2 && env->sources.list ? env->sources.list(env->sources.arg, &g->blob.digest, links,
 							  PEERS_TRIED) : 0;
 
 	g->from_peer = n > 0;
@@ -414,6 +415,15 @@ struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void
 	g->wants = w;
 	if (g->state == GET_OVER)
 		timer_in(g->timer, 0);
+	return w;
+}
+
+struct want *cache_want_own(struct cache *c, const struct blob *b, want_fn *fn, void *arg)
+{
+	bool fresh = !get_find(c, &b->digest);
+	struct want *w = cache_want(c, b, fn, arg);
+
+	w->get->own |= fresh;
 	return w;
 }
 

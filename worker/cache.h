@@ -26,6 +26,9 @@ int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l
 	struct home *h, struct err *e);
 void cache_free(struct cache *c);
 struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
+/* The same of what belongs to one task: from the coordinator alone. Peers that are asked for it would learn which task
+ * runs here, and one that has it would tell us that we run the second copy. */
+struct want *cache_want_own(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
 void want_free(struct want *w); /* fn is not called any more; NULL is fine */
 
 /* Who we are, for peers; before the first want. address: HOST:PORT of our peer port, NULL: none; both borrowed.

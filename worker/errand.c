@@ -109,6 +109,12 @@ static void want(struct errand *t, const struct blob *b)
 	t->wants[t->n_wants++] = cache_want(t->all->cache, b, on_blob, t);
 }
 
+static void want_own(struct errand *t, const struct blob *b)
+{
+	t->missing++;
+	t->wants[t->n_wants++] = cache_want_own(t->all->cache, b, on_blob, t);
+}
+
 static int check_job(const struct errand *t, const struct job *job, struct err *e)
 {
 	if (!job_program(job, platform_here()))
@@ -144,7 +150,7 @@ static void on_page(void *arg, const struct err *why)
 	for (size_t i = 0; i < job->n_files; i++)
 		want(t, &job->files[i].blob);
 	if (t->task.has_stdin_blob)
-		want(t, &t->task.stdin_blob);
+		want_own(t, &t->task.stdin_blob);
 }
 
 void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index)

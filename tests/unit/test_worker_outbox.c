@@ -425,6 +425,33 @@ static void a_blob_is_fetched_once_for_all_who_want_it(void **state)
 	cache_free(c);
 }
 
+static size_t nobody_is_asked(void *arg, const struct digest *blob, struct link *out, size_t max)
+{
+	(void)arg, (void)blob, (void)out, (void)max;
+	fail_msg("a peer was looked for");
+	return 0;
+}
+
+/* Large enough to come by pieces, were it the job's. */
+static void what_is_one_tasks_own_comes_from_the_coordinator_alone(void **state)
+{
+	struct world *w = *state;
+	struct cache *c = open_cache(w, 0);
+	struct blob b = make_blob(w, 600000);
+	struct wanted x = { .w = w };
+	struct sources peers = { .list = nobody_is_asked };
+
+	cache_know(c, &w->home.grid_id, NULL, &peers, -1);
+	struct want *want = cache_want_own(c, &b, on_want, &x);
+	assert_null(cache_pull(c, &b.digest));
+	run(w, 5000);
+	assert_int_equal(x.calls, 1);
+	assert_int_equal(x.code, ERR_NONE);
+	assert_int_equal(w->gets, 1);
+	want_free(want);
+	cache_free(c);
+}
+
 static void a_broken_transfer_is_resumed(void **state)
 {
 	struct world *w = *state;
@@ -570,6 +597,7 @@ int main(void)
 		T(a_conflict_is_put_aside_and_not_sent_again),
 		T(another_grids_results_are_put_aside_at_the_start),
 		T(outputs_without_a_result_are_removed_at_the_start),
+		T(what_is_one_tasks_own_comes_from_the_coordinator_alone),
 		T(a_blob_is_fetched_once_for_all_who_want_it),
 		T(a_broken_transfer_is_resumed),
 		T(wrong_bytes_are_never_kept_and_not_asked_for_ever),
