@@ -109,6 +109,11 @@ void limit_look(struct limit_use *u, int proc, pid_t init, int64_t enough_kib, s
 int limit_hold(int proc, pid_t init);
 void limit_release(int proc, pid_t init);
 
+/* Where the kernel shares the processor out by sessions (autogroup, sched(7)), idle priority counts only among
+ * those of one session: let the sessions of `init` and everything below it stand last, or (`!last`) as any. False:
+ * not all of them, as the kernel takes only ten such wishes a second. */
+bool limit_yield(int proc, pid_t init, bool last);
+
 /* Which limit `u` is beyond, or BOX_REASON_EXITED when none. Pure. */
 enum box_reason limit_judge(const struct limit_use *u, const struct box_limits *l);
 

@@ -10,7 +10,9 @@
 #include "sandbox/crowd.h"
 #include "sandbox/proc.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -190,4 +192,38 @@ void limit_release(int proc, pid_t init)
 
 	for (size_t i = 1; i < t->n; i++)
 		kill(t->pids[i], SIGCONT);
+}
+
+/* --- priority ---------------------------------------------------------------------------------------- */
+
+/* Of the whole session of `pid`; true also where there are no such groups. */
+static bool set_session(int proc, pid_t pid, const char *nice)
+{
+	char path[32], text[64];
+	const char *now;
+	ssize_t n;
+	bool set;
+	int fd;
+
+	snprintf(path, sizeof(path), "%d/autogroup", pid);
+	fd = openat(proc, path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	n = read(fd, text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = 0;
+	now = strstr(text, " nice ");
+	set = !now || atoi(now + strlen(" nice ")) == atoi(nice) ||
+	      write(fd, nice, strlen(nice)) == (ssize_t)strlen(nice);
+	close(fd);
+	return set;
+}
+
+bool limit_yield(int proc, pid_t init, bool last)
+{
+	const struct proc_tree *t = proc_tree(proc, init);
+	bool all = true;
+
+	for (size_t i = 0; i < t->n && all; i++)
+		all = set_session(proc, t->pids[i], last ? "19" : "0");
+	return all;
 }

@@ -33,6 +33,7 @@
 #define LOOK_SOON_US 5000   /* one that gets its cgroup then; most no-ops have ended */
 #define LOOK_LATER_US 50000 /* an old one: looking costs the volunteer */
 #define YOUNG_US 2000000
+#define YIELD_US 500000
 #define GRACE_US 2000000 /* for the init to kill, count and answer */
 #define STUCK_US                                                                                   \
 	5000000 /* for a reader of an ended box's output, when a limit or a signal ended it */
@@ -56,6 +57,7 @@ struct watch {
 	int64_t output_left;
 	int64_t start, next_look, kill_at, give_up_at; /* microseconds; 0: not set */
 	int64_t held_at, held_us;                      /* since when; how long before that */
+	int64_t next_yield; /* when to see that it lets others go first */
 };
 
 static int64_t now_us(void)
@@ -187,6 +189,15 @@ static int give(struct watch *k, struct why *w)
 
 /* --- ending ---------------------------------------------------------------------------------------- */
 
+/* A program may begin a new session at any time. Once it is to end it is let go first, for only that frees what
+ * it holds. */
+static void yield(struct watch *k, int64_t now)
+{
+	if (k->spec && k->spec->idle && k->init > 0 &&
+		limit_yield(k->place->proc, k->init, k->kill_at == 0))
+		k->next_yield = now + YIELD_US;
+}
+
 /* Tell the init that it is enough; the first reason counts. */
 static void stop(struct watch *k)
 {
@@ -195,6 +206,8 @@ static void stop(struct watch *k)
 	if (k->kill_at)
 		return;
 	k->kill_at = now_us() + GRACE_US;
+	k->next_yield = 0; /* a refused wish is repeated at each look */
+	yield(k, now_us());
 	if (k->sock >= 0 && send(k->sock, &end, 1, MSG_NOSIGNAL) != 1)
 		k->kill_at = now_us();
 }
@@ -379,6 +392,8 @@ static void look_when_due(struct watch *k, int64_t now)
 	if (now < k->next_look)
 		return;
 	look(k, now);
+	if (now >= k->next_yield)
+		yield(k, now);
 	k->next_look = now_us() + meter_pause_us(&k->meter, usual);
 }
 

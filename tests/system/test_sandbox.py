@@ -693,6 +693,24 @@ def what_answers_cost_is_the_programs_cpu_time(w):
     limited(w.run("--cpu", "1", "--", w.use, "draw", "1000000000"), "cpu")
 
 
+def session_nice(pid):
+    with open("/proc/%d/autogroup" % pid) as f:
+        return f.read().rstrip().rsplit(" ", 1)[-1]
+
+
+def an_idle_box_stands_last_where_sessions_share_the_processor(w):
+    if not os.path.exists("/proc/self/autogroup"):
+        print("skipped: this kernel does not share the processor out by sessions")
+        return
+    for priority, nice in ("idle", "19"), ("normal", "0"):
+        p = started(w, "marker-%d-last-%s-%s" % (os.getpid(), w.user, priority), "--priority", priority)
+        with open("/proc/%d/task/%d/children" % (p.pid, p.pid)) as f:
+            inits = [int(pid) for pid in f.read().split()]
+        until("nice %s in %s" % (nice, inits), lambda: nice in map(session_nice, inits))
+        p.terminate()
+        p.communicate(timeout=TIMEOUT)
+
+
 def ways_to_count(w):
     """Without one kind of cgroup after the other; only who is root can take them away."""
     if os.geteuid() != 0 or w.user:
@@ -875,7 +893,8 @@ TESTS = [
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
-    roots_own_program_and_input_are_opened_first, wall, cpu, what_answers_cost_is_the_programs_cpu_time, who_is_forgotten_is_counted,
+    roots_own_program_and_input_are_opened_first, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
+    an_idle_box_stands_last_where_sessions_share_the_processor, who_is_forgotten_is_counted,
     nobody_is_charged_more_than_they_used, memory, output, disk, processes,
     a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
