@@ -14,7 +14,7 @@ struct told_job {
 	char name[201];
 	int64_t count;
 	const char *
-		state; /* "carried": not with the coordinator yet; "known": it has or had work of it */
+		state; /* "carried": not with the coordinator yet; "known": it has or had work of it; "announced", "heard": by gossip */
 	int64_t age_ms; /* how old this knowledge is */
 };
 
