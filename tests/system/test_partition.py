@@ -198,7 +198,7 @@ def test_two_halves_that_were_apart_for_a_while_have_lost_nothing_and_done_nothi
         back = g.come_back(g.cut_off[2])
         assert g.state(back)["results"]["unsent"] >= 1, g.state(back)
         # both halves go on telling each other: of a job that the coordinator has, and of one that a worker was given
-        near = g.submit_work(2, 1, "near")
+        near = g.submit_work(2, 15, "near")  # long enough to be told of: who hears that a job is over forgets it
         far = run(g.cut_off[1].host.argv([program("talkoot"), "submit", "--range", "2", "--quorum", "2", "--name", "far",
                                           "--grid", g.cut_off[0].ready[1], "--", g.work, "{index}", "1"]),
                   g.env, cwd=g.dir).strip()

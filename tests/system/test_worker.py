@@ -123,7 +123,8 @@ def test_the_peer_port_serves_inputs_and_no_outputs():
         assert peer_get(link, "/v1/blobs/nonsense")[0] == 400
         status_, body = peer_get(link, "/v1/grid")
         assert status_ == 200 and b"payload" in body
-        jobs = json.loads(peer_get(link, "/v1/jobs")[1])["jobs"]
+        g.submit("--range", "2", "--", sleeper(g), "{index}", "600")  # of a job that is over nothing is told
+        jobs = wait_for("the worker to hear of the job", lambda: json.loads(peer_get(link, "/v1/jobs")[1])["jobs"])
         assert [set(j) for j in jobs] == [{"id", "name", "submitter", "count", "state", "age_ms"}], jobs
         assert peer_get(link, "/v1/jobs/%s/attestations" % jobs[0]["id"])[0] == 404
         assert peer_get(link, "/v1/status")[0] == 404
