@@ -241,9 +241,8 @@ static void set_method(struct fetch *t, const struct fetch_spec *spec)
 
 static void where_text(char out[LINK_HOST_MAX + 9], const struct link *l)
 {
-	struct endpoint at = { .port = l->port };
+	struct endpoint at = link_at(l);
 
-	memcpy(at.host, l->host, sizeof(at.host));
 	endpoint_text(out, &at);
 }
 

@@ -102,6 +102,27 @@ bool endpoint_is_loopback(const struct endpoint *p)
 		(inet_pton(AF_INET, p->host, &v4) == 1 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
+bool link_equal(const struct link *a, const struct link *b)
+{
+	return id_equal(&a->node, &b->node) && a->port == b->port && !strcmp(a->host, b->host);
+}
+
+struct endpoint link_at(const struct link *l)
+{
+	struct endpoint at = { .port = l->port };
+
+	memcpy(at.host, l->host, sizeof(at.host));
+	return at;
+}
+
+struct link link_to(const struct id *node, const struct id *grid, const struct endpoint *at)
+{
+	struct link l = { .node = *node, .grid = *grid, .port = at->port };
+
+	memcpy(l.host, at->host, sizeof(l.host));
+	return l;
+}
+
 int link_parse(struct link *l, const char *text, struct err *e)
 {
 	static const char scheme[] = "talkoot://";
@@ -138,9 +159,8 @@ int link_parse(struct link *l, const char *text, struct err *e)
 void link_text(char out[LINK_TEXT_MAX + 1], const struct link *l)
 {
 	char node[ID_TEXT + 2] = "", grid[ID_TEXT + 1], where[LINK_HOST_MAX + 9];
-	struct endpoint p = { .port = l->port };
+	struct endpoint p = link_at(l);
 
-	memcpy(p.host, l->host, sizeof(p.host));
 	endpoint_text(where, &p);
 	id_text(grid, &l->grid);
 	if (!id_equal(&l->node, &l->grid)) {

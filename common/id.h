@@ -47,6 +47,11 @@ struct endpoint {
 };
 int endpoint_parse(struct endpoint *p, const char *text, struct err *e);
 void endpoint_text(char out[LINK_HOST_MAX + 9], const struct endpoint *p);
+/* The same node at the same place; the grid is not looked at. */
+bool link_equal(const struct link *a, const struct link *b);
+/* Where a link leads; and the link of a node of the grid that is there. */
+struct endpoint link_at(const struct link *l);
+struct link link_to(const struct id *node, const struct id *grid, const struct endpoint *at);
 bool endpoint_is_loopback(const struct endpoint *p); /* 127/8, ::1 and "localhost" */
 
 #endif

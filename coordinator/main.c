@@ -251,15 +251,13 @@ static int open_web(struct program *p, struct err *e)
 
 static int announce(struct program *p, struct err *e)
 {
-	struct link l = { .node = p->c->id, .grid = p->c->id };
 	struct endpoint at = reach(p), admin = p->admin_listen;
+	struct link l = link_to(&p->c->id, &p->c->id, &at);
 	char link[LINK_TEXT_MAX + 1], admin_text[LINK_HOST_MAX + 9];
 	auto_free char *path = xprintf("%s/grid.link", data);
 
 	if (coord_publish(p->c, &at, e))
 		return -1;
-	memcpy(l.host, at.host, sizeof(l.host));
-	l.port = at.port;
 	link_text(link, &l);
 	auto_free char *line = xprintf("%s\n", link);
 	if (file_write_atomic(path, line, strlen(line), 0644, e))

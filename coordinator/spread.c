@@ -148,8 +148,7 @@ static bool name_one(const struct spread *s, const struct users *u, size_t i,
 	if (at >= s->c->sched.n_workers || w->banned || id_equal(&w->id, asker) ||
 		endpoint_parse(&where, w->address, &e) || !where.port)
 		return false;
-	*l = (struct link){ .node = w->id, .grid = s->c->id, .port = where.port };
-	memcpy(l->host, where.host, sizeof(l->host));
+	*l = link_to(&w->id, &s->c->id, &where);
 	return true;
 }
 

@@ -33,7 +33,7 @@ static int ask_node(struct export *x, const struct link *to, struct err *e)
 	auto_free char *path = xprintf("%s/seeds", x->path);
 	struct fetch_spec spec = { .method = "GET", .to = to,
 		.via = to == &x->c->to ? client_via(x->c) : NULL, .path = path, .timeout_ms = ASK_MS };
-	struct endpoint at = { .port = to->port };
+	struct endpoint at = link_at(to);
 	char text[LINK_HOST_MAX + 9];
 	json_t *urls = NULL;
 	struct answer a = { 0 };
@@ -46,7 +46,6 @@ static int ask_node(struct export *x, const struct link *to, struct err *e)
 		bad = err_set(e, ERR_DIGEST, "another size for the same digest");
 	if (!bad) {
 		x->size = size;
-		memcpy(at.host, to->host, sizeof(at.host));
 		endpoint_text(text, &at);
 		auto_free char *url = xprintf("https://%s%s", text, x->path);
 		json_array_extend(x->plain, urls);

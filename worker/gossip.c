@@ -434,11 +434,10 @@ void gossip_self_changed(struct gossip *g)
 
 void gossip_found(struct gossip *g, const struct id *node, const struct endpoint *at)
 {
-	struct link to = { .node = *node, .grid = g->home->grid_id, .port = at->port };
+	struct link to = link_to(node, &g->home->grid_id, at);
 
 	if (g->n_found == GOSSIP_FOUND_MAX)
 		return;
-	memcpy(to.host, at->host, sizeof(to.host));
 	g->n_found += peers_pin(g->peers, &to);
 	turn_end_ask(g->turn);
 }

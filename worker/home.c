@@ -54,10 +54,9 @@ static void add_direct(const struct home *h, struct draft *d)
 			add_way(d, &h->joins[i], NULL);
 	for (size_t i = 0; i < h->grid.n_addresses; i++)
 		for (size_t k = 0; k < h->grid.n_keys; k++) {
-			struct link l = { .node = h->grid.keys[k].id, .grid = h->grid_id,
-				.port = h->grid.addresses[i].port };
+			struct link l =
+				link_to(&h->grid.keys[k].id, &h->grid_id, &h->grid.addresses[i]);
 
-			memcpy(l.host, h->grid.addresses[i].host, sizeof(l.host));
 			if (h->grid.keys[k].roles & ROLE_COORDINATOR)
 				add_way(d, &l, NULL);
 		}
@@ -97,9 +96,8 @@ bool home_is_coordinator(const struct home *h, const struct id *node)
 
 static bool is_private(const struct link *l)
 {
-	struct endpoint at = { .port = l->port };
+	struct endpoint at = link_at(l);
 
-	memcpy(at.host, l->host, sizeof(at.host));
 	return dial_is_private(&at);
 }
 
@@ -154,8 +152,7 @@ void home_worked(struct home *h, const struct way *way, const char *ip)
 	if (way->relayed || !ip[0])
 		return;
 	struct home_seen *s = seen_of(h, &way->to);
-	s->name.port = way->to.port;
-	memcpy(s->name.host, way->to.host, sizeof(s->name.host));
+	s->name = link_at(&way->to);
 	snprintf(s->ip, sizeof(s->ip), "%s", ip);
 }
 
@@ -182,8 +179,7 @@ static bool is_numeric(const char *host)
 
 static int numeric(struct endpoint *out, const struct home *h, const struct link *to, struct err *e)
 {
-	out->port = to->port;
-	memcpy(out->host, to->host, sizeof(out->host));
+	*out = link_at(to);
 	if (is_numeric(to->host))
 		return 0;
 	for (size_t i = 0; i < h->n_seen; i++)
@@ -199,9 +195,8 @@ int home_target(struct endpoint *out, const struct home *h, const char *target, 
 	for (size_t i = 0; h->known && i < h->ways.n; i++) {
 		const struct way *w = &h->ways.at[i];
 		char text[LINK_HOST_MAX + 9];
-		struct endpoint at = { .port = w->to.port };
+		struct endpoint at = link_at(&w->to);
 
-		memcpy(at.host, w->to.host, sizeof(at.host));
 		endpoint_text(text, &at);
 		if (!w->relayed && !strcmp(text, target))
 			return numeric(out, h, &w->to, e);

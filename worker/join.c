@@ -108,18 +108,12 @@ static void try(void *arg)
 	j->fetch = fetch_start(j->fetcher, &spec, on_descriptor, j);
 }
 
-static bool same(const struct link *a, const struct link *b)
-{
-	return id_equal(&a->node, &b->node) && a->port == b->port && !strcmp(a->host, b->host);
-}
-
 void join_found(struct join *j, const struct id *node, const struct endpoint *at)
 {
-	struct link l = { .node = *node, .grid = j->home->grid_id, .port = at->port };
+	struct link l = link_to(node, &j->home->grid_id, at);
 	size_t i = 0;
 
-	memcpy(l.host, at->host, sizeof(l.host));
-	while (i < j->n_found && !same(&j->found[i], &l))
+	while (i < j->n_found && !link_equal(&j->found[i], &l))
 		i++;
 	if (i == j->n_found) { /* a new one; when there are many it takes the oldest's place */
 		i = j->next_found++ % JOIN_FOUND_MAX;

@@ -40,9 +40,8 @@ void pull_shun(struct pull *p, const struct id *node, bool for_ever)
 
 bool pull_may_call(const struct pull_env *env, const struct link *l)
 {
-	struct endpoint at = { .port = l->port };
+	struct endpoint at = link_at(l);
 
-	memcpy(at.host, l->host, sizeof(at.host));
 	return id_equal(&l->grid, &env->home->grid_id) && !id_equal(&l->node, env->self) &&
 	       !home_is_coordinator(env->home, &l->node) &&
 	       dial_allowed(&at, home_is_private(env->home));

@@ -38,12 +38,11 @@ static json_t *coordinator_json(const struct worker *w)
 {
 	const struct way *way = home_way(&w->home);
 	char relay[ID_TEXT + 1] = "", where[LINK_HOST_MAX + 9] = "";
-	struct endpoint at = { 0 };
 	int64_t silent = w->agent.silent_ms ? clock_mono_ms() - w->agent.silent_ms : 0;
 
 	if (way) {
-		memcpy(at.host, way->to.host, sizeof(at.host));
-		at.port = way->to.port;
+		struct endpoint at = link_at(&way->to);
+
 		endpoint_text(where, &at);
 		if (way->relayed)
 			id_text(relay, &way->via.node);

@@ -41,9 +41,8 @@ bool view_pin(struct view *v, const struct link *to)
 {
 	struct entry *x = find(v, &to->node);
 	bool fresh = !x || !x->pinned;
-	struct endpoint at = { .port = to->port };
+	struct endpoint at = link_at(to);
 
-	memcpy(at.host, to->host, sizeof(at.host));
 	if (!x && v->n < VIEW_MAX) {
 		x = &v->entries[v->n++];
 		*x = (struct entry){ .to.node = to->node };

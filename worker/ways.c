@@ -6,11 +6,6 @@
 
 #include <string.h>
 
-static bool link_equal(const struct link *a, const struct link *b)
-{
-	return id_equal(&a->node, &b->node) && a->port == b->port && !strcmp(a->host, b->host);
-}
-
 bool way_equal(const struct way *a, const struct way *b)
 {
 	return a->relayed == b->relayed && link_equal(&a->to, &b->to) &&

@@ -76,6 +76,32 @@ static void without_a_node_the_grid_is_the_node(void **state)
 	assert_false(id_equal(&l.node, &l.grid));
 }
 
+static void a_link_is_a_node_at_an_endpoint(void **state)
+{
+	struct endpoint at, again;
+	struct link l, made, other;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(link_parse(&l, "talkoot://" B "@[2001:db8::1]:7070/" A, &e), 0);
+	at = link_at(&l);
+	assert_string_equal(at.host, "2001:db8::1");
+	assert_int_equal(at.port, 7070);
+	made = link_to(&l.node, &l.grid, &at);
+	assert_true(link_equal(&made, &l));
+	assert_true(id_equal(&made.grid, &l.grid));
+	again = at;
+	again.port++;
+	other = link_to(&l.node, &l.grid, &again);
+	assert_false(link_equal(&other, &l));
+	other = link_to(&l.grid, &l.grid, &at);
+	assert_false(link_equal(&other, &l));
+	snprintf(again.host, sizeof(again.host), "h");
+	again.port = at.port;
+	other = link_to(&l.node, &l.grid, &again);
+	assert_false(link_equal(&other, &l));
+}
+
 static void bad_links_are_refused(void **state)
 {
 	(void)state;
@@ -172,6 +198,7 @@ int main(void)
 		cmocka_unit_test(a_prefix_has_8_to_64_digits),
 		cmocka_unit_test(links_round_trip),
 		cmocka_unit_test(without_a_node_the_grid_is_the_node),
+		cmocka_unit_test(a_link_is_a_node_at_an_endpoint),
 		cmocka_unit_test(bad_links_are_refused),
 		cmocka_unit_test(the_longest_host_fits_and_one_more_does_not),
 		cmocka_unit_test(endpoints_round_trip),
