@@ -63,9 +63,7 @@ static void mark(struct blob_parts *p, size_t piece)
 
 static size_t bytes_of(const struct blob_parts *p, size_t piece)
 {
-	int64_t left = p->blob.size - (int64_t)piece * p->piece;
-
-	return (size_t)(left < p->piece ? left : p->piece);
+	return piece_size(p->blob.size, p->piece, piece);
 }
 
 static bool is_right(const struct blob_parts *p, size_t piece, const void *bytes, size_t n)

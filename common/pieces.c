@@ -25,6 +25,13 @@ int64_t piece_count(int64_t size)
 	return layer_count(size, piece_bytes(size));
 }
 
+size_t piece_size(int64_t size, int64_t piece_bytes, size_t i)
+{
+	int64_t left = size - (int64_t)i * piece_bytes;
+
+	return (size_t)(left < piece_bytes ? left : piece_bytes);
+}
+
 bool layer_allowed(int64_t piece)
 {
 	return piece >= PIECES_LEAF && (piece & (piece - 1)) == 0;

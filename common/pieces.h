@@ -29,6 +29,8 @@
  * PIECE_BYTES_MIN on for which it has at most PIECES_MAX pieces. And how many that are. */
 int64_t piece_bytes(int64_t size);
 int64_t piece_count(int64_t size);
+/* The bytes of the i-th piece, below the count: the last one is what is left. */
+size_t piece_size(int64_t size, int64_t piece_bytes, size_t i);
 
 /* Whether there may be a layer of such pieces: a power of two, a leaf or more. */
 bool layer_allowed(int64_t piece_bytes);

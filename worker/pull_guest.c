@@ -144,8 +144,8 @@ static int read_whole(const struct pull *p, int64_t at, void *out, size_t n, str
 static void give(struct peer *q, size_t piece)
 {
 	struct pull *p = q->pull;
-	int64_t at = (int64_t)piece * p->piece, left = p->blob.size - at;
-	size_t n = (size_t)(left < p->piece ? left : p->piece);
+	int64_t at = (int64_t)piece * p->piece;
+	size_t n = piece_size(p->blob.size, p->piece, piece);
 	auto_free char *bytes = xmalloc(n);
 	char node[ID_TEXT + 1], digest[DIGEST_TEXT + 1];
 	struct err e;

@@ -5,6 +5,7 @@
 #include "worker/pull_in.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/pieces.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,13 +28,6 @@ void haul_free(struct haul *c)
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */
-static size_t bytes_of(const struct pull *p, size_t piece)
-{
-	int64_t left = p->blob.size - (int64_t)piece * p->piece;
-
-	return (size_t)(left < p->piece ? left : p->piece);
-}
-
 static int on_bytes(void *arg, const void *bytes, size_t n, struct err *e)
 {
 	struct haul *c = arg;
@@ -103,9 +97,10 @@ static struct haul *haul_new(struct peer *q, size_t piece)
 {
 	struct haul *c = xcalloc(1, sizeof(*c));
 
-	*c = (struct haul){
-		.from = q, .piece = piece, .size = bytes_of(q->pull, piece), .next = q->pull->hauls
-	};
+	*c = (struct haul){ .from = q,
+		.piece = piece,
+		.size = piece_size(q->pull->blob.size, q->pull->piece, piece),
+		.next = q->pull->hauls };
 	q->pull->hauls = c;
 	return c;
 }

@@ -83,6 +83,14 @@ static void piece_sizes_keep_a_blob_at_2048_pieces(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
 		assert_int_equal(piece_bytes(rows[i].size), rows[i].piece);
 		assert_int_equal(piece_count(rows[i].size), rows[i].count);
+		int64_t all = 0;
+		for (size_t k = 0; k < (size_t)rows[i].count; k++) {
+			size_t n = piece_size(rows[i].size, piece_bytes(rows[i].size), k);
+
+			assert_in_range(n, 1, piece_bytes(rows[i].size));
+			all += (int64_t)n;
+		}
+		assert_int_equal(all, rows[i].size);
 	}
 }
 
