@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * heard.c: envelopes that are passed on, opened.
+ * heard.c: envelopes that are passed on, opened; and notes on them, made.
  */
 #include "common/heard.h"
 
@@ -91,4 +91,17 @@ int heard_open(void *arg, struct heard *out, const char *line, size_t n, struct 
 	int bad = read_kind(out, by, &m, e);
 	msg_release(&m);
 	return bad;
+}
+
+int note_seal(char **out, const struct id *grid, const struct key *key, const struct digest *of,
+	bool over, int64_t seq, int64_t now_ms, int64_t expires_ms, struct err *e)
+{
+	json_t *j = msg_new_request(MSG_ANNOUNCE, grid, key_id(key), now_ms, seq);
+	char text[DIGEST_TEXT + 1];
+
+	digest_text(text, of);
+	json_object_set_new(j, "of", json_string(text));
+	json_object_set_new(j, "over", json_boolean(over));
+	json_object_set_new(j, "expires", json_integer(expires_ms));
+	return msg_seal(out, j, NULL, key, e);
 }

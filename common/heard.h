@@ -42,4 +42,9 @@ struct heard_by {
 /* The real one; `arg` is a struct heard_by. An unknown type is taken from a key that the descriptor names. */
 int heard_open(void *arg, struct heard *out, const char *line, size_t n, struct err *e);
 
+/* A note on the fact `of`, a line's digest, signed by `key`: number `seq`, made at now_ms, counting until expires_ms;
+ * `over`: the fact is at its end. 0 and *out is yours, or -1. */
+int note_seal(char **out, const struct id *grid, const struct key *key, const struct digest *of, bool over,
+	int64_t seq, int64_t now_ms, int64_t expires_ms, struct err *e);
+
 #endif

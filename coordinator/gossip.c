@@ -123,16 +123,11 @@ static void announce(struct gossip *g, const struct digest *of, const char *line
 {
 	struct coord *c = g->c;
 	int64_t now = coord_now(c);
-	char text[DIGEST_TEXT + 1];
 	struct err e;
 	auto_free char *note = NULL;
-	json_t *j = msg_new_request(MSG_ANNOUNCE, &c->id, &c->id, now, news_next_seq(g->news, now));
 
-	digest_text(text, of);
-	json_object_set_new(j, "of", json_string(text));
-	json_object_set_new(j, "over", json_boolean(over));
-	json_object_set_new(j, "expires", json_integer(now + ANNOUNCE_MS));
-	if (msg_seal(&note, j, NULL, c->key, &e)) {
+	if (note_seal(&note, &c->id, c->key, of, over, news_next_seq(g->news, now), now,
+		    now + ANNOUNCE_MS, &e)) {
 		log_warn("announcing: %s", e.msg);
 		return;
 	}

@@ -452,17 +452,11 @@ void gossip_hurry(struct gossip *g)
 static void sign_note(struct gossip *g, const struct digest *of, const char *line)
 {
 	int64_t now = clock_now_ms();
-	char text[DIGEST_TEXT + 1];
 	struct err e;
 	auto_free char *note = NULL;
-	json_t *j = msg_new_request(MSG_ANNOUNCE, &g->home->grid_id, key_id(g->key), now,
-		news_next_seq(peers_news(g->peers), now));
 
-	digest_text(text, of);
-	json_object_set_new(j, "of", json_string(text));
-	json_object_set_new(j, "over", json_boolean(!line));
-	json_object_set_new(j, "expires", json_integer(now + ANNOUNCE_LIFE_MS));
-	if (msg_seal(&note, j, NULL, g->key, &e)) {
+	if (note_seal(&note, &g->home->grid_id, g->key, of, !line,
+		    news_next_seq(peers_news(g->peers), now), now, now + ANNOUNCE_LIFE_MS, &e)) {
 		log_warn("announcing a job: %s", e.msg);
 		return;
 	}
