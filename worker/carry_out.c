@@ -76,20 +76,12 @@ static bool is_final(const struct err *e)
 static int check_ack(struct carry *c, const struct answer *a, struct err *e)
 {
 	const char *line = a->body.data ? a->body.data : "";
-	char of[DIGEST_TEXT + 1];
-	size_t n = a->body.len;
 	struct msg m;
-	int bad = 0;
 
-	while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-		n--;
-	if (home_open_msg(c->home, &m, line, n, MSG_ACK, e))
+	if (home_open_ack(c->home, &m, line, a->body.len, &c->parcels->line_digest, e))
 		return -1;
-	digest_text(of, &c->parcels->line_digest);
-	if (strcmp(jtext(m.body, "of"), of) != 0)
-		bad = err_field(e, "of", "the ack names another envelope");
 	msg_release(&m);
-	return bad;
+	return 0;
 }
 
 static void on_posted(void *arg, struct answer *a)

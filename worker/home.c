@@ -375,3 +375,19 @@ int home_open_msg(struct home *h, struct msg *m, const char *line, size_t n, enu
 	raise_epoch(h, m->epoch.counter);
 	return 0;
 }
+
+int home_open_ack(struct home *h, struct msg *m, const char *line, size_t n,
+	const struct digest *of, struct err *e)
+{
+	char text[DIGEST_TEXT + 1];
+
+	while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
+		n--;
+	if (home_open_msg(h, m, line, n, MSG_ACK, e))
+		return -1;
+	digest_text(text, of);
+	if (!strcmp(jtext(m->body, "of"), text))
+		return 0;
+	msg_release(m);
+	return err_field(e, "of", "the ack names another envelope");
+}

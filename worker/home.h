@@ -72,5 +72,8 @@ void home_relays_changed(struct home *h);
 int home_target(struct endpoint *out, const struct home *h, const char *target, struct err *e);
 /* Open a message that only the coordinator may send. Release `m` on success. */
 int home_open_msg(struct home *h, struct msg *m, const char *line, size_t n, enum msg_type type, struct err *e);
+/* Its ack, a newline behind it or not, of the envelope with this digest. */
+int home_open_ack(struct home *h, struct msg *m, const char *line, size_t n,
+	const struct digest *of, struct err *e);
 
 #endif

@@ -239,20 +239,12 @@ static bool is_final(enum err_code code)
 static int check_ack(struct letter *t, const struct answer *a, struct err *e)
 {
 	const char *line = a->body.data ? a->body.data : "";
-	size_t n = a->body.len;
-	char of[DIGEST_TEXT + 1];
 	struct msg m;
-	int bad = 0;
 
-	while (n && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-		n--;
-	if (home_open_msg(t->box->home, &m, line, n, MSG_ACK, e))
+	if (home_open_ack(t->box->home, &m, line, a->body.len, &t->digest, e))
 		return -1;
-	digest_text(of, &t->digest);
-	if (strcmp(jtext(m.body, "of"), of) != 0)
-		bad = err_field(e, "of", "the ack names another envelope");
 	msg_release(&m);
-	return bad;
+	return 0;
 }
 
 static void delivered(struct letter *t)

@@ -164,20 +164,14 @@ int talk_ask(struct talk *t, const struct agent_ask *ask, struct err *e)
 static int read_ack(struct talk *t, struct heard *h, const json_t *envelope, struct err *e)
 {
 	auto_free char *line = envelope ? shape_dump(envelope) : NULL;
-	char of[DIGEST_TEXT + 1];
 	struct msg m;
 	json_t *j;
 	size_t i;
 
 	if (!line)
 		return err_field(e, "ack", "is missing in the answer");
-	if (home_open_msg(t->home, &m, line, strlen(line), MSG_ACK, e))
+	if (home_open_ack(t->home, &m, line, strlen(line), &t->digest, e))
 		return -1;
-	digest_text(of, &t->digest);
-	if (strcmp(jtext(m.body, "of"), of) != 0) {
-		msg_release(&m);
-		return err_field(e, "ack.of", "the answer is to another ask");
-	}
 	json_array_foreach(json_object_get(m.body, "renewed"), i, j)
 		if (h->answer.n_renewed < ARRAY_LEN(h->renewed))
 			snprintf(h->renewed[h->answer.n_renewed++], LEASE_HEX + 1, "%s", json_string_value(j));
