@@ -167,10 +167,10 @@ class Grid:
             db.close()
 
     # --- workers
-    def add_worker(self, slots=1, join=None, args=(), name=None, exe=None):
+    def add_worker(self, slots=1, join=None, args=(), name=None, exe=None, listen="127.0.0.1:0"):
         name = name or "w%d" % len(self.workers)
         argv = [exe or program("talkoot-worker"), "--data", self.path(name), "--join", join or self.link,
-                "--listen", "127.0.0.1:0", "--slots", str(slots), "--disk", "1024"]
+                "--listen", listen, "--slots", str(slots), "--disk", "1024"]
         w = Proc(argv + list(args), self.path(name + ".log"), self.env)
         w.name = name
         w.argv = argv + list(args)
@@ -222,6 +222,17 @@ def run(argv, env=None, code=0, stdin=None, cwd=None):
     run.stderr = p.stderr.decode(errors="replace")
     run.code = p.returncode
     return out
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def log_of(proc):
+    with open(proc.log) as f:
+        return f.read()
 
 
 def get_json(url):

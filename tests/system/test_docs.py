@@ -3,12 +3,11 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import shutil
 
-from grid import BIN, Grid, TOP, compile_static, lines_of, main, program, run, wait_for
+from grid import BIN, Grid, TOP, compile_static, free_port, lines_of, main, program, run, wait_for
 import hashlib
 
 
@@ -76,12 +75,6 @@ def test_the_protocol_names_every_route_and_no_other():
                 path = re.findall(r"(/v1\S+?)[`?]", cell)[-1]
             told.update((m, path.split("?")[0].replace("sha256:HEX", "ID")) for m in methods)
     assert told == served, (told - served, served - told)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_the_quick_starts_of_the_readme_run_as_they_stand():

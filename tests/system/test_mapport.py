@@ -9,7 +9,7 @@ import struct
 import threading
 
 import grid
-from grid import Grid, get_json, wait_for
+from grid import Grid, free_port, get_json, log_of, wait_for
 
 SERVICE = "urn:schemas-upnp-org:service:WANIPConnection:1"
 
@@ -108,26 +108,9 @@ def upnp_router(taken=(), permanent=False):
     return s
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def start(g, port, gateway, *args):
-    argv = [grid.program("talkoot-worker"), "--data", g.path("m%d" % len(g.procs)), "--join", g.link, "--slots", "1",
-            "--disk", "256", "--local-discovery", "off", "--listen", "0.0.0.0:%d" % port, "--map-port", "--gateway", gateway]
-    w = grid.Proc(argv + list(args), g.path("m%d.log" % len(g.procs)), g.env)
-    w.log_path = g.path("m%d.log" % len(g.procs))
-    g.procs.append(w)
-    w.wait_ready()
-    w.id = w.ready[0]
-    return w
-
-
-def log_of(w):
-    with open(w.log_path) as f:
-        return f.read()
+def start(g, port, gateway):
+    return g.add_worker(listen="0.0.0.0:%d" % port,
+                        args=["--local-discovery", "off", "--map-port", "--gateway", gateway])
 
 
 def published(g, w):

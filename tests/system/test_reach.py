@@ -6,7 +6,7 @@ import json
 import socket
 
 import grid
-from grid import Grid, get_json, tls_connect, wait_for
+from grid import Grid, free_port, get_json, log_of, tls_connect, wait_for
 
 
 def ask(port, body):
@@ -24,41 +24,21 @@ def port_of(link):
     return int(link.split("/")[2].rsplit(":", 1)[1])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def address_of(g, w):
     return [x["address"] for x in get_json(g.admin_url + "/v1/workers")["workers"] if x["id"] == w.id]
 
 
-def start(g, *args):
-    """A worker whose --listen is ours to say."""
-    argv = [grid.program("talkoot-worker"), "--data", g.path("r%d" % len(g.procs)), "--join", g.link, "--slots", "1",
-            "--disk", "256", "--local-discovery", "off"] + list(args)
-    w = grid.Proc(argv, g.path("r%d.log" % len(g.procs)), g.env)
-    w.dir = argv[2]
-    w.log_path = g.path("r%d.log" % len(g.procs))
-    g.procs.append(w)
-    w.wait_ready()
-    w.id = w.ready[0]
-    return w
-
-
-def log_of(w):
-    with open(w.log_path) as f:
-        return f.read()
+def start(g, listen, *args):
+    return g.add_worker(listen=listen, args=["--local-discovery", "off", *args])
 
 
 def test_an_advertised_address_is_published_once_it_was_reached():
     with Grid() as g:
         port = free_port()
-        w = start(g, "--listen", "0.0.0.0:%d" % port, "--advertise", "127.0.0.1:%d" % port)
+        w = start(g, "0.0.0.0:%d" % port, "--advertise", "127.0.0.1:%d" % port)
         wait_for("it to be published", lambda: address_of(g, w) == ["127.0.0.1:%d" % port])
         assert "reachable at 127.0.0.1:%d" % port in log_of(w)
-        o = json.loads(grid.run([grid.program("talkoot-worker"), "--data", w.dir, "status", "--json"], g.env))
+        o = json.loads(grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
         assert (o["published"], o["reachable"]) == ("127.0.0.1:%d" % port, "yes"), o
 
 
@@ -67,18 +47,18 @@ def test_one_that_nobody_gets_through_to_is_not_published():
     with Grid() as g:
         plain = socket.create_server(("127.0.0.1", 0))
         for port in (free_port(), plain.getsockname()[1], g.port):
-            w = start(g, "--listen", "0.0.0.0:0", "--advertise", "127.0.0.1:%d" % port)
+            w = start(g, "0.0.0.0:0", "--advertise", "127.0.0.1:%d" % port)
             wait_for("it to be told", lambda: "not reachable" in log_of(w))
             wait_for("it to be known", lambda: address_of(g, w))
             assert address_of(g, w) == [""], address_of(g, w)
-            out = grid.run([grid.program("talkoot-worker"), "--data", w.dir, "status"], g.env)
+            out = grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status"], g.env)
             assert "no address (reachable: no)" in out, out
         plain.close()
 
 
 def test_without_advertise_nothing_but_loopback_is_published():
     with Grid(workers=1) as g:
-        w, v = g.workers[0], start(g, "--listen", "0.0.0.0:0")
+        w, v = g.workers[0], start(g, "0.0.0.0:0")
         wait_for("both to be known", lambda: address_of(g, w) and address_of(g, v))
         assert address_of(g, w) == ["127.0.0.1:%d" % port_of(w.ready[1])]
         assert address_of(g, v) == [""]
