@@ -11,7 +11,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -25,7 +24,6 @@
 #define LOCK_TRIES 100
 /* All hear of a job at once; those who do not wait at the coordinator's already ask for it within this. */
 #define NUDGE_MS 3000
-#define ANNOUNCE_AGAIN_MS ((int64_t)3600 * 1000) /* what is carried is looked through so often */
 #define AGENT_NAME "talkoot-worker/" TALKOOT_VERSION
 
 /* --- doing ------------------------------------------------------------------------------------------------- */
@@ -165,13 +163,11 @@ static void say_ready(struct worker *w)
 	w->ready = true;
 }
 
-static void make_link(struct worker *w);
-
 static void on_learned(void *arg)
 {
 	struct worker *w = arg;
 
-	make_link(w);
+	port_link(w);
 	gossip_learned(w->gossip);
 	if (!w->ready)
 		agent_nudge(&w->agent, clock_mono_ms());
@@ -217,7 +213,7 @@ static void on_learned_by_peer(void *arg)
 {
 	struct worker *w = arg;
 
-	make_link(w);
+	port_link(w);
 	agent_nudge(&w->agent, clock_mono_ms());
 	say_ready(w);
 	turn_end_ask(w->turn);
@@ -274,29 +270,9 @@ static bool on_needed(void *arg, const struct digest *output)
 	return errands_need(&w->errands, output);
 }
 
-/* --- telling: the owner ---------------------------------------------------------------------------------------- */
+/* --- opening --------------------------------------------------------------------------------------------------- */
 
-static void set_mode(struct worker *w, enum agent_mode mode)
-{
-	agent_set_mode(&w->agent, mode, clock_mono_ms());
-	turn_end_ask(w->turn);
-}
-
-static void on_terminate(void *arg)
-{
-	struct worker *w = arg;
-
-	if (w->agent.mode == AGENT_STOP) {
-		log_warn("ending at once");
-		loop_stop(w->loop);
-		return;
-	}
-	log_info("ending: giving back what runs, delivering what is done");
-	set_mode(w, AGENT_STOP);
-}
-
-/* Ask the box what it can: that is what we offer, and nothing else is run. Waits for it, a few seconds at most. */
-static void know_box(struct worker *w)
+void worker_know_box(struct worker *w)
 {
 	struct talk_self *s = &w->self;
 
@@ -311,179 +287,6 @@ static void know_box(struct worker *w)
 		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
 	else if (!w->ability.files)
 		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
-}
-
-static char *on_word(void *arg, const char *word, struct err *e)
-{
-	static const struct {
-		const char *word, *answer;
-		enum agent_mode mode;
-	} modes[] = {
-		{ "pause", "paused: what runs is finished, nothing new is started\n", AGENT_PAUSE },
-		{ "resume", "resumed\n", AGENT_RUN },
-		{ "finish", "finishing: the worker exits when what runs is done and delivered\n", AGENT_FINISH },
-	};
-	struct worker *w = arg;
-
-	if (!strcmp(word, "status"))
-		return status_json(w);
-	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
-		if (strcmp(modes[i].word, word) != 0)
-			continue;
-		if (w->agent.mode > AGENT_PAUSE && modes[i].mode != AGENT_FINISH) {
-			err_set(e, ERR_REFUSED, "the worker is finishing already");
-			return NULL;
-		}
-		log_info("the owner says: %s", word);
-		if (modes[i].mode == AGENT_RUN)
-			know_box(w), errands_renew(&w->errands); /* it may have been mended meanwhile */
-		set_mode(w, modes[i].mode);
-		return xstrdup(modes[i].answer);
-	}
-	err_set(e, ERR_USAGE, "\"%s\" is no command", word);
-	return NULL;
-}
-
-/* --- opening --------------------------------------------------------------------------------------------------- */
-
-/* The address of ours that faces `l`: for a link to hand out when we listen on all of them. No packet is sent. */
-static void own_address(char out[INET6_ADDRSTRLEN], const struct link *l)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET }, me;
-	auto_close int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	socklen_t n = sizeof(me);
-
-	snprintf(out, INET6_ADDRSTRLEN, "127.0.0.1");
-	if (!l || fd < 0 || inet_pton(AF_INET, l->host, &to.sin_addr) != 1)
-		return;
-	to.sin_port = htons(l->port);
-	if (!connect(fd, (struct sockaddr *)&to, sizeof(to)) && !getsockname(fd, (struct sockaddr *)&me, &n))
-		inet_ntop(AF_INET, &me.sin_addr, out, INET6_ADDRSTRLEN);
-}
-
-/* Whom our address should face: the coordinator, or the relay to it. */
-static const struct link *facing(const struct home *h)
-{
-	const struct way *way = home_way(h);
-
-	return !way ? NULL : way->relayed ? &way->via : h->n_joins ? &h->joins[0] : &way->to;
-}
-
-static void make_link(struct worker *w)
-{
-	struct link l = { .node = *key_id(w->key), .grid = w->home.grid_id };
-	const struct endpoint *at = w->conf.advertises ? &w->conf.advertise : &w->conf.listen;
-
-	if (!w->serve) {
-		snprintf(w->link, sizeof(w->link), "none");
-		return;
-	}
-	l.port = w->conf.advertises ? at->port : serve_port(w->serve);
-	memcpy(l.host, at->host, sizeof(l.host));
-	if (!strcmp(l.host, "0.0.0.0") || !strcmp(l.host, "::"))
-		own_address(l.host, facing(&w->home));
-	link_text(w->link, &l);
-}
-
-/* --- telling: who asks the peer port about jobs ----------------------------------------------------------- */
-
-struct told_here {
-	const struct worker *w;
-	told_fn *fn;
-	void *arg;
-};
-
-static void tell_aged(void *arg, const struct told_job *job)
-{
-	const struct told_here *t = arg;
-	struct told_job j = *job;
-
-	j.age_ms = clock_mono_ms() - t->w->agent.heard_ms;
-	t->fn(t->arg, &j);
-}
-
-/* What gossip says, and not what is in the book: who works on what is nobody's business. */
-static void tell_heard(void *teller, told_fn *fn, void *arg)
-{
-	const struct worker *w = teller;
-	struct told_here t = { w, fn, arg };
-
-	if (w->gossip)
-		gossip_each_job(w->gossip, tell_aged, &t);
-}
-
-/* Jobs that we took for the coordinator are news. */
-static void on_taken(void *arg, const char *line, const struct digest *job)
-{
-	struct worker *w = arg;
-
-	(void)job;
-	if (w->gossip)
-		gossip_announce(w->gossip, line);
-}
-
-static void on_refused(void *arg, const struct digest *line)
-{
-	struct worker *w = arg;
-
-	if (w->gossip)
-		gossip_withdraw(w->gossip, line);
-}
-
-static void announce_again(void *arg, const struct told_job *job)
-{
-	struct worker *w = arg;
-	auto_free char *line = carry_manifest(w->carry, &job->id);
-
-	if (line)
-		gossip_announce(w->gossip, line);
-}
-
-/* At the start, and before what we said of a job runs out while the coordinator is still silent. */
-static void on_announce(void *arg)
-{
-	struct worker *w = arg;
-
-	carry_each(w->carry, announce_again, w);
-	timer_in(w->announce, ANNOUNCE_AGAIN_MS);
-}
-
-static int open_carry(struct worker *w, struct err *e)
-{
-	auto_free char *dir = xprintf("%s/carried", w->conf.dir);
-	struct carry_limits limits = carry_defaults;
-	struct carry_fns fns = { .taken = on_taken, .refused = on_refused, .arg = w };
-
-	if (limits.bytes > w->conf.disk_mib * MIB / 10)
-		limits.bytes = w->conf.disk_mib * MIB / 10;
-	if (carry_open(&w->carry, dir, &limits, w->loop, w->fetcher, &w->home, &fns, e))
-		return err_wrap(e, "carried jobs");
-	if (w->conf.carries) /* else what was taken earlier is delivered, and nothing new taken */
-		serve_carry(w->serve, w->carry, key_id(w->key));
-	serve_tell(w->serve, &(struct teller){ carry_each, w->carry });
-	serve_tell(w->serve, &(struct teller){ tell_heard, w });
-	return 0;
-}
-
-static int open_serve(struct worker *w, struct err *e)
-{
-	struct endpoint public = w->conf.listen;
-
-	if (!w->conf.listens)
-		return 0;
-	if (w->conf.relays)
-		w->relay = relay_new(w->loop, &w->home, &relay_defaults);
-	struct serve_parts parts = { .loop = w->loop, .fetcher = w->fetcher, .key = w->key, .listen = w->conf.listen,
-		.cache = w->cache, .home = &w->home, .relay = w->relay, .upload_kib = w->conf.upload_kib };
-	if (serve_new(&w->serve, &parts, e) || open_carry(w, e))
-		return -1;
-	if (w->conf.web_seeds && serve_web(w->serve, w->loop, &w->conf.web_seed,
-					 w->conf.advertises ? &w->conf.advertise : NULL, e))
-		return -1;
-	public.port = serve_port(w->serve);
-	if (!w->conf.advertises && endpoint_is_loopback(&public))
-		endpoint_text(w->address, &public);
-	return 0; /* another is published when told to, and once somebody got through to it */
 }
 
 static void know_self(struct worker *w)
@@ -593,9 +396,7 @@ static void open_agent(struct worker *w)
 	if (w->serve)
 		serve_gossip(w->serve, w->gossip);
 	struct sources sources = gossip_sources(w->gossip);
-	w->announce = timer_new(w->loop, on_announce, w);
-	if (w->carry)
-		timer_in(w->announce, 0);
+	port_announce(w);
 	cache_know(w->cache, key_id(w->key), w->self.address, &sources, w->conf.upload_kib);
 	home_set_relays(&w->home, &(struct relays){ gossip_relays, w->gossip });
 	w->joining = join_new(w->loop, w->fetcher, &w->home, on_learned, w);
@@ -605,17 +406,12 @@ static int worker_open(struct worker *w, struct err *e)
 {
 	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
-	know_box(w);
-	if (open_stores(w, e) || open_errands(w, e) || open_serve(w, e))
+	worker_know_box(w);
+	if (open_stores(w, e) || open_errands(w, e) || port_open(w, e))
 		return -1;
 	know_self(w);
 	open_agent(w);
-	return outside_open(w, e) ||
-			control_new(&w->control, w->loop, w->conf.dir, on_word, w, e) ||
-			loop_on_signal(w->loop, SIGTERM, on_terminate, w, e) ||
-			loop_on_signal(w->loop, SIGINT, on_terminate, w, e) ?
-		-1 :
-		0;
+	return outside_open(w, e) || owner_open(w, e) ? -1 : 0;
 }
 
 static void worker_close(struct worker *w)
@@ -664,7 +460,7 @@ int worker_run(const struct worker_conf *conf, struct err *e)
 	signal(SIGPIPE, SIG_IGN);
 	bad = worker_open(w, e);
 	if (!bad) {
-		make_link(w);
+		port_link(w);
 		say_ready(w);
 		turn_end_ask(w->turn);
 		loop_run(w->loop);

@@ -82,6 +82,18 @@ struct worker {
 /* Run until told to end. 0, or -1 when it could not start. */
 int worker_run(const struct worker_conf *conf, struct err *e);
 
+/* Ask the box what it can: that is what we offer, and nothing else is run. Waits for it, a few seconds at most. */
+void worker_know_box(struct worker *w);
+
+/* owner.c: what the owner says. */
+int owner_open(struct worker *w, struct err *e);
+
+/* port.c: the peer port, when it listens; what is carried is announced once there is gossip. */
+int port_open(struct worker *w, struct err *e);
+void port_announce(struct worker *w);
+/* Make w->link anew: the home, or the way to it, may have changed. */
+void port_link(struct worker *w);
+
 /* outside.c: how it is found and reached. */
 int outside_open(struct worker *w, struct err *e);
 void outside_close(struct worker *w);
