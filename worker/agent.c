@@ -9,6 +9,7 @@
  * coordinator thinks we have, but for what it has ended.
  */
 #include "worker/agent_in.h"
+#include "worker/backoff.h"
 
 #include <assert.h>
 #include <string.h>
@@ -162,17 +163,6 @@ static void forget_returned(struct agent *a)
 }
 
 /* --- events ----------------------------------------------------------------------------------------- */
-
-int64_t backoff_ms(int tries, uint64_t *seed)
-{
-	int64_t base = AGENT_BACKOFF_MIN_MS;
-
-	while (--tries > 0 && base < AGENT_BACKOFF_MAX_MS * 2 / 3)
-		base *= 2;
-	if (base > AGENT_BACKOFF_MAX_MS * 2 / 3)
-		base = AGENT_BACKOFF_MAX_MS * 2 / 3;
-	return base + (int64_t)rng_below(seed, (uint64_t)base / 2 + 1);
-}
 
 void agent_init(struct agent *a, const struct agent_limits *limits, uint64_t seed, int64_t now)
 {

@@ -30,8 +30,6 @@
 #define AGENT_BATCH_BYTES (768 * KIB) /* of an envelope with what travels beside it: below 1 MiB */
 #define AGENT_WAIT_MS 20000   /* the longest poll */
 #define AGENT_LISTEN_MS 1000  /* quiet for so long, an ask that wants nothing waits for news of what is held */
-#define AGENT_BACKOFF_MIN_MS 500
-#define AGENT_BACKOFF_MAX_MS 30000
 #define AGENT_FULL_MS 30000   /* a full disk is looked at again after this */
 #define AGENT_GRACE_MS 2000   /* after SIGTERM what runs may end by itself this long */
 #define AGENT_STOP_MS 4500    /* and everything else this long: exit within 5 s */
@@ -218,9 +216,5 @@ size_t agent_count(const struct agent *a, enum task_state state);
 /* What goes on or, when nothing does, why. */
 void agent_words(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t now);
 const char *agent_mode_name(enum agent_mode mode); /* as the ask's `state` */
-
-/* Wait before try number `tries` (1, 2, …): doubles from 0.5 s to 20 s, plus up to half of it by
- * chance, so 0.5 … 30 s. */
-int64_t backoff_ms(int tries, uint64_t *seed);
 
 #endif

@@ -7,7 +7,7 @@
  * What a manifest says is believed because its digest is the job id and its signature holds, whoever sent it.
  */
 #include "worker/book.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/log.h"
 
 #include <stdlib.h>

@@ -7,7 +7,7 @@
  * coordinator, and while that fails every other time from a peer.
  */
 #include "worker/cache.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/log.h"
 #include "common/pieces.h"
 

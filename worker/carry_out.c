@@ -4,7 +4,7 @@
  * tickets, then its manifest. The coordinator answers a manifest that it has already with the same ack, so a
  * delivery may be repeated.
  */
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "worker/carry_in.h"
 #include "common/log.h"
 #include "common/tus.h"

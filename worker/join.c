@@ -3,7 +3,7 @@
  * join.c: the grid's descriptor, fetched; and the direct way to the coordinator, probed by who is relayed.
  */
 #include "worker/join.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/log.h"
 
 #include <stdlib.h>

@@ -3,7 +3,7 @@
  * keep.c: see keep.h.
  */
 #include "worker/keep.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 
 #include <string.h>
 

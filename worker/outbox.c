@@ -8,6 +8,7 @@
  */
 #include "worker/outbox.h"
 #include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"

@@ -9,7 +9,7 @@
  * what it offered has been taken.
  */
 #include "worker/pull_in.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/pieces.h"

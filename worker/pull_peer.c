@@ -3,7 +3,7 @@
  * pull_peer.c: a download's peers: whom to know, and polling them.
  */
 #include "worker/pull_in.h"
-#include "worker/agent.h"
+#include "worker/backoff.h"
 #include "common/dial.h"
 #include "common/clock.h"
 #include "common/log.h"

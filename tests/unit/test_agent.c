@@ -3,6 +3,7 @@
  * test_agent.c: the worker's decisions, against a coordinator and boxes that are a few lines in virtual time.
  */
 #include "worker/agent.h"
+#include "worker/backoff.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -354,7 +355,7 @@ static void back_off_grows_and_jitters(void **state)
 	for (int tries = 1; tries < 60; tries++) {
 		int64_t a = backoff_ms(tries, &one), b = backoff_ms(tries, &two);
 
-		assert_in_range(a, AGENT_BACKOFF_MIN_MS, AGENT_BACKOFF_MAX_MS);
+		assert_in_range(a, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
 		if (tries < 6)
 			assert_true(a > last);
 		last = a * 2 / 3;
