@@ -132,10 +132,17 @@ class Grid:
                     print("--- %s\n%s" % (name, "".join(f.readlines()[-25:])))
 
     # --- the coordinator
+    # --- the coordinator's machine: this one, unless a subclass says another
+    def coordinator_listens(self):
+        return "127.0.0.1:%d" % self.port
+
+    def at_coordinator(self, argv):
+        return argv
+
     def start_coordinator(self):
         argv = [program("talkoot-coordinator"), "--data", self.path("c"),
-                "--listen", "127.0.0.1:%d" % self.port, "--admin", "127.0.0.1:%d" % self.admin_port]
-        c = Proc(argv + self.coordinator_args, self.path("coordinator.log"), self.env)
+                "--listen", self.coordinator_listens(), "--admin", "127.0.0.1:%d" % self.admin_port]
+        c = Proc(self.at_coordinator(argv + self.coordinator_args), self.path("coordinator.log"), self.env)
         self.procs.append(c)
         c.wait_ready()
         self.coordinator = c
@@ -147,7 +154,7 @@ class Grid:
         return c
 
     def admin(self, *args):
-        return run([program("talkoot-coordinator"), "--data", self.path("c")] + list(args), self.env)
+        return run(self.at_coordinator([program("talkoot-coordinator"), "--data", self.path("c")] + list(args)), self.env)
 
     def allow(self, key):
         return self.admin("allow", "submitter", key)

@@ -75,18 +75,11 @@ class SwarmGrid(Grid):
         for _ in range(workers):
             self.add_host()
 
-    def start_coordinator(self):
-        argv = [program("talkoot-coordinator"), "--data", self.path("c"), "--listen", "10.9.0.1:%d" % self.port,
-                "--admin", "127.0.0.1:%d" % self.admin_port]
-        c = Proc(self.chost.argv(argv + self.coordinator_args), self.path("coordinator.log"), self.env)
-        self.procs.append(c)
-        c.wait_ready()
-        self.coordinator = c
-        self.link, self.admin_url = c.ready[0], c.ready[1].rstrip("/")
-        self.port = int(self.link.split("/")[2].rsplit(":", 1)[1])
-        self.admin_port = int(self.admin_url.rsplit(":", 1)[1])
-        self.env["TALKOOT_GRID"] = self.link
-        return c
+    def coordinator_listens(self):
+        return "10.9.0.1:%d" % self.port
+
+    def at_coordinator(self, argv):
+        return self.chost.argv(argv)
 
     def cli(self, *args, code=0, stdin=None):
         return run(self.chost.argv([program("talkoot")] + list(args)), self.env, code, stdin, cwd=self.dir)

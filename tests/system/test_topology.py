@@ -48,21 +48,11 @@ class HostGrid(Grid):
         self.c, self.address, self.listen_port = c, address, listen_port
         super().__init__(**options)
 
-    def start_coordinator(self):
-        argv = [program("talkoot-coordinator"), "--data", self.path("c"), "--listen",
-                "%s:%d" % (self.address, self.listen_port or self.port), "--admin", "127.0.0.1:%d" % self.admin_port]
-        c = Proc(self.c.argv(argv + self.coordinator_args), self.path("coordinator.log"), self.env)
-        self.procs.append(c)
-        c.wait_ready()
-        self.coordinator = c
-        self.link, self.admin_url = c.ready[0], c.ready[1].rstrip("/")
-        self.port = int(self.link.split("/")[2].rsplit(":", 1)[1])
-        self.admin_port = int(self.admin_url.split("/")[2].rsplit(":", 1)[1])
-        self.env["TALKOOT_GRID"] = self.link
-        return c
+    def coordinator_listens(self):
+        return "%s:%d" % (self.address, self.listen_port or self.port)
 
-    def admin(self, *args):
-        return run(self.c.argv([program("talkoot-coordinator"), "--data", self.path("c")] + list(args)), self.env)
+    def at_coordinator(self, argv):
+        return self.c.argv(argv)
 
     def status(self):
         with self.c.inside():
