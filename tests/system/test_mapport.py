@@ -17,8 +17,9 @@ SERVICE = "urn:schemas-upnp-org:service:WANIPConnection:1"
 class NatPmp:
     """A router that speaks NAT-PMP (RFC 6886) at an address of 127/8 of its own."""
 
-    def __init__(self, lease=3600, refuse=0):
+    def __init__(self, lease=3600, refuse=0, times=1):
         self.lease, self.refuse = lease, refuse
+        self.times = times  # how often the question for its address is answered, as by a router that is slow
         self.maps, self.removed, self.asked = {}, [], 0
         self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = "127.%d.%d.%d" % tuple(random.SystemRandom().randrange(1, 255) for _ in range(3))
@@ -32,7 +33,8 @@ class NatPmp:
             except OSError:
                 return
             if data == b"\0\0":
-                self.s.sendto(struct.pack("!BBHI4s", 0, 128, self.refuse, 1, socket.inet_aton("192.0.2.7")), who)
+                for _ in range(self.times):
+                    self.s.sendto(struct.pack("!BBHI4s", 0, 128, self.refuse, 1, socket.inet_aton("192.0.2.7")), who)
             elif len(data) == 12 and data[1] == 2:
                 _, _, _, inside, outside, lease = struct.unpack("!BBHHHI", data)
                 self.asked += 1
@@ -142,6 +144,15 @@ def test_nat_pmp_opens_a_port_and_what_was_reached_is_published():
         assert router.maps == {port: port} and "listens for us at 192.0.2.7:%d" % port in log_of(w)
         assert w.stop() == 0
         wait_for("the port to be closed", lambda: router.removed == [port])
+    router.close()
+
+
+def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
+    router, port = NatPmp(times=3), free_port()
+    with Grid() as g:
+        w = start(g, port, router.address)
+        wait_for("it to be told", lambda: "listens for us" in log_of(w) or "--map-port: " in log_of(w))
+        assert "listens for us at 192.0.2.7:%d" % port in log_of(w), log_of(w)
     router.close()
 
 
