@@ -24,6 +24,7 @@ struct carry_limits {
 	int64_t bytes;             /* of all uploads together, as their tickets say */
 	int tickets, tickets_each; /* in all, and of one author */
 	int jobs, jobs_each;
+	int64_t list_bytes; /* of a job's list: it is read at once, twice */
 	int writing; /* uploads under way, with an open file */
 	int64_t leave_ms; /* one of these that got nothing for so long makes room: what it has must then be hashed anew */
 	int64_t unfinished_ms,
