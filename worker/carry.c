@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,6 +23,7 @@ const struct carry_limits carry_defaults = {
 	.jobs = 64,
 	.jobs_each = 16,
 	.list_bytes = MIB,
+	.refused = 64,
 	.writing = 32,
 	.leave_ms = 60 * 1000,
 	.unfinished_ms = 3600 * 1000,
@@ -68,6 +70,46 @@ void carry_forget(
 
 	if (unlink(path) && errno != ENOENT)
 		log_error("removing %s: %s", path, strerror(errno));
+}
+
+/* How many files the folder has; the name of the one that is oldest into `oldest`. */
+static int count_files(const char *dir, char oldest[DIGEST_HEX + 1])
+{
+	DIR *d = opendir(dir);
+	struct timespec first = { 0 };
+	struct dirent *entry;
+	struct digest id;
+	struct stat st;
+	int n = 0;
+
+	while (d && (entry = readdir(d))) {
+		if (!digest_from_hex(&id, entry->d_name) ||
+			fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
+			(st.st_mtim.tv_sec == first.tv_sec && st.st_mtim.tv_nsec < first.tv_nsec)) {
+			first = st.st_mtim;
+			digest_hex(oldest, &id);
+		}
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+void carry_bound_refused(const struct carry *c)
+{
+	auto_free char *dir = xprintf("%s/refused", c->dir);
+	char oldest[DIGEST_HEX + 1];
+
+	while (count_files(dir, oldest) > c->limits.refused) {
+		auto_free char *path = xprintf("%s/%s", dir, oldest);
+
+		if (unlink(path)) {
+			log_error("removing %s: %s", path, strerror(errno));
+			return;
+		}
+	}
 }
 
 /* --- tickets ---------------------------------------------------------------------------------------------- */
@@ -442,6 +484,7 @@ int carry_open(struct carry **out, const char *dir, const struct carry_limits *l
 		return -1;
 	}
 	carry_sweep(c);
+	carry_bound_refused(c);
 	if (c->parcels)
 		log_info("%zu submitted jobs of an earlier run wait to be delivered",
 			carry_count(c));

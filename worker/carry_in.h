@@ -88,6 +88,9 @@ char *carry_path(const struct carry *c, const char *folder, const struct digest 
 void carry_forget(
 	const struct carry *c, const char *folder, const struct digest *id, const char *suffix);
 
+/* Remove the oldest of DIR/refused until no more are there than are kept. */
+void carry_bound_refused(const struct carry *c);
+
 /* carry_out.c: the timer's: the next step of delivering. */
 void carry_next(void *carry);
 

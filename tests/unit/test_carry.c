@@ -8,6 +8,7 @@
 #include "worker/carry.h"
 #include "worker/serve.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@ static const struct carry_limits small = { .bytes = 100000,
 	.jobs = 3,
 	.jobs_each = 2,
 	.list_bytes = 1000,
+	.refused = 2,
 	.writing = 6,
 	.leave_ms = 1000000,
 	.unfinished_ms = 1000000,
@@ -320,6 +322,34 @@ static void a_restart_forgets_neither_halves_nor_jobs(void **state)
 	assert_int_equal(w->taken, 1);
 }
 
+/* Anybody can give a job that the coordinator refuses. */
+static void of_what_was_refused_the_newest_few_are_kept(void **state)
+{
+	static const int ages[] = { 30, 10, 40, 20 }; /* days */
+	struct world *w = *state;
+	char hex[DIGEST_HEX + 1];
+
+	close_port(w);
+	for (int i = 0; i < 4; i++) {
+		struct digest d = digest_of(&ages[i], sizeof(ages[i]));
+		struct timespec at = { .tv_sec = clock_now_ms() / 1000 - ages[i] * 86400 };
+
+		digest_hex(hex, &d);
+		auto_free char *path = xprintf("%s/carried/refused/%s", w->dir, hex);
+		assert_int_equal(file_write_atomic(path, "x", 1, 0600, &w->e), 0);
+		assert_int_equal(
+			utimensat(AT_FDCWD, path, (struct timespec[2]){ at, at }, 0), 0);
+	}
+	open_port(w);
+	for (int i = 0; i < 4; i++) {
+		struct digest d = digest_of(&ages[i], sizeof(ages[i]));
+
+		digest_hex(hex, &d);
+		auto_free char *path = xprintf("%s/carried/refused/%s", w->dir, hex);
+		assert_int_equal(!access(path, F_OK), ages[i] <= 20);
+	}
+}
+
 static void uploads_are_bounded_in_bytes_and_number(void **state)
 {
 	struct world *w = *state;
@@ -460,6 +490,7 @@ int main(void)
 		T(what_another_uploaded_does_not_help),
 		T(other_bytes_than_the_ticket_names_are_not_kept),
 		T(a_restart_forgets_neither_halves_nor_jobs),
+		T(of_what_was_refused_the_newest_few_are_kept),
 		T(uploads_are_bounded_in_bytes_and_number),
 		T(a_list_s_blobs_are_looked_for_and_a_long_list_is_not_read),
 		T(jobs_are_bounded),
