@@ -197,6 +197,39 @@ def test_upnp_takes_another_port_and_a_lease_without_end():
     router.shutdown()
 
 
+class Endless:
+    """Somebody who answers for the router, and does not stop."""
+    ENOUGH = 600 * 1024 * 1024
+
+    def __init__(self):
+        self.s = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d/root.xml" % self.s.getsockname()[1]
+        self.sent, self.over = 0, threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        c, _ = self.s.accept()
+        try:
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n")
+            while self.sent < self.ENOUGH:
+                self.sent += c.send(b" " * (1 << 20))
+        except OSError:
+            pass
+        c.close()
+        self.over.set()
+
+
+def test_a_router_that_does_not_stop_talking_does_not_fill_the_memory():
+    router = Endless()
+    with Grid() as g:
+        w = start(g, free_port(), router.url)
+        wait_for("it to be told", lambda: "--map-port: " in log_of(w))
+        assert router.over.wait(60)
+        print("     %d MiB were taken" % (router.sent >> 20))
+        assert 0 < router.sent < router.ENOUGH, router.sent
+        assert w.stop() == 0
+
+
 def test_a_router_that_refuses_or_is_not_there_is_told_in_a_sentence_and_the_worker_works():
     router = NatPmp(refuse=2)
     with Grid() as g:
