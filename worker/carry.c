@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,8 @@ const struct carry_limits carry_defaults = {
 	.tickets_each = 4096,
 	.jobs = 64,
 	.jobs_each = 16,
+	.list_bytes = MIB,
+	.refused = 64,
 	.writing = 32,
 	.leave_ms = 60 * 1000,
 	.unfinished_ms = 3600 * 1000,
@@ -69,6 +72,46 @@ void carry_forget(
 		log_error("removing %s: %s", path, strerror(errno));
 }
 
+/* How many files the folder has; the name of the one that is oldest into `oldest`. */
+static int count_files(const char *dir, char oldest[DIGEST_HEX + 1])
+{
+	DIR *d = opendir(dir);
+	struct timespec first = { 0 };
+	struct dirent *entry;
+	struct digest id;
+	struct stat st;
+	int n = 0;
+
+	while (d && (entry = readdir(d))) {
+		if (!digest_from_hex(&id, entry->d_name) ||
+			fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		if (!n++ || st.st_mtim.tv_sec < first.tv_sec ||
+			(st.st_mtim.tv_sec == first.tv_sec && st.st_mtim.tv_nsec < first.tv_nsec)) {
+			first = st.st_mtim;
+			digest_hex(oldest, &id);
+		}
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+void carry_bound_refused(const struct carry *c)
+{
+	auto_free char *dir = xprintf("%s/refused", c->dir);
+	char oldest[DIGEST_HEX + 1];
+
+	while (count_files(dir, oldest) > c->limits.refused) {
+		auto_free char *path = xprintf("%s/%s", dir, oldest);
+
+		if (unlink(path)) {
+			log_error("removing %s: %s", path, strerror(errno));
+			return;
+		}
+	}
+}
+
 /* --- tickets ---------------------------------------------------------------------------------------------- */
 
 struct ticket *carry_ticket(struct carry *c, const struct digest *id)
@@ -88,6 +131,40 @@ struct ticket *carry_held(struct carry *c, const struct id *author, const struct
 			    digest_equal(&t->digest, &b->digest)))
 		t = t->next;
 	return t;
+}
+
+static int by_digest(const void *a, const void *b)
+{
+	const struct ticket *const *x = a, *const *y = b;
+
+	return memcmp((*x)->digest.b, (*y)->digest.b, DIGEST_BYTES);
+}
+
+void holdings_read(struct holdings *h, const struct carry *c, const struct id *author)
+{
+	*h = (struct holdings){ .n = 0 };
+	for (const struct ticket *t = c->tickets; t; t = t->next) {
+		if (!t->done || !id_equal(&t->author, author))
+			continue;
+		array_room(&h->at, &h->room, h->n, sizeof(*h->at));
+		h->at[h->n++] = t;
+	}
+	if (h->n)
+		qsort(h->at, h->n, sizeof(*h->at), by_digest);
+}
+
+bool holdings_have(const struct holdings *h, const struct blob *b)
+{
+	const struct ticket wanted = { .digest = b->digest }, *key = &wanted;
+	const struct ticket **at =
+		h->n ? bsearch(&key, h->at, h->n, sizeof(*h->at), by_digest) : NULL;
+
+	return at && (*at)->size == b->size; /* of one digest all that are whole have one size */
+}
+
+void holdings_release(struct holdings *h)
+{
+	free(h->at);
 }
 
 static struct ticket *add_ticket(struct carry *c, const struct ticket *t)
@@ -116,12 +193,34 @@ int carry_ticket_done(struct carry *c, struct ticket *t, struct err *e)
 	return t->done ? 0 : -1;
 }
 
+/* Where the digest stands among the needs, or would. */
+static size_t place(const struct parcel *p, const struct digest *d)
+{
+	size_t low = 0, high = p->n_needs;
+
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+
+		if (memcmp(p->needs[mid].digest.b, d->b, DIGEST_BYTES) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static bool needs(const struct parcel *p, const struct digest *d)
+{
+	size_t at = place(p, d);
+
+	return at < p->n_needs && digest_equal(&p->needs[at].digest, d);
+}
+
 bool carry_uses(const struct carry *c, const struct ticket *t)
 {
 	for (const struct parcel *p = c->parcels; p; p = p->next)
-		for (size_t i = 0; i < p->n_needs && id_equal(&p->submitter, &t->author); i++)
-			if (digest_equal(&p->needs[i].digest, &t->digest))
-				return true;
+		if (id_equal(&p->submitter, &t->author) && needs(p, &t->digest))
+			return true;
 	return false;
 }
 
@@ -172,6 +271,11 @@ int carry_each_blob(struct carry *c, const struct job *job,
 		return -1;
 	if (job->tasks != TASKS_LIST)
 		return 0;
+	if (job->list.size > c->limits.list_bytes)
+		return err_set(e, ERR_TOO_BIG,
+			"tasks.list.blob: a worker carries jobs with a list of at most %lld bytes; "
+			"submit it in parts, or when the coordinator is back",
+			(long long)c->limits.list_bytes);
 	if (blob_read(c->blobs, &job->list.digest, &list, &n, JOB_LIST_MAX, e))
 		return -1;
 	return job_each_list_blob(job, list, n, fn, arg, e);
@@ -180,13 +284,15 @@ int carry_each_blob(struct carry *c, const struct job *job,
 static int add_need(void *arg, const struct blob *b, const char *what)
 {
 	struct parcel *p = arg;
+	size_t at = place(p, &b->digest);
 
 	(void)what;
-	for (size_t i = 0; i < p->n_needs; i++)
-		if (digest_equal(&p->needs[i].digest, &b->digest))
-			return 0;
+	if (needs(p, &b->digest))
+		return 0;
 	array_room(&p->needs, &p->room, p->n_needs, sizeof(*p->needs));
-	p->needs[p->n_needs++] = *b;
+	memmove(&p->needs[at + 1], &p->needs[at], (p->n_needs - at) * sizeof(*p->needs));
+	p->needs[at] = *b;
+	p->n_needs++;
 	return 0;
 }
 
@@ -378,6 +484,7 @@ int carry_open(struct carry **out, const char *dir, const struct carry_limits *l
 		return -1;
 	}
 	carry_sweep(c);
+	carry_bound_refused(c);
 	if (c->parcels)
 		log_info("%zu submitted jobs of an earlier run wait to be delivered",
 			carry_count(c));

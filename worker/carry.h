@@ -6,7 +6,7 @@
  *	DIR/tickets/HEX.done   all its bytes are here
  *	DIR/jobs/HEX           a manifest's envelope; HEX is the job's id
  *	DIR/blobs/…            the bytes: a store of its own, with its own quota
- *	DIR/refused/           manifests that the coordinator refused for good
+ *	DIR/refused/           manifests that the coordinator refused for good, the newest few, for the owner to look at
  *
  * What is answered 202 would survive a power cut. Nothing is acknowledged here: only the coordinator does that.
  * With a job go its tickets, so that the coordinator knows whose bytes they are.
@@ -24,6 +24,8 @@ struct carry_limits {
 	int64_t bytes;             /* of all uploads together, as their tickets say */
 	int tickets, tickets_each; /* in all, and of one author */
 	int jobs, jobs_each;
+	int64_t list_bytes; /* of a job's list: it is read at once, twice */
+	int refused;        /* files of DIR/refused; the oldest goes */
 	int writing; /* uploads under way, with an open file */
 	int64_t leave_ms; /* one of these that got nothing for so long makes room: what it has must then be hashed anew */
 	int64_t unfinished_ms,

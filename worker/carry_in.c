@@ -206,8 +206,7 @@ void carry_upload_patch(struct carry *c, struct req *r)
 /* --- the manifest ----------------------------------------------------------------------------------------- */
 
 struct checking {
-	struct carry *c;
-	const struct id *author;
+	struct holdings here;
 	struct err *e;
 };
 
@@ -216,7 +215,7 @@ static int is_here(void *arg, const struct blob *b, const char *what)
 	struct checking *k = arg;
 	char text[DIGEST_TEXT + 1];
 
-	if (carry_held(k->c, k->author, b))
+	if (holdings_have(&k->here, b))
 		return 0;
 	digest_text(text, &b->digest);
 	err_set(k->e, ERR_MISSING_BLOB, "%s: %s is not here yet; upload it first", what, text);
@@ -224,9 +223,18 @@ static int is_here(void *arg, const struct blob *b, const char *what)
 	return -1;
 }
 
+static int all_here(struct carry *c, const struct job *job, const struct id *author, struct err *e)
+{
+	struct checking k = { .e = e };
+
+	holdings_read(&k.here, c, author);
+	int bad = carry_each_blob(c, job, is_here, &k, e);
+	holdings_release(&k.here);
+	return bad;
+}
+
 static int take(struct carry *c, struct msg *m, struct digest *id, struct err *e)
 {
-	struct checking k = { c, &m->author, e };
 	struct job job = { 0 };
 	int all, of_author = carry_jobs_of(c, &m->author, &all);
 
@@ -241,8 +249,7 @@ static int take(struct carry *c, struct msg *m, struct digest *id, struct err *e
 	int bad = 0;
 	if (!carry_has_job(c, &job.id)) {
 		bad = carry_admit_job(&c->limits, all, of_author, e) ||
-		      carry_each_blob(c, &job, is_here, &k, e) ||
-		      carry_keep_job(c, &job, m->line, e);
+		      all_here(c, &job, &m->author, e) || carry_keep_job(c, &job, m->line, e);
 		if (!bad && c->fns.taken)
 			c->fns.taken(c->fns.arg, m->line, id);
 	}

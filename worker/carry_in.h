@@ -29,7 +29,7 @@ struct parcel {
 	struct id submitter;
 	char name[201];
 	int64_t count, since_ms;
-	struct blob *needs;
+	struct blob *needs; /* by digest, ascending */
 	size_t n_needs, room, sent;
 	struct parcel *next;
 };
@@ -56,6 +56,14 @@ struct carry {
 struct ticket *carry_ticket(struct carry *c, const struct digest *id);
 /* The finished ticket of this author for this blob, or NULL. */
 struct ticket *carry_held(struct carry *c, const struct id *author, const struct blob *b);
+/* The finished tickets of an author, sorted: a list asks for many. Valid until a ticket is dropped or comes. */
+struct holdings {
+	const struct ticket **at;
+	size_t n, room;
+};
+void holdings_read(struct holdings *h, const struct carry *c, const struct id *author);
+bool holdings_have(const struct holdings *h, const struct blob *b);
+void holdings_release(struct holdings *h);
 /* Keep a new ticket, durably. */
 struct ticket *carry_keep_ticket(
 	struct carry *c, const struct ticket *t, const char *line, size_t n, struct err *e);
@@ -79,6 +87,9 @@ char *carry_path(const struct carry *c, const char *folder, const struct digest 
 	const char *suffix) MUST_USE;
 void carry_forget(
 	const struct carry *c, const char *folder, const struct digest *id, const char *suffix);
+
+/* Remove the oldest of DIR/refused until no more are there than are kept. */
+void carry_bound_refused(const struct carry *c);
 
 /* carry_out.c: the timer's: the next step of delivering. */
 void carry_next(void *carry);

@@ -40,10 +40,11 @@ static void refused(struct carry *c, const struct err *e)
 	auto_free char *to = carry_path(c, "refused", &c->parcels->id, "");
 
 	log_error("a job that was carried for its submitter was refused for good (%s: %s); it is "
-	          "now %s",
+		  "now %s",
 		err_name(e->code), e->msg, to);
 	if (rename(from, to))
 		log_error("moving %s to %s: %s", from, to, strerror(errno));
+	carry_bound_refused(c);
 	if (c->fns.refused)
 		c->fns.refused(c->fns.arg, &c->parcels->line_digest);
 	parcel_over(c);

@@ -61,6 +61,7 @@ struct gossip {
 	bool job, grid;
 	struct digest cancels[CANCELS_MAX];
 	size_t n_cancels;
+	struct told_kept told;
 };
 
 static void go_on(struct gossip *g);
@@ -487,26 +488,45 @@ struct job_telling {
 	size_t n;
 };
 
-static void tell_job(void *arg, enum heard_kind kind, const struct digest *id,
-	const struct news_item *item, bool official)
+struct job_reading {
+	struct gossip *g;
+	const struct news_item *item;
+};
+
+static bool read_job(void *arg, struct told_job *out)
 {
-	struct job_telling *t = arg;
-	struct told_job told = { .id = *id, .state = official ? "announced" : "heard" };
+	const struct job_reading *r = arg;
 	struct job job;
 	struct msg m;
 	struct err e;
 
-	if (kind != HEARD_JOB || !item->fact || t->n++ >= GOSSIP_TOLD_MAX ||
-		msg_open(&m, item->fact, item->fact_len, &t->g->home->grid_id, &e))
-		return;
-	if (m.type == MSG_JOB && !job_read(&job, &m, &e)) {
-		told.submitter = job.submitter;
-		told.count = job.count;
-		memcpy(told.name, job.name, sizeof(told.name));
+	if (msg_open(&m, r->item->fact, r->item->fact_len, &r->g->home->grid_id, &e))
+		return false;
+	bool read = m.type == MSG_JOB && !job_read(&job, &m, &e);
+	if (read) {
+		out->submitter = job.submitter;
+		out->count = job.count;
+		memcpy(out->name, job.name, sizeof(out->name));
 		job_release(&job);
-		t->fn(t->arg, &told);
 	}
 	msg_release(&m);
+	return read;
+}
+
+static void tell_job(void *arg, enum heard_kind kind, const struct digest *id,
+	const struct news_item *item, bool official)
+{
+	struct job_telling *t = arg;
+	struct job_reading r = { t->g, item };
+
+	if (kind != HEARD_JOB || !item->fact || t->n++ >= GOSSIP_TOLD_MAX)
+		return;
+	const struct told_job *known = told_once(&t->g->told, id, read_job, &r);
+	if (!known)
+		return;
+	struct told_job told = *known;
+	told.state = official ? "announced" : "heard";
+	t->fn(t->arg, &told);
 }
 
 void gossip_each_job(void *arg, told_fn *fn, void *fn_arg)

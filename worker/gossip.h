@@ -61,7 +61,7 @@ struct sources gossip_sources(struct gossip *g);
 size_t gossip_relays(void *gossip, struct link *out, size_t max);
 /* For told.h: the jobs heard of, at most GOSSIP_TOLD_MAX. */
 void gossip_each_job(void *gossip, told_fn *fn, void *arg);
-#define GOSSIP_TOLD_MAX 256 /* each costs a signature check */
+#define GOSSIP_TOLD_MAX 256
 /* {"known","neighbours","facts","jobs","held","links":[…]} */
 json_t *gossip_status(struct gossip *g) MUST_USE;
 

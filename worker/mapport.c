@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +25,8 @@
 #define ROUND_S 60                /* one round with the router, all ways, takes less */
 #define RETRY_MS (10 * 60 * 1000) /* a router that does not want may have been told meanwhile */
 #define RENEW_MIN_MS 1000
+#define MEMORY_MAX                                                                                 \
+	(256 * MIB) /* of the child, with what it has of the worker's; miniupnpc reads without a bound */
 #define RENEW_MAX_MS (GATEWAY_LEASE_S * 1000 / 2)
 
 struct mapport {
@@ -140,6 +143,9 @@ _Noreturn static void keep_open(const struct mapport_spec *s, int fd)
 
 static void begin_child(const struct mapport_spec *s, int fd)
 {
+	struct rlimit memory = { MEMORY_MAX, MEMORY_MAX };
+
+	setrlimit(RLIMIT_DATA, &memory);
 	setsid(); /* a Ctrl-C is for the worker; its end is this one's */
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGINT, SIG_IGN);

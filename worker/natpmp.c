@@ -20,8 +20,9 @@ static int open_router(natpmp_t *n, const char *target, struct err *e)
 	return bad ? err_set(e, ERR_UNREACHABLE, "NAT-PMP: no router is known (%d)", bad) : 0;
 }
 
-/* Wait for the answer to what was just sent; the library sends it again now and then. */
-static int answer(natpmp_t *n, natpmpresp_t *r, struct err *e)
+/* Wait for the answer of that type to what was just sent; the library sends it again now and then. So a slow router
+ * answers twice, and what comes late is the answer to the question before: the library does not look. */
+static int answer(natpmp_t *n, natpmpresp_t *r, uint16_t type, struct err *e)
 {
 	int64_t end = clock_mono_ms() + GATEWAY_WAIT_MS;
 	int got = NATPMP_TRYAGAIN;
@@ -34,6 +35,10 @@ static int answer(natpmp_t *n, natpmpresp_t *r, struct err *e)
 		int64_t ms = left.tv_sec * 1000 + left.tv_usec / 1000 + 1;
 		poll(&p, 1, (int)(ms > 0 && ms < GATEWAY_WAIT_MS ? ms : 1));
 		got = readnatpmpresponseorretry(n, r);
+		if (!got && r->type != type) {
+			n->has_pending_request = 1;
+			got = NATPMP_TRYAGAIN;
+		}
 	}
 	if (got == NATPMP_TRYAGAIN || got == NATPMP_ERR_NOGATEWAYSUPPORT)
 		return err_set(e, ERR_UNREACHABLE, "NAT-PMP: the router does not answer");
@@ -46,13 +51,13 @@ static int ask(natpmp_t *n, struct mapping *m, uint16_t port, struct err *e)
 
 	if (sendpublicaddressrequest(n) < 0)
 		return err_set(e, ERR_UNREACHABLE, "NAT-PMP: nothing can be sent to the router");
-	if (answer(n, &r, e))
+	if (answer(n, &r, NATPMP_RESPTYPE_PUBLICADDRESS, e))
 		return -1;
 	inet_ntop(AF_INET, &r.pnu.publicaddress.addr, m->outside.host, INET_ADDRSTRLEN);
 	if (sendnewportmappingrequest(n, NATPMP_PROTOCOL_TCP, port,
 		    m->outside.port ? m->outside.port : port, GATEWAY_LEASE_S) < 0)
 		return err_set(e, ERR_UNREACHABLE, "NAT-PMP: nothing can be sent to the router");
-	if (answer(n, &r, e))
+	if (answer(n, &r, NATPMP_RESPTYPE_TCPPORTMAPPING, e))
 		return -1;
 	m->outside.port = r.pnu.newportmapping.mappedpublicport;
 	m->lease_s = r.pnu.newportmapping.lifetime;
@@ -82,6 +87,6 @@ void natpmp_unmap(const struct mapping *m, const char *target, uint16_t port)
 	if (open_router(&n, target, &e))
 		return;
 	if (sendnewportmappingrequest(&n, NATPMP_PROTOCOL_TCP, port, 0, 0) >= 0)
-		answer(&n, &r, &e);
+		answer(&n, &r, NATPMP_RESPTYPE_TCPPORTMAPPING, &e);
 	closenatpmp(&n);
 }

@@ -10,6 +10,21 @@
 
 #define TOLD_MAX 1000
 
+const struct told_job *told_once(struct told_kept *k, const struct digest *id,
+	bool (*read)(void *arg, struct told_job *out), void *arg)
+{
+	struct told_job fresh = { .id = *id };
+
+	for (size_t i = 0; i < k->n; i++)
+		if (digest_equal(&k->jobs[i].id, id))
+			return &k->jobs[i];
+	if (!read(arg, &fresh))
+		return NULL;
+	struct told_job *mine = &k->jobs[k->n < TOLD_KEPT_MAX ? k->n++ : k->next++ % TOLD_KEPT_MAX];
+	*mine = fresh;
+	return mine;
+}
+
 struct telling {
 	json_t *jobs;
 	const struct digest *only; /* NULL: all */

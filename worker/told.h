@@ -27,6 +27,18 @@ struct teller {
 };
 #define TELLERS_MAX 4
 
+/* What was read of jobs, by id: an id is the digest of the signed bytes, so it is read, and its signature checked, once.
+ * All zero: none. */
+#define TOLD_KEPT_MAX 256
+struct told_kept {
+	struct told_job jobs[TOLD_KEPT_MAX];
+	size_t n, next; /* next: whose place a new one takes when all are taken */
+};
+/* The job of that id: as kept, else as `read` fills it in, which is kept. NULL: read said false, nothing is kept.
+ * Valid until the next call. */
+const struct told_job *told_once(struct told_kept *k, const struct digest *id,
+	bool (*read)(void *arg, struct told_job *out), void *arg);
+
 /* {"jobs":[JOB,…],"next":null}, at most 1000; and one JOB, NULL when nobody knows it. Yours. */
 char *told_list(const struct teller *tellers, size_t n) MUST_USE;
 char *told_one(const struct teller *tellers, size_t n, const struct digest *id) MUST_USE;

@@ -17,8 +17,9 @@ SERVICE = "urn:schemas-upnp-org:service:WANIPConnection:1"
 class NatPmp:
     """A router that speaks NAT-PMP (RFC 6886) at an address of 127/8 of its own."""
 
-    def __init__(self, lease=3600, refuse=0):
+    def __init__(self, lease=3600, refuse=0, times=1):
         self.lease, self.refuse = lease, refuse
+        self.times = times  # how often the question for its address is answered, as by a router that is slow
         self.maps, self.removed, self.asked = {}, [], 0
         self.s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.address = "127.%d.%d.%d" % tuple(random.SystemRandom().randrange(1, 255) for _ in range(3))
@@ -32,7 +33,8 @@ class NatPmp:
             except OSError:
                 return
             if data == b"\0\0":
-                self.s.sendto(struct.pack("!BBHI4s", 0, 128, self.refuse, 1, socket.inet_aton("192.0.2.7")), who)
+                for _ in range(self.times):
+                    self.s.sendto(struct.pack("!BBHI4s", 0, 128, self.refuse, 1, socket.inet_aton("192.0.2.7")), who)
             elif len(data) == 12 and data[1] == 2:
                 _, _, _, inside, outside, lease = struct.unpack("!BBHHHI", data)
                 self.asked += 1
@@ -128,6 +130,15 @@ def test_nat_pmp_opens_a_port_and_what_was_reached_is_published():
     router.close()
 
 
+def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one():
+    router, port = NatPmp(times=3), free_port()
+    with Grid() as g:
+        w = start(g, port, router.address)
+        wait_for("it to be told", lambda: "listens for us" in log_of(w) or "--map-port: " in log_of(w))
+        assert "listens for us at 192.0.2.7:%d" % port in log_of(w), log_of(w)
+    router.close()
+
+
 def test_it_is_renewed_and_closed_even_after_kill_9():
     router, port = NatPmp(lease=2), free_port()
     with Grid() as g:
@@ -167,6 +178,39 @@ def test_upnp_takes_another_port_and_a_lease_without_end():
         w.stop()
         wait_for("the port to be closed", lambda: router.removed == [outside])
     router.shutdown()
+
+
+class Endless:
+    """Somebody who answers for the router, and does not stop."""
+    ENOUGH = 600 * 1024 * 1024
+
+    def __init__(self):
+        self.s = socket.create_server(("127.0.0.1", 0))
+        self.url = "http://127.0.0.1:%d/root.xml" % self.s.getsockname()[1]
+        self.sent, self.over = 0, threading.Event()
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        c, _ = self.s.accept()
+        try:
+            c.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nConnection: close\r\n\r\n")
+            while self.sent < self.ENOUGH:
+                self.sent += c.send(b" " * (1 << 20))
+        except OSError:
+            pass
+        c.close()
+        self.over.set()
+
+
+def test_a_router_that_does_not_stop_talking_does_not_fill_the_memory():
+    router = Endless()
+    with Grid() as g:
+        w = start(g, free_port(), router.url)
+        wait_for("it to be told", lambda: "--map-port: " in log_of(w))
+        assert router.over.wait(60)
+        print("     %d MiB were taken" % (router.sent >> 20))
+        assert 0 < router.sent < router.ENOUGH, router.sent
+        assert w.stop() == 0
 
 
 def test_a_router_that_refuses_or_is_not_there_is_told_in_a_sentence_and_the_worker_works():

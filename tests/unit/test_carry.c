@@ -8,6 +8,7 @@
 #include "worker/carry.h"
 #include "worker/serve.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@ static const struct carry_limits small = { .bytes = 100000,
 	.tickets_each = 4,
 	.jobs = 3,
 	.jobs_each = 2,
+	.list_bytes = 1000,
+	.refused = 2,
 	.writing = 6,
 	.leave_ms = 1000000,
 	.unfinished_ms = 1000000,
@@ -223,6 +226,26 @@ static char *manifest(struct world *w, const char *program, size_t n)
 	return line;
 }
 
+/* The same job, a task for each line of this list. Yours. */
+static char *list_manifest(struct world *w, const char *list, int64_t count)
+{
+	auto_free char *line = manifest(w, "program", 7);
+	struct digest d = digest_of(list, strlen(list));
+	struct blob b = { .digest = d, .root = d, .size = (int64_t)strlen(list) };
+	char *sealed = NULL;
+	struct msg m;
+
+	assert_int_equal(msg_open(&m, line, strlen(line), key_id(w->root), &w->e), 0);
+	json_t *j = json_deep_copy(m.body);
+	msg_release(&m);
+	json_object_set_new(j, "tasks",
+		json_pack("{s:{s:o,s:I}}", "list", "blob", blob_to_json(&b), "count",
+			(json_int_t)count));
+	if (msg_seal(&sealed, j, NULL, w->submitter, &w->e))
+		fail_msg("%s", w->e.msg);
+	return sealed;
+}
+
 static int submit(struct world *w, const char *line)
 {
 	return say(w, "POST", "/v1/messages", line, strlen(line), NULL, NULL);
@@ -299,6 +322,34 @@ static void a_restart_forgets_neither_halves_nor_jobs(void **state)
 	assert_int_equal(w->taken, 1);
 }
 
+/* Anybody can give a job that the coordinator refuses. */
+static void of_what_was_refused_the_newest_few_are_kept(void **state)
+{
+	static const int ages[] = { 30, 10, 40, 20 }; /* days */
+	struct world *w = *state;
+	char hex[DIGEST_HEX + 1];
+
+	close_port(w);
+	for (int i = 0; i < 4; i++) {
+		struct digest d = digest_of(&ages[i], sizeof(ages[i]));
+		struct timespec at = { .tv_sec = clock_now_ms() / 1000 - ages[i] * 86400 };
+
+		digest_hex(hex, &d);
+		auto_free char *path = xprintf("%s/carried/refused/%s", w->dir, hex);
+		assert_int_equal(file_write_atomic(path, "x", 1, 0600, &w->e), 0);
+		assert_int_equal(
+			utimensat(AT_FDCWD, path, (struct timespec[2]){ at, at }, 0), 0);
+	}
+	open_port(w);
+	for (int i = 0; i < 4; i++) {
+		struct digest d = digest_of(&ages[i], sizeof(ages[i]));
+
+		digest_hex(hex, &d);
+		auto_free char *path = xprintf("%s/carried/refused/%s", w->dir, hex);
+		assert_int_equal(!access(path, F_OK), ages[i] <= 20);
+	}
+}
+
 static void uploads_are_bounded_in_bytes_and_number(void **state)
 {
 	struct world *w = *state;
@@ -319,6 +370,32 @@ static void uploads_are_bounded_in_bytes_and_number(void **state)
 	assert_int_equal(ticket(w, w->other, &d, 1, path), 201);
 	d = digest_of("q", 1);
 	assert_int_equal(ticket(w, w->root, &d, 1, path), 429);
+}
+
+static void a_list_s_blobs_are_looked_for_and_a_long_list_is_not_read(void **state)
+{
+	struct world *w = *state;
+	struct digest d = digest_of("in", 2);
+	struct blob b = { .digest = d, .root = d, .size = 2 };
+	auto_json json_t *task = json_pack("{s:o}", "stdin", blob_to_json(&b));
+	auto_free char *one = shape_dump(task), *list = xprintf("%s\n%s\n", one, one);
+	auto_free char *line = list_manifest(w, list, 2);
+
+	upload(w, w->submitter, "program", 7);
+	upload(w, w->submitter, list, strlen(list));
+	assert_int_equal(submit(w, line), 409);
+	assert_int_equal(w->last.e.code, ERR_MISSING_BLOB);
+	upload(w, w->submitter, "in", 2);
+	assert_int_equal(submit(w, line), 202);
+
+	char pad[2000];
+	memset(pad, 'x', sizeof(pad));
+	auto_free char *text = xprintf("{\"line\":\"%.*s\"}\n", (int)small.list_bytes, pad);
+	auto_free char *big = list_manifest(w, text, 1);
+	upload(w, w->submitter, text, strlen(text));
+	assert_int_equal(submit(w, big), 413);
+	assert_non_null(strstr(w->last.e.msg, "at most 1000 bytes"));
+	assert_int_equal(carry_count(w->carry), 1);
 }
 
 static void jobs_are_bounded(void **state)
@@ -413,7 +490,9 @@ int main(void)
 		T(what_another_uploaded_does_not_help),
 		T(other_bytes_than_the_ticket_names_are_not_kept),
 		T(a_restart_forgets_neither_halves_nor_jobs),
+		T(of_what_was_refused_the_newest_few_are_kept),
 		T(uploads_are_bounded_in_bytes_and_number),
+		T(a_list_s_blobs_are_looked_for_and_a_long_list_is_not_read),
 		T(jobs_are_bounded),
 		T(uploads_under_way_do_not_take_turns),
 		T(uploads_that_no_job_uses_are_dropped_in_the_end),
