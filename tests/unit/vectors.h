@@ -34,7 +34,7 @@ static inline char *vectors_text(const char *name, size_t *n)
 
 	if (!file_read(&text, n, path, 8 * 1024 * 1024, &e))
 		return text;
-	printf("SKIP: %s is not here\n", dir ? dir : "../shared/vectors");
+	printf("SKIP: published vectors: %s is not there (TALKOOT_VECTORS=DIR)\n", path);
 	return NULL;
 }
 
