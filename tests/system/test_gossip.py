@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gossip between real workers and a real coordinator, on loopback."""
+import base64
 import http.client
 import json
 import os
 import ssl
+import threading
 import time
 
 from grid import Grid, get_json, main, program, run, wait_for
@@ -120,6 +122,37 @@ def test_a_worker_that_only_dials_out_hears_over_what_it_holds_open():
         all_know(g, [w], 1)
         for other in g.workers[:2]:  # and nobody has its address
             assert all(w.id not in link for link in peers(g, other)["links"])
+
+
+def test_the_news_itself_goes_down_a_held_question():
+    """A question without a summary, whose answer is held: had it not been ended by the news, it would carry no fact."""
+    with Grid(workers=1) as g:
+        tell(g, g.workers[0], "pause")
+        _, port, grid = parts(g.workers[0].ready[1])
+        wait_for("the coordinator to be a neighbour", lambda: peers(g, g.workers[0])["neighbours"] > 0)
+        known, got = gossip(port, grid, {"hash": ZERO})[1]["hash"], []
+        asker = threading.Thread(target=lambda: got.append(gossip(port, grid, {"hash": known, "wait_ms": HOLD_S * 1000})))
+        asker.start()
+        wait_for("the question to be held", lambda: peers(g, g.workers[0])["held"] > 0)
+        job = submit(g, "hinted")
+        asker.join()
+        (code, answer), = got
+        assert code == 200 and answer["hash"] != known, answer
+        assert [sha256(base64.b64decode(f["fact"]["payload"])) for f in answer["facts"]] == [job], answer
+
+
+def test_a_manifest_that_peers_told_is_not_fetched_from_the_coordinator():
+    with Grid(coordinator_args=("--log-level", "debug")) as g:
+        chain(g, 3)
+        job = submit(g, "heard")
+        all_know(g, g.workers, 1)
+        for w in g.workers:
+            tell(g, w, "resume")
+        assert g.wait_done(job)["tasks"]["valid"] == 3
+        fetched = "the manifest of %s… is fetched" % job[:16]
+        assert fetched not in text(g.path("coordinator.log"))
+        g.results(job)  # a submitter's command is told of nothing, and asks
+        wait_for("a fetch to be seen in the log", lambda: fetched in text(g.path("coordinator.log")))
 
 
 def test_what_is_forged_costs_its_sender_its_hearing():

@@ -303,11 +303,19 @@ def it_runs_idle_unless_asked(w):
     for priority, policy in (None, os.SCHED_IDLE), ("idle", os.SCHED_IDLE), ("normal", os.SCHED_OTHER):
         marker = "marker-%d-priority-%s-%s" % (os.getpid(), w.user, priority)
         p = started(w, marker, *(("--priority", priority) if priority else ()))
-        found = [os.sched_getscheduler(pid) for pid in alive(marker) if pid != p.pid]
+        pids = [pid for pid in alive(marker) if pid != p.pid]
+        found = [os.sched_getscheduler(pid) for pid in pids]
+        idle_io = [subprocess.run(["ionice", "-p", str(pid)], stdout=subprocess.PIPE).stdout.startswith(b"idle") for pid in pids]
+        first_to_go = []
+        for pid in pids:
+            with open("/proc/%d/oom_score_adj" % pid) as f:
+                first_to_go.append(int(f.read()))
         p.terminate()
         p.communicate(timeout=TIMEOUT)
         # the init, the guard of its cgroup where there is one, and the program
         equal(set(found), {os.SCHED_OTHER, policy}, "init and program, %s" % priority)
+        equal(any(idle_io), policy == os.SCHED_IDLE, "the program's place at the disk, %s: %s" % (priority, idle_io))
+        assert 1000 in first_to_go, "the kernel is to end the box first: %s" % first_to_go
 
 
 def another_has_used_up(w, seconds, before=()):
