@@ -164,7 +164,8 @@ static int settle(struct plan *p, enum box_profile profile, struct why *w)
 	if ((users && space_map(p)) || space_name(p) ||
 		(profile == BOX_COMPUTE && space_empty(p))) {
 		plan_why(p, w);
-		return -1;
+		/* root in a chroot: namespaces are made, but "/" is no mount that could be left */
+		return !users && p->told.fault.step == STEP_PRIVATE ? 1 : -1;
 	}
 	/* what is mounted later is seen, what boxes mount is not */
 	if (profile != BOX_COMPUTE && mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL))
