@@ -680,6 +680,25 @@ def roots_own_program_and_input_are_opened_first(w):
     equal(out, b"for root\n", "input")
 
 
+def a_keeper_for_compute_works_in_a_chroot_of_roots(w):
+    """Namespaces are made there, but / is no mount that could be left: that layer is done without."""
+    if w.uid != 0:
+        raise Skip("not root")
+    top = w.path("chroot")
+    for name in "proc", "dev":
+        os.makedirs(os.path.join(top, name))
+    shutil.copy(w.box, os.path.join(top, "box"))
+    script = """set -e; cd "$0"; mount -t proc proc proc
+        for d in null zero urandom; do : >dev/$d; mount --bind /dev/$d dev/$d; done
+        shift; exec chroot . /box "$@\""""
+    k = Keeper(w, "compute", before=("unshare", "-m", "sh", "-c", script, top))
+    n, out, report = k.run("leave", "7")
+    equal(k.ended(n), 7, "exit")
+    report.seek(0)
+    equal(set(ALWAYS) - set(json.load(report)["layers"]), set(), "layers always needed and missing")
+    k.end()
+
+
 # --- what ends it ----------------------------------------------------------------------------------
 
 def wall(w):
@@ -901,7 +920,7 @@ TESTS = [
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
-    roots_own_program_and_input_are_opened_first, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
+    roots_own_program_and_input_are_opened_first, a_keeper_for_compute_works_in_a_chroot_of_roots, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
     an_idle_box_stands_last_where_sessions_share_the_processor, who_is_forgotten_is_counted,
     nobody_is_charged_more_than_they_used, memory, output, disk, processes,
     a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,

@@ -53,7 +53,7 @@ echo "demo: status page   ${admin%/}/v1/status"
 
 for n in 1 2 3; do
 	"$bin/talkoot-worker" --data "$dir/worker$n" --join "$link" --listen 127.0.0.1:0 --slots 1 --disk 1024 \
-		--log-level error >"$dir/worker$n.out" 2>"$dir/worker$n.log" &
+		--log-level warn >"$dir/worker$n.out" 2>"$dir/worker$n.log" &
 	pids="$pids $!"
 done
 for n in 1 2 3; do
