@@ -43,7 +43,7 @@ static int read_options(struct submit *s, int argc, char **argv)
 	struct manifest_options *o = &s->options;
 	const struct knob knobs[] = {
 		INT("range", o->tasks.range, 1, JOB_TASKS_MAX, "N", "N tasks; {index} is 0 to N-1"),
-		{ .name = "each", .kind = KNOB_WORDS, .where = &o->tasks.each, .argument = "FILE…",
+		{ .name = "each", .kind = KNOB_WORDS, .where = &o->tasks.each, .argument = "FILE...",
 			.help = "a task a file, on its standard input; {name}", .command_line_only = true },
 		TEXT("lines", o->tasks.lines, "FILE", "a task a line, on its standard input; {line}"),
 		TEXTS("param", o->tasks.params, "K=V", "k=a,b,c or k=1..100 or k=0..1:0.1; {k}; repeat for the product"),

@@ -215,7 +215,7 @@ int cmd_verify(int argc, char **argv)
 	bool json = false;
 	const struct knob knobs[] = {
 		{ .name = "grid", .kind = KNOB_TEXT, .where = &grid, .argument = "ID",
-			.help = "the grid that it must be of (its id, or 8 or more digits of it)" },
+			.help = "the grid that it must be of (its link, its id, or 8 or more digits of that)" },
 		{ .name = "job", .kind = KNOB_TEXT, .where = &job, .argument = "ID",
 			.help = "the job that it must be of" },
 		{ .name = "rerun", .kind = KNOB_INT, .where = &reruns, .argument = "N", .max = 1048576,
