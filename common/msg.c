@@ -117,6 +117,7 @@ static const struct shape job_shape[] = {
 	TEXT("platform_class", 1, 39),
 	INT("priority", -10, 10),
 	{ .name = "max_failures", .kind = SHAPE_INT, OPTIONAL, .min = 1, .max = 1048576 },
+	{ .name = "retry_of", .kind = SHAPE_ID, OPTIONAL },
 	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
 	{ .name = "deadline", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },
 	{ .name = "expires", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },

@@ -236,7 +236,7 @@ int cmd_wait(int argc, char **argv)
 	return exit_code;
 }
 
-/* --- cancel, retry --------------------------------------------------------------------------- */
+/* --- cancel ---------------------------------------------------------------------------------- */
 static int send_cancel(struct client *c, const char *id, struct err *e)
 {
 	json_t *j = msg_new(MSG_CANCEL, &c->grid.id, key_id(c->key), clock_now_ms());
@@ -261,13 +261,6 @@ int cmd_cancel(int argc, char **argv)
 	int bad = client_job_id(&c, id, cmd.conf.words.at[0], &e) || send_cancel(&c, id, &e);
 	client_close(&c);
 	return bad ? cmd_fail(&e) : 0;
-}
-
-int cmd_retry(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	complain("retry: not there yet: submit the failed tasks as a new job for now");
-	return 2;
 }
 
 /* --- workers --------------------------------------------------------------------------------- */

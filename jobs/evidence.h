@@ -73,5 +73,10 @@ int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e)
 const struct result *evidence_result(struct evidence *v, int64_t index);
 /* The text of the list's line for a task (not NUL-terminated). */
 const char *evidence_list_line(const struct evidence *v, int64_t index, size_t *n);
+/* What the list's line for a task says, or would say: {"name","line","stdin","params"} as far as it has them. NULL
+ * with `e` for a broken list. */
+json_t *evidence_task(const struct evidence *v, int64_t index, struct err *e) MUST_USE;
+/* Whether the task has an outcome: its workers agree, be it on a failure. */
+bool evidence_agreed(const struct evidence *v, int64_t index);
 
 #endif
