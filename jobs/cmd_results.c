@@ -226,6 +226,8 @@ static int run(
 	          fetch(r, id, &t, tally, e);
 	if (!bad && r->format)
 		bad = r->file ? write_file(r, &t, e) : write_table(r, &t, stdout, e);
+	if (bad && e->code == ERR_FULL)
+		e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 	client_close(&r->client);
 	if (r->scratch)
 		remove_tree(r->scratch, &ignored);

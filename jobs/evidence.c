@@ -333,6 +333,23 @@ const struct result *evidence_result(struct evidence *v, int64_t index)
 	return j && j->n_counted ? named(v, j, 0, &who, &e) : NULL;
 }
 
+const struct result *evidence_last_words(struct evidence *v, int64_t index)
+{
+	const struct judged *j = v->tasks[index];
+	struct id who;
+	struct err e;
+
+	if (!j || strcmp(j->state, "failed") != 0 || evidence_agreed(v, index))
+		return NULL;
+	for (size_t i = j->n_named; i-- > 0;) {
+		const struct result *r = named(v, j, i, &who, &e);
+
+		if (r && r->has_stderr)
+			return r;
+	}
+	return NULL;
+}
+
 /* --- the line -------------------------------------------------------------------------------- */
 const char *evidence_list_line(const struct evidence *v, int64_t index, size_t *n)
 {

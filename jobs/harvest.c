@@ -158,13 +158,14 @@ static int want_task(struct harvest *h, int64_t index, struct err *e)
 {
 	const struct result *r = evidence_result(&h->ev, index);
 	struct digest empty = digest_of("", 0);
+	const struct result *said = r ? r : evidence_last_words(&h->ev, index);
 
 	for (size_t i = 0; r && i < r->n_outputs; i++)
 		if (want_output(h, index, r->outputs[i].name, &r->outputs[i].digest,
 			    r->outputs[i].size, e))
 			return -1;
-	if (r && r->has_stderr)
-		return want_output(h, index, "stderr", &r->stderr_digest, r->stderr_size, e);
+	if (said && said->has_stderr)
+		return want_output(h, index, "stderr", &said->stderr_digest, said->stderr_size, e);
 	return r ? want_output(h, index, "stderr", &empty, 0, e) : 0;
 }
 
