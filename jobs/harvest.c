@@ -75,10 +75,12 @@ static int fetch_manifest(struct harvest *h, struct err *e)
 {
 	auto_free char *line = NULL;
 
-	return ask_manifest(h->c, h->id, &h->ev, &line, e) || check_folder(h, line, e) ||
-			write_line(h, RESDIR_GRID, h->c->grid_line, e) || write_line(h, RESDIR_JOB, line, e)
-		? -1
-		: 0;
+	if (ask_manifest(h->c, h->id, &h->ev, &line, e))
+		return -1;
+	if (check_folder(h, line, e) || write_line(h, RESDIR_GRID, h->c->grid_line, e) ||
+		write_line(h, RESDIR_JOB, line, e))
+		return err_wrap(e, "job %.12s", h->id);
+	return 0;
 }
 
 static int fetch_list(struct harvest *h, struct err *e)
