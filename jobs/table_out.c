@@ -53,27 +53,31 @@ static bool is_text(const char *s, size_t n)
 	return j != NULL;
 }
 
-/* How many brackets are open at once, whatever stands in strings: never less than the truth. */
-static bool too_deep(const char *s, size_t n)
+/* Whether brackets are open within at most `left` others. */
+static bool shallow(json_t *j, int left)
 {
-	int depth = 0;
+	const char *name;
+	json_t *inner;
+	size_t i;
 
-	for (size_t i = 0; i < n; i++)
-		if (s[i] == '[' || s[i] == '{') {
-			if (++depth > TABLE_DEPTH_MAX)
-				return true;
-		} else if ((s[i] == ']' || s[i] == '}') && depth > 0) {
-			depth--;
-		}
-	return false;
+	if (json_is_object(j) || json_is_array(j)) {
+		if (left-- == 0)
+			return false;
+		json_object_foreach(j, name, inner)
+			if (!shallow(inner, left))
+				return false;
+		json_array_foreach(j, i, inner)
+			if (!shallow(inner, left))
+				return false;
+	}
+	return true;
 }
 
 json_t *table_object(const char *text, size_t n)
 {
-	if (n > TABLE_TEXT_MAX || too_deep(text, n))
-		return NULL;
-	json_t *j = json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(j))
+	json_t *j = n > TABLE_TEXT_MAX ? NULL : json_loadb(text, n, JSON_REJECT_DUPLICATES, NULL);
+
+	if (json_is_object(j) && shallow(j, TABLE_DEPTH_MAX)) /* the parser itself stops at 2048 */
 		return j;
 	json_decref(j);
 	return NULL;
@@ -236,7 +240,7 @@ int table_out_look(struct table_out *t, const struct table_row *row, struct err 
 	if (!learn(t->inputs, row->params))
 		return err_set(e, ERR_TOO_BIG,
 			"task %lld: the tasks have more than %d parameters together, or one with a "
-		        "name of more than %d bytes: "
+			"name of more than %d bytes: "
 			"too many for a table; take --format ndjson",
 			(long long)row->index, TABLE_COLUMNS_MAX, TABLE_NAME_MAX);
 	return 0;

@@ -166,11 +166,11 @@ static void numbers_stay_numbers_and_formulas_become_text(void **s)
 			fail_msg("\"%s\" is no number", others[i]);
 	table_is(formulas, ARRAY_LEN(formulas), false,
 		"index,state,stdout,why\r\n0,valid,'=1+1,\r\n1,valid,-5,\r\n2,valid,'@x,\r\n3,"
-	        "valid,\"'+a,b\",\r\n"
+		"valid,\"'+a,b\",\r\n"
 		"4,valid,'-2+3,\r\n");
 	table_is(formulas, ARRAY_LEN(formulas), true,
 		"index,state,stdout,why\r\n0,valid,=1+1,\r\n1,valid,-5,\r\n2,valid,@x,\r\n3,valid,"
-	        "\"+a,b\",\r\n"
+		"\"+a,b\",\r\n"
 		"4,valid,-2+3,\r\n");
 	TABLE("index,state,'=x,stdout,why\r\n0,valid,-7,o,\r\n",
 		{ .params = "{\"=x\":\"-7\"}", .out = "o" });
@@ -247,8 +247,14 @@ static void objects_that_are_too_wide_or_too_deep_stay_text(void **s)
 	assert_int_equal(json_object_size(t.members), 0);
 	table_out_release(&t);
 	for (int i = 0; i <= TABLE_DEPTH_MAX; i++)
-		buf_text(&deep, "{\"a\":");
+		buf_text(&deep, "{\"]]\":");
+	buf_text(&deep, "1");
+	for (int i = 0; i <= TABLE_DEPTH_MAX; i++)
+		buf_text(&deep, "}");
 	assert_null(table_object(deep.data, deep.len));
+	json_t *less = table_object(deep.data + 6, deep.len - 7); /* one pair fewer */
+	assert_non_null(less);
+	json_decref(less);
 	json_t *object = table_object("{\"a\":[[1]]}\n", 12);
 	assert_non_null(object);
 	json_decref(object);
