@@ -229,6 +229,7 @@ static void look_at_text(struct table_out *t, const struct table_row *row)
 
 int table_out_look(struct table_out *t, const struct table_row *row, struct err *e)
 {
+	t->has_of |= row->of != NULL;
 	t->has_name |= row->name != NULL;
 	t->has_line |= row->line != NULL;
 	if (row->text) {
@@ -298,6 +299,8 @@ void table_out_head(struct table_out *t, struct buf *out)
 	for (size_t i = 0; i < ARRAY_LEN(always); i++)
 		json_object_set_new(t->taken, always[i], json_true());
 	buf_text(out, "index,state");
+	if (t->has_of)
+		add_head(t, out, "of", "in.");
 	if (t->has_name)
 		add_head(t, out, "name", "in.");
 	if (t->has_line)
@@ -343,17 +346,20 @@ static void add_stdout(const struct table_out *t, const struct table_row *row, s
 		buf_printf(out, ",%s", row->digest ? row->digest : digest);
 }
 
+static void add_own(const struct table_out *t, struct buf *out, bool has, const json_t *value)
+{
+	if (!has)
+		return;
+	buf_text(out, ",");
+	add_value(t, out, value);
+}
+
 void table_out_row(const struct table_out *t, const struct table_row *row, struct buf *out)
 {
 	buf_printf(out, "%lld,%s", (long long)row->index, row->state);
-	if (t->has_name) {
-		buf_text(out, ",");
-		add_value(t, out, row->name);
-	}
-	if (t->has_line) {
-		buf_text(out, ",");
-		add_value(t, out, row->line);
-	}
+	add_own(t, out, t->has_of, row->of);
+	add_own(t, out, t->has_name, row->name);
+	add_own(t, out, t->has_line, row->line);
 	add_cells(t, out, t->inputs, row->params);
 	if (spreads(t)) {
 		json_t *object = row->text ? table_object(row->text, row->n) : NULL;

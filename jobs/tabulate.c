@@ -148,12 +148,15 @@ static int take_row(struct walk *w, int64_t index, const json_t *line, int which
 	struct table_row row = { .index = index,
 		.state = jtext(line, "state"),
 		.why = jtext(line, "why"),
+		.of = json_object_get(line, "of"),
 		.name = json_object_get(line, "name"),
 		.line = json_object_get(line, "line"),
 		.params = json_object_get(line, "params") };
 
 	if (digest && read_stdout(path, digest, &text, &row.n, e))
 		return -1;
+	if (which)
+		row.of = NULL; /* it is what `index` says here */
 	row.text = text;
 	row.digest = text ? NULL : digest;
 	if (!out)

@@ -6,9 +6,10 @@ import io
 import json
 import os
 import stat
+import subprocess
 import time
 
-from grid import Grid, compile_static, lines_of, main, run, wait_for
+from grid import Grid, compile_static, lines_of, main, program, run, wait_for
 from test_cli import Home
 
 # Prints each argument as one line. A program of the tests' own: what it prints is what it was given.
@@ -76,8 +77,6 @@ def rows_of(text):
 
 def table(g, job, *args, code=0):
     """The job's table on standard output: exact bytes, so that line ends count."""
-    import subprocess
-    from grid import program
     p = subprocess.run([program("talkoot"), "results", job, "--format", "csv"] + list(args), env=g.env, cwd=g.dir,
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240)
     run.stderr = p.stderr.decode()
@@ -161,8 +160,6 @@ def test_a_table_comes_back_as_a_table():
         g.cli("results", job, "--format", "csv", "-o", "d.csv", code=1)
         assert "d.csv" in run.stderr and not [n for n in os.listdir(g.dir) if n.startswith("d.csv.")]
         with open("/dev/full", "w") as full:
-            import subprocess
-            from grid import program
             p = subprocess.run([program("talkoot"), "results", job, "--format", "csv"], env=g.env, stdout=full,
                                stderr=subprocess.PIPE)
             assert p.returncode == 1 and b"table" in p.stderr, p
@@ -275,6 +272,7 @@ def test_what_failed_in_agreement_is_tried_again_only_when_asked_for():
         again = g.cli("retry", job, "--all").strip()
         g.cli("wait", again, code=1)
         assert [r["of"] for r in lines_of(os.path.join(g.results(again, "again"), "results.ndjson"))] == [1, 3]
+        assert [(r["index"], r["of"]) for r in rows_of(table(g, again))] == [("0", "1"), ("1", "3")]
         assert rows_of(table(g, job, "--with", again)) == rows, "a range's {index} means what it meant"
 
 
@@ -312,9 +310,6 @@ def test_who_waits_for_a_job_that_nobody_takes_is_told_why():
         job = g.submit("--range", "1", "--", say(g), "x")
         said = g.cli("status", job)
         assert "waiting: needs 2 independent workers, has 0\n" in said and "no worker has come yet" in said, said
-        import signal
-        import subprocess
-        from grid import program
         waiting = subprocess.Popen([program("talkoot"), "wait", job], env=g.env, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = waiting.stderr.readline().decode()
