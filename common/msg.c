@@ -150,6 +150,7 @@ static const struct shape job_shape[] = {
 	{ .name = "checkpoint", .kind = SHAPE_WORD, OPTIONAL, .words = "none|local|travels" },
 	{ .name = "comparator", .kind = SHAPE_OBJECT, OPTIONAL, .of = program_shape },
 	{ .name = "compare_by", .kind = SHAPE_ARRAY, OPTIONAL, .min = 1, .max = 16, .of = compare_shape },
+	{ .name = "retry_of", .kind = SHAPE_ID, OPTIONAL },
 	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
 	{ .name = "deadline", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },
 	{ .name = "expires", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },

@@ -189,6 +189,69 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 			j->n_window);
 }
 
+/* How many workers are online, and how many of these pass each hurdle after the ones before it. */
+struct hurdles {
+	int64_t known, online, box, profile, platform, memory, disk, cpus, at_work;
+};
+
+static void leap(struct hurdles *h, const struct worker *w, const struct needs *n, int64_t now)
+{
+	struct needs easy = *n;
+
+	h->known += w->has_asked && !w->banned;
+	if (!worker_online(w, now))
+		return;
+	h->online++;
+	h->box += w->profiles != 0;
+	h->profile += (w->profiles & 1u << n->profile) != 0;
+	easy.memory_mib = easy.disk_mib = easy.threads = 0;
+	h->platform += worker_can(w, &easy);
+	easy.memory_mib = n->memory_mib;
+	h->memory += worker_can(w, &easy);
+	easy.disk_mib = n->disk_mib;
+	h->disk += worker_can(w, &easy);
+	h->cpus += worker_can(w, n);
+	h->at_work += worker_can(w, n) && (w->state == RUN || w->leased > 0);
+}
+
+void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
+{
+	const struct needs *n = &j->needs;
+	struct hurdles h = { 0 };
+	char why[120] = "";
+
+	out[0] = '\0';
+	if (j->ending || sched_job_over(j) || sched_independent(s, n, now, j->rule.quorum) >= j->rule.quorum)
+		return;
+	for (size_t i = 0; i < s->n_workers; i++)
+		leap(&h, &s->workers[i], n, now);
+	if (!h.online) {
+		snprintf(out, size, h.known ? "none of the %lld workers that came before is online" : "no worker has come yet",
+			(long long)h.known);
+		return;
+	}
+	if (!h.box)
+		snprintf(why, sizeof(why), "can set up a box: `talkoot-worker check` on its machine says why");
+	else if (!h.profile)
+		snprintf(why, sizeof(why), "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
+	else if (!h.platform)
+		snprintf(why, sizeof(why), "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
+	else if (!h.memory)
+		snprintf(why, sizeof(why), "gives a task %lld MiB of memory", (long long)n->memory_mib);
+	else if (!h.disk)
+		snprintf(why, sizeof(why), "gives a task %lld MiB of disk", (long long)n->disk_mib);
+	else if (!h.cpus)
+		snprintf(why, sizeof(why), "has %lld processors", (long long)n->threads);
+	else if (!h.at_work)
+		snprintf(why, sizeof(why), "takes work now: they are paused or leaving");
+	if (*why)
+		snprintf(out, size, "%lld worker%s online, but none %s", (long long)h.online, h.online == 1 ? " is" : "s are",
+			why);
+	else
+		snprintf(out, size, "%lld worker%s online, %lld can run it; two of one network, or of one owner, count as one",
+			(long long)h.online, h.online == 1 ? " is" : "s are", (long long)h.at_work);
+}
+
 /* --- picking ------------------------------------------------------------------------------ */
 static void fill_window(struct sjob *j)
 {

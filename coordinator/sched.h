@@ -161,6 +161,11 @@ int sched_independent(const struct sched *s, const struct needs *n, int64_t now,
 void sched_waiting(
 	const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
 
+/* What the workers that the job lacks are missing, in words ("2 workers are online, but none of them can set up a box"),
+ * or "" when it has enough. `size` should be LACKING_MAX. */
+#define LACKING_MAX 240
+void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
+
 /* --- leases ------------------------------------------------------------------------------- */
 /* Up to `want` leases for the worker; out gets their slots, sorted by job. */
 size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, uint32_t *out,

@@ -32,7 +32,8 @@ json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 {
 	uint32_t at = sched_job(&c->sched, &row->id);
 	const struct sjob *j = at == NOBODY ? NULL : &c->sched.jobs[at];
-	char id[DIGEST_HEX + 1], submitter[ID_TEXT + 1], waiting[160] = "";
+	char id[DIGEST_HEX + 1], submitter[ID_TEXT + 1], waiting[160] = "",
+							 lacking[LACKING_MAX] = "";
 
 	digest_hex(id, &row->id);
 	id_text(submitter, &row->submitter);
@@ -44,11 +45,16 @@ json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 		o, "finished", row->finished_ms ? json_integer(row->finished_ms) : json_null());
 	if (j && c->draining && !j->ending && !sched_job_over(j))
 		snprintf(waiting, sizeof(waiting),
-			"the grid is drained: no tasks are given out until its coordinator starts again");
+			"the grid is drained: no tasks are given out until its coordinator starts "
+		        "again");
 	else if (j)
 		sched_waiting(&c->sched, j, coord_now(c), waiting, sizeof(waiting));
 	if (waiting[0])
 		json_object_set_new(o, "waiting", json_string(waiting));
+	if (j && waiting[0] && !c->draining)
+		sched_lacking(&c->sched, j, coord_now(c), lacking, sizeof(lacking));
+	if (lacking[0])
+		json_object_set_new(o, "lacking", json_string(lacking));
 	if (row->why[0])
 		json_object_set_new(o, "why", json_string(row->why));
 	return o;
@@ -69,9 +75,9 @@ json_t *worker_json(struct coord *c, const struct worker *w, bool hide)
 		json_object_set_new(o, "address", json_string(w->address));
 	if (hide)
 		return o;
-	json_t *more = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:b}", "platform_class",
-		w->platform_class, "agent", w->agent, "address", w->address, "cpus",
-		(json_int_t)w->cpus, "memory_mib", (json_int_t)w->memory_mib, "disk_mib",
+	json_t *more = json_pack("{s:s,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:s,s:b,s:b}",
+		"platform_class", w->platform_class, "agent", w->agent, "address", w->address,
+		"cpus", (json_int_t)w->cpus, "memory_mib", (json_int_t)w->memory_mib, "disk_mib",
 		(json_int_t)w->disk_mib, "leases", (json_int_t)w->leased, "first",
 		(json_int_t)w->first_ms, "seen", (json_int_t)w->seen_ms, "state", states[w->state],
 		"banned", (int)w->banned, "relayed", w->voter.relay != 0);

@@ -87,8 +87,8 @@ int cmd_jobs(int argc, char **argv)
 	if (cmd.json)
 		return cmd_print_json(json_pack("{s:o}", "jobs", jobs));
 	json_array_foreach(jobs, i, job) {
-		auto_free char *id = safe(job, "id"), *state = safe(job, "state"), *name = safe(job, "name"),
-			       *counts = job_counts(job);
+		auto_free char *id = safe(job, "id"), *state = safe(job, "state"),
+			       *name = safe(job, "name"), *counts = job_counts(job);
 
 		printf("%.*s  %-9s  %s%s%s", SHORT_ID, id, state, counts, *name ? "  " : "", name);
 		if (json_object_get(job, "age_ms"))
@@ -102,12 +102,14 @@ int cmd_jobs(int argc, char **argv)
 /* --- status ---------------------------------------------------------------------------------- */
 static void print_job(const json_t *job)
 {
-	auto_free char *counts = job_counts(job), *waiting = safe(job, "waiting");
+	auto_free char *counts = job_counts(job), *waiting = safe(job, "waiting"),
+		       *lacking = safe(job, "lacking");
 
 	print_text("job", job, "id");
 	print_text("name", job, "name");
 	print_text("state", job, "state");
-	printf("%-12s%lld%s%s\n", "tasks", (long long)jint(job, "count", 0), *counts ? ": " : "", counts);
+	printf("%-12s%lld%s%s\n", "tasks", (long long)jint(job, "count", 0), *counts ? ": " : "",
+		counts);
 	print_text("assurance", job, "assurance");
 	print_text("submitter", job, "submitter");
 	print_time("submitted", jint(job, "submitted", 0));
@@ -115,20 +117,23 @@ static void print_job(const json_t *job)
 	print_age(job);
 	if (*waiting)
 		printf("waiting: %s\n", waiting);
+	if (*lacking)
+		printf("         %s\n", lacking);
 }
 
 static void print_result(const json_t *r)
 {
-	auto_free char *worker = safe(r, "worker"), *outcome = safe(r, "outcome"), *reason = safe(r, "reason"),
-		       *lease = safe(r, "lease_state");
+	auto_free char *worker = safe(r, "worker"), *outcome = safe(r, "outcome"),
+		       *reason = safe(r, "reason"), *lease = safe(r, "lease_state");
 
 	printf("  worker %.*s  %s", SHORT_ID, worker, reason);
 	if (jint(r, "signal", 0))
 		printf(" by signal %lld", (long long)jint(r, "signal", 0));
 	else
 		printf(" %lld", (long long)jint(r, "exit", 0));
-	printf("  cpu %.3f s  wall %.3f s  outcome %.19s  %s\n", (double)jint(r, "cpu_ms", 0) / 1000,
-		(double)jint(r, "wall_ms", 0) / 1000, outcome, lease);
+	printf("  cpu %.3f s  wall %.3f s  outcome %.19s  %s\n",
+		(double)jint(r, "cpu_ms", 0) / 1000, (double)jint(r, "wall_ms", 0) / 1000, outcome,
+		lease);
 }
 
 /* stderr line by line, each made safe. */
@@ -166,12 +171,17 @@ int cmd_status(int argc, char **argv)
 {
 	int64_t index = -1;
 	const struct knob knobs[] = {
-		{ .name = "task", .kind = KNOB_INT, .where = &index, .argument = "N", .max = 1048575,
+		{ .name = "task",
+			.kind = KNOB_INT,
+			.where = &index,
+			.argument = "N",
+			.max = 1048575,
 			.help = "one task's story and the end of its stderr (your own jobs)" },
 		{ .name = NULL },
 	};
 	const struct cmd_about about = { "status", "talkoot status JOB [--task N] [--json]",
-		"Show how a job stands. JOB is its id or 8 and more digits of it.", CMD_READING, 1, 1, false };
+		"Show how a job stands. JOB is its id or 8 and more digits of it.", CMD_READING, 1,
+		1, false };
 	char id[DIGEST_HEX + 1];
 	struct client c;
 	static struct cmd cmd;
@@ -187,8 +197,9 @@ int cmd_status(int argc, char **argv)
 		else if (c.key)
 			j = client_query(&c, "task", id, index, &e);
 		else
-			err_set(&e, ERR_REFUSED, "status --task: only the job's submitter may ask, and there is no "
-						 "identity here");
+			err_set(&e, ERR_REFUSED,
+				"status --task: only the job's submitter may ask, and there is no "
+				"identity here");
 	}
 	client_close(&c);
 	if (!j)
@@ -204,7 +215,8 @@ int cmd_status(int argc, char **argv)
 int cmd_wait(int argc, char **argv)
 {
 	const struct cmd_about about = { "wait", "talkoot wait JOB [--json]",
-		"Wait until a job is over. Exit 0 when every task is valid, 1 when any failed or it was cancelled.",
+		"Wait until a job is over. Exit 0 when every task is valid, 1 when any failed or "
+		"it was cancelled.",
 		CMD_READING, 1, 1, false };
 	char id[DIGEST_HEX + 1] = "";
 	struct client c;
@@ -216,7 +228,7 @@ int cmd_wait(int argc, char **argv)
 	if (exit_code >= 0)
 		return exit_code;
 	int bad = client_on_interrupt(&c, &e) || client_job_id(&c, id, cmd.conf.words.at[0], &e) ||
-		await_job(&c, id, &job, &e);
+	          await_job(&c, id, &job, &e);
 	client_close(&c);
 	if (bad) {
 		json_decref(job);
@@ -236,7 +248,7 @@ int cmd_wait(int argc, char **argv)
 	return exit_code;
 }
 
-/* --- cancel, retry --------------------------------------------------------------------------- */
+/* --- cancel ---------------------------------------------------------------------------------- */
 static int send_cancel(struct client *c, const char *id, struct err *e)
 {
 	json_t *j = msg_new(MSG_CANCEL, &c->grid.id, key_id(c->key), clock_now_ms());
@@ -263,18 +275,11 @@ int cmd_cancel(int argc, char **argv)
 	return bad ? cmd_fail(&e) : 0;
 }
 
-int cmd_retry(int argc, char **argv)
-{
-	(void)argc, (void)argv;
-	complain("retry: not there yet: submit the failed tasks as a new job for now");
-	return 2;
-}
-
 /* --- workers --------------------------------------------------------------------------------- */
 int cmd_workers(int argc, char **argv)
 {
-	const struct cmd_about about = { "workers", "talkoot workers [--json]", "List who works here.",
-		CMD_READING, 0, 0, false };
+	const struct cmd_about about = { "workers", "talkoot workers [--json]",
+		"List who works here.", CMD_READING, 0, 0, false };
 	struct client c;
 	static struct cmd cmd;
 	struct err e;
@@ -293,7 +298,8 @@ int cmd_workers(int argc, char **argv)
 	json_array_foreach(workers, i, w) {
 		auto_free char *id = safe(w, "id"), *platform = safe(w, "platform");
 
-		printf("%.*s  %-7s  %3lld slots  %s\n", SHORT_ID, id, jbool(w, "online", false) ? "online" : "away",
+		printf("%.*s  %-7s  %3lld slots  %s\n", SHORT_ID, id,
+			jbool(w, "online", false) ? "online" : "away",
 			(long long)jint(w, "slots", 0), platform);
 	}
 	json_decref(workers);
@@ -304,8 +310,8 @@ int cmd_workers(int argc, char **argv)
 /* The descriptor's own fields, and the link that reached it. */
 static json_t *describe(const struct client *c, struct err *e)
 {
-	static const char *const fields[] = { "serial", "expires", "name", "about", "contact", "keys",
-		"protocols", "features", "addresses", "revoked" };
+	static const char *const fields[] = { "serial", "expires", "name", "about", "contact",
+		"keys", "protocols", "features", "addresses", "revoked" };
 	char link[LINK_TEXT_MAX + 1], hex[ID_TEXT + 1];
 	struct msg m;
 
@@ -342,7 +348,8 @@ static void print_grid(const json_t *j)
 	json_array_foreach(json_object_get(j, "keys"), i, item) {
 		printf("%-12s%s", "key", jtext(item, "id"));
 		json_array_foreach(json_object_get(item, "roles"), k, role) {
-			auto_free char *text = text_safe(json_string_value(role), json_string_length(role));
+			auto_free char *text =
+				text_safe(json_string_value(role), json_string_length(role));
 			printf(" %s", text);
 		}
 		putchar('\n');

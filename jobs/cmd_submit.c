@@ -8,7 +8,6 @@
 #include "jobs/manifest.h"
 #include "jobs/upload.h"
 
-#include "common/clock.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -220,28 +219,6 @@ static int try_here(struct submit *s, const struct job *job, struct err *e)
 	return bad;
 }
 
-static int post_job(struct submit *s, struct err *e)
-{
-	auto_free char *line = NULL;
-	struct sealed sealed;
-
-	if (manifest_seal(&s->manifest, &line, &s->client.grid.id, s->client.key, clock_now_ms(), e) ||
-		seal_open(&sealed, line, strlen(line), MSG_LINE_MAX, e))
-		return -1;
-	struct digest id = digest_of(sealed.payload, sealed.n);
-	seal_release(&sealed);
-	digest_hex(s->id, &id);
-	return client_send(&s->client, line, e);
-}
-
-static int send(struct submit *s, struct err *e)
-{
-	if (!uploads_run(&s->manifest.uploads, &s->client, e) && !post_job(s, e))
-		return 0;
-	client_explain_refusal(&s->client, e);
-	return -1;
-}
-
 /* After --wait: the exit code. */
 static int wait_here(struct submit *s, struct err *e)
 {
@@ -294,7 +271,7 @@ int cmd_submit(int argc, char **argv)
 		exit_code = show_manifest(&s.manifest);
 	} else if (client_open(&s.client, &s.cmd, &e) || client_key(&s.client, &s.cmd, true, &e) ||
 		(s.output && harvest_claim(s.output, &e)) || (s.try && try_here(&s, &job, &e)) ||
-		send(&s, &e)) {
+		submit_send(&s.manifest, &s.client, s.id, &e)) {
 		exit_code = cmd_fail(&e);
 	} else {
 		printf("%s\n", s.id);

@@ -319,6 +319,11 @@ int evidence_check(struct evidence *v, int64_t index, struct err *e)
 	return 0;
 }
 
+bool evidence_agreed(const struct evidence *v, int64_t index)
+{
+	return v->tasks[index] && !digest_equal(&v->tasks[index]->outcome, &no_outcome);
+}
+
 const struct result *evidence_result(struct evidence *v, int64_t index)
 {
 	const struct judged *j = v->tasks[index];
@@ -326,6 +331,23 @@ const struct result *evidence_result(struct evidence *v, int64_t index)
 	struct err e;
 
 	return j && j->n_counted ? named(v, j, 0, &who, &e) : NULL;
+}
+
+const struct result *evidence_last_words(struct evidence *v, int64_t index)
+{
+	const struct judged *j = v->tasks[index];
+	struct id who;
+	struct err e;
+
+	if (!j || strcmp(j->state, "failed") != 0 || evidence_agreed(v, index))
+		return NULL;
+	for (size_t i = j->n_named; i-- > 0;) {
+		const struct result *r = named(v, j, i, &who, &e);
+
+		if (r && r->has_stderr)
+			return r;
+	}
+	return NULL;
 }
 
 /* --- the line -------------------------------------------------------------------------------- */
@@ -339,8 +361,7 @@ const char *evidence_list_line(const struct evidence *v, int64_t index, size_t *
 	return at;
 }
 
-/* {"name","line","params"} of a task, as far as it has them. NULL with `e` for a broken list. */
-static json_t *describe(const struct evidence *v, int64_t index, struct err *e)
+json_t *evidence_task(const struct evidence *v, int64_t index, struct err *e)
 {
 	int64_t rest = index;
 	size_t n;
@@ -372,7 +393,7 @@ int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e)
 
 	if (evidence_check(v, index, e))
 		return -1;
-	auto_json json_t *task = describe(v, index, e);
+	auto_json json_t *task = evidence_task(v, index, e);
 	if (!task)
 		return -1;
 	for (size_t i = 0; i < j->n_counted; i++)
@@ -381,6 +402,7 @@ int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e)
 	*line = line_write(&(struct line){ .index = index, .state = j->state, .assurance = j->class,
 		.why = j->why, .result = evidence_result(v, index), .workers = workers,
 		.n_workers = j->n_counted, .name = json_object_get(task, "name"),
-		.line = json_object_get(task, "line"), .params = json_object_get(task, "params") });
+		.line = json_object_get(task, "line"), .params = json_object_get(task, "params"),
+		.of = v->job.is_retry ? json_object_get(task, "of") : NULL });
 	return 0;
 }

@@ -71,7 +71,15 @@ int evidence_check(struct evidence *v, int64_t index, struct err *e);
 int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e);
 /* The first counted result of a checked task: whose outputs and times are shown. NULL: no outcome. */
 const struct result *evidence_result(struct evidence *v, int64_t index);
+/* Of a task that failed without an outcome: the last result named that has a standard error, which may say why. Nobody
+ * agreed on it. NULL: none. */
+const struct result *evidence_last_words(struct evidence *v, int64_t index);
 /* The text of the list's line for a task (not NUL-terminated). */
 const char *evidence_list_line(const struct evidence *v, int64_t index, size_t *n);
+/* What the list's line for a task says, or would say: {"name","line","stdin","params"} as far as it has them. NULL
+ * with `e` for a broken list. */
+json_t *evidence_task(const struct evidence *v, int64_t index, struct err *e) MUST_USE;
+/* Whether the task has an outcome: its workers agree, be it on a failure. */
+bool evidence_agreed(const struct evidence *v, int64_t index);
 
 #endif

@@ -7,9 +7,11 @@
  */
 #include "jobs/harvest.h"
 
+#include "jobs/ask_job.h"
 #include "jobs/download.h"
 #include "jobs/evidence.h"
 #include "jobs/resdir.h"
+#include "jobs/table_out.h"
 
 #include "common/log.h"
 
@@ -24,9 +26,11 @@ struct harvest {
 	struct buf verdicts, attestations, lines;
 	struct downloads outputs, inputs;
 	struct harvest_tally *tally;
+	bool for_table;
 };
 
-static int write_text(const struct harvest *h, const char *name, const char *text, size_t n, struct err *e)
+static int write_text(
+	const struct harvest *h, const char *name, const char *text, size_t n, struct err *e)
 {
 	auto_free char *path = resdir_path(h->dir, name);
 
@@ -63,28 +67,20 @@ int harvest_claim(const char *dir, struct err *e)
 
 	if (make_dirs(dir, 0777, e))
 		return -1;
-	return access(path, F_OK) ? 0 : err_set(e, ERR_CONFLICT, "%s holds another job's results", dir);
+	return access(path, F_OK) ? 0
+	                          : err_set(e, ERR_CONFLICT, "%s holds another job's results", dir);
 }
 
 static int fetch_manifest(struct harvest *h, struct err *e)
 {
-	auto_free char *path = xprintf("/v1/jobs/%s/manifest", h->id);
-	struct fetch_spec spec = { .method = "GET", .to = &h->c->to, .via = client_via(h->c), .path = path };
-	char hex[DIGEST_HEX + 1];
-	struct answer a;
+	auto_free char *line = NULL;
 
-	int bad = fetch_wait(h->c->fetcher, &spec, &a, e) ||
-		evidence_grid(&h->ev, h->c->grid_line, strlen(h->c->grid_line), e) ||
-		evidence_job(&h->ev, a.body.data ? a.body.data : "", a.body.len, e);
-	if (!bad) {
-		digest_hex(hex, &h->ev.job.id);
-		if (strcmp(hex, h->id) != 0)
-			bad = err_set(e, ERR_DIGEST, "the manifest that came is of job %s", hex);
-	}
-	bad = bad || check_folder(h, a.body.data, e) || write_line(h, RESDIR_GRID, h->c->grid_line, e) ||
-		write_line(h, RESDIR_JOB, a.body.data, e);
-	answer_release(&a);
-	return bad ? err_wrap(e, "job %.12s", h->id) : 0;
+	if (ask_manifest(h->c, h->id, &h->ev, &line, e))
+		return -1;
+	if (check_folder(h, line, e) || write_line(h, RESDIR_GRID, h->c->grid_line, e) ||
+		write_line(h, RESDIR_JOB, line, e))
+		return err_wrap(e, "job %.12s", h->id);
+	return 0;
 }
 
 static int fetch_list(struct harvest *h, struct err *e)
@@ -136,11 +132,13 @@ static int fetch_messages(struct harvest *h, struct err *e)
 	auto_free char *attestations = xprintf("/v1/jobs/%s/attestations", h->id);
 
 	return client_get_lines(h->c, verdicts, take_verdict, h, e) ||
-			client_get_lines(h->c, attestations, take_attestation, h, e) ||
-			write_text(h, RESDIR_VERDICTS, h->verdicts.data, h->verdicts.len, e) ||
-			write_text(h, RESDIR_ATTESTATIONS, h->attestations.data, h->attestations.len, e)
-		? -1
-		: 0;
+	                       client_get_lines(h->c, attestations, take_attestation, h, e) ||
+	                       write_text(
+				       h, RESDIR_VERDICTS, h->verdicts.data, h->verdicts.len, e) ||
+	                       write_text(h, RESDIR_ATTESTATIONS, h->attestations.data,
+				       h->attestations.len, e)
+	               ? -1
+	               : 0;
 }
 
 /* --- outputs --------------------------------------------------------------------------------- */
@@ -150,7 +148,8 @@ static int want_output(struct harvest *h, int64_t index, const char *name, const
 	if (!resdir_name_ok(name) && strcmp(name, "stderr") != 0) {
 		auto_free char *safe = text_safe(name, strlen(name));
 
-		return err_set(e, ERR_REFUSED, "task %lld: an output is called %.200s, which is not allowed",
+		return err_set(e, ERR_REFUSED,
+			"task %lld: an output is called %.200s, which is not allowed",
 			(long long)index, safe);
 	}
 	downloads_add(&h->outputs, d, size, resdir_task_path(h->dir, index, name));
@@ -161,13 +160,27 @@ static int want_task(struct harvest *h, int64_t index, struct err *e)
 {
 	const struct result *r = evidence_result(&h->ev, index);
 	struct digest empty = digest_of("", 0);
+	const struct result *said = r ? r : evidence_last_words(&h->ev, index);
 
 	for (size_t i = 0; r && i < r->n_outputs; i++)
-		if (want_output(h, index, r->outputs[i].name, &r->outputs[i].digest, r->outputs[i].size, e))
+		if (want_output(h, index, r->outputs[i].name, &r->outputs[i].digest,
+			    r->outputs[i].size, e))
 			return -1;
-	if (r && r->has_stderr)
-		return want_output(h, index, "stderr", &r->stderr_digest, r->stderr_size, e);
+	if (said && said->has_stderr)
+		return want_output(h, index, "stderr", &said->stderr_digest, said->stderr_size, e);
 	return r ? want_output(h, index, "stderr", &empty, 0, e) : 0;
+}
+
+/* Standard output alone, where the table shows it. */
+static void want_for_table(struct harvest *h, int64_t index)
+{
+	const struct result *r = evidence_result(&h->ev, index);
+	bool valid = r && r->exit == 0 && r->signal == 0;
+
+	for (size_t i = 0; valid && i < r->n_outputs; i++)
+		if (!strcmp(r->outputs[i].name, "stdout") && r->outputs[i].size <= TABLE_TEXT_MAX)
+			downloads_add(&h->outputs, &r->outputs[i].digest, r->outputs[i].size,
+				resdir_task_path(h->dir, index, "stdout"));
 }
 
 /* The lines of what is final, and the outputs to fetch for them. */
@@ -183,7 +196,9 @@ static int judge(struct harvest *h, struct err *e)
 		}
 		keep(&h->lines, line, strlen(line));
 		free(line);
-		if (want_task(h, i, e))
+		if (h->for_table)
+			want_for_table(h, i);
+		else if (want_task(h, i, e))
 			return -1;
 		h->tally->final++;
 	}
@@ -250,26 +265,40 @@ static int fetch_outputs(struct harvest *h, struct err *e)
 		if (h->outputs.at[i].missing)
 			complain("%s: the grid does not have it", h->outputs.at[i].path);
 	return h->outputs.missing
-		? err_set(e, ERR_UNKNOWN_BLOB, "%zu outputs are missing", h->outputs.missing)
-		: 0;
+	               ? err_set(e, ERR_UNKNOWN_BLOB, "%zu outputs are missing", h->outputs.missing)
+	               : 0;
 }
 
-int harvest(struct client *c, const char *job_id, const char *dir, struct harvest_tally *tally, struct err *e)
+static int run(struct harvest *h, struct err *e)
 {
-	struct harvest h = { .c = c, .id = job_id, .dir = dir, .tally = tally };
-
-	*tally = (struct harvest_tally){ 0 };
-	int bad = fetch_manifest(&h, e) || fetch_list(&h, e) || fetch_messages(&h, e) || judge(&h, e) ||
-		fetch_outputs(&h, e) || write_text(&h, RESDIR_RESULTS, h.lines.data, h.lines.len, e) ||
-		fetch_inputs(&h, e);
-	tally->count = h.ev.job.count;
-	downloads_release(&h.outputs);
-	downloads_release(&h.inputs);
-	buf_release(&h.verdicts);
-	buf_release(&h.attestations);
-	buf_release(&h.lines);
-	evidence_release(&h.ev);
+	*h->tally = (struct harvest_tally){ 0 };
+	int bad = fetch_manifest(h, e) || fetch_list(h, e) || fetch_messages(h, e) || judge(h, e) ||
+	          fetch_outputs(h, e) ||
+	          write_text(h, RESDIR_RESULTS, h->lines.data, h->lines.len, e) ||
+	          (!h->for_table && fetch_inputs(h, e));
+	h->tally->count = h->ev.job.count;
+	downloads_release(&h->outputs);
+	downloads_release(&h->inputs);
+	buf_release(&h->verdicts);
+	buf_release(&h->attestations);
+	buf_release(&h->lines);
+	evidence_release(&h->ev);
 	if (bad && e->code == ERR_FULL)
 		e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 	return bad ? -1 : 0;
+}
+
+int harvest(struct client *c, const char *job_id, const char *dir, struct harvest_tally *tally,
+	struct err *e)
+{
+	return run(&(struct harvest){ .c = c, .id = job_id, .dir = dir, .tally = tally }, e);
+}
+
+int harvest_for_table(struct client *c, const char *job_id, const char *dir,
+	struct harvest_tally *tally, struct err *e)
+{
+	return run(
+		&(struct harvest){
+			.c = c, .id = job_id, .dir = dir, .tally = tally, .for_table = true },
+		e);
 }

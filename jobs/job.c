@@ -5,6 +5,7 @@
 #include "jobs/job.h"
 #include "common/buf.h"
 #include "common/codec.h"
+#include "jobs/glob.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -211,6 +212,24 @@ static int read_later(const json_t *m, struct err *e)
 	return json_object_get(m, "price") ? job_later(e, "price", "a price") : 0;
 }
 
+/* In a retry each line of a list has to say which task it is (`of`), so whoever does not know that must refuse the job:
+ * it would give {index} another value. */
+static int read_retry(struct job *job, const json_t *m, struct err *e)
+{
+	json_t *name;
+	size_t i;
+
+	job->is_retry = digest_from_hex(&job->retry_of, jtext(m, "retry_of"));
+	if (!job->is_retry)
+		return 0;
+	if (job->tasks != TASKS_LIST)
+		return err_field(e, "retry_of", "the tasks of a retry are a list");
+	json_array_foreach(json_object_get(m, "crit"), i, name)
+		if (!strcmp(json_string_value(name), "retry_of"))
+			return 0;
+	return err_field(e, "retry_of", "must be named in crit");
+}
+
 static void read_limits(struct job *job, const json_t *m)
 {
 	const json_t *limits = json_object_get(m, "limits");
@@ -243,7 +262,8 @@ int job_read(struct job *job, const struct msg *m, struct err *e)
 			JOB_MANIFEST_MAX);
 	else if (!read_programs(job, m->body, e) &&
 		!read_tasks(job, m->body, e) && !read_files(job, m->body, e) &&
-		!read_assurance(job, m->body, e) && !job_read_more(job, m->body, e) && !read_later(m->body, e))
+		!read_assurance(job, m->body, e) && !job_read_more(job, m->body, e) && !read_later(m->body, e) &&
+		!read_retry(job, m->body, e))
 		return 0;
 	job_release(job);
 	return -1;
@@ -271,56 +291,10 @@ const struct job_program *job_program(const struct job *job, const char *platfor
 
 /* --- outputs and blobs ------------------------------------------------------------------------- */
 
-/* Glob match: `*` and `?` stop at '/', `**` does not. `at[i]` says whether the pattern's first i bytes can
- * have matched what was read of the path: all ways at once, so many stars cost no more than few. Patterns
- * are at most 200 bytes (the shape's bound). */
-#define GLOB_MAX 200
-
-/* A star may stand for nothing: what reaches it reaches the byte behind it. */
-static void skip_stars(bool at[GLOB_MAX + 1], const char *p, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (at[i] && p[i] == '*')
-			at[i + 1] = true;
-}
-
-/* Read c of the path. Backwards, so that at[i] is still the old one when at[i + 1] is made of it. */
-static bool glob_step(bool at[GLOB_MAX + 1], const char *p, size_t n, char c)
-{
-	bool any = false;
-
-	for (size_t i = n + 1; i-- > 0;) {
-		bool star = i < n && p[i] == '*';
-		bool deep = star && (p[i + 1] == '*' || (i > 0 && p[i - 1] == '*'));
-		bool stays = at[i] && star && (deep || c != '/');
-		bool comes = i > 0 && at[i - 1] && p[i - 1] != '*' && (p[i - 1] == '?' ? c != '/' : p[i - 1] == c);
-
-		at[i] = stays || comes;
-		any |= at[i];
-	}
-	return any;
-}
-
-static bool glob(const char *p, const char *path)
-{
-	bool at[GLOB_MAX + 1] = { true };
-	size_t n = strlen(p);
-
-	if (n > GLOB_MAX)
-		return false;
-	skip_stars(at, p, n);
-	for (; *path; path++) {
-		if (!glob_step(at, p, n, *path))
-			return false;
-		skip_stars(at, p, n);
-	}
-	return at[n];
-}
-
 bool job_declares(const struct job *job, const char *path)
 {
 	for (size_t i = 0; i < job->n_outputs; i++)
-		if (glob(job->outputs[i], path))
+		if (glob_matches(job->outputs[i], path))
 			return true;
 	return false;
 }

@@ -127,11 +127,14 @@ struct job {
 	int64_t max_failures; /* 0: no such limit; beyond it the job is cancelled */
 	int64_t priority;     /* -10 … 10 */
 	bool deterministic;
+	bool is_retry;          /* of tasks of the job retry_of: each line of the list says which (`of`) */
+	struct digest retry_of;
 };
 
 /* What one task is given. */
 struct job_task {
-	int64_t index;
+	int64_t index;  /* in this job: leases, results and the seed go by it */
+	int64_t number; /* what {index} is: the index, in a retry that of the task that is tried again */
 	char *name, *line; /* of a list; NULL when there is none */
 	bool has_stdin_blob;
 	struct blob stdin_blob;    /* a task a file */

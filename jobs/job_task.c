@@ -27,6 +27,7 @@ static const struct shape line_shape[] = {
 	{ .name = "line", .kind = SHAPE_TEXT, .optional = true, .max = JOB_LIST_LINE_MAX },
 	{ .name = "stdin", .kind = SHAPE_OBJECT, .optional = true, .of = shape_blob },
 	{ .name = "params", .kind = SHAPE_OBJECT, .optional = true },
+	{ .name = "of", .kind = SHAPE_INT, .optional = true, .max = JOB_TASKS_MAX - 1 },
 	{ .name = NULL },
 };
 
@@ -72,7 +73,15 @@ static int read_params(struct job_task *t, const json_t *params, const char *fie
 	return 0;
 }
 
-static int read_list_line(struct job_task *t, const char *text, size_t n, int64_t index, struct err *e)
+/* `of` counts in a retry only: elsewhere it is a name like any other that nobody knows. */
+static int read_number(struct job_task *t, const struct job *job, const json_t *j, const char *field, struct err *e)
+{
+	t->number = job->is_retry ? jint(j, "of", -1) : t->index;
+	return t->number >= 0 ? 0 : err_field(e, field, "`of` is missing: which task is tried again?");
+}
+
+static int read_list_line(struct job_task *t, const struct job *job, const char *text, size_t n, int64_t index,
+	struct err *e)
 {
 	char field[48];
 
@@ -92,7 +101,7 @@ static int read_list_line(struct job_task *t, const char *text, size_t n, int64_
 	t->has_stdin_blob = blob != NULL;
 	if (blob)
 		blob_from_json(&t->stdin_blob, blob);
-	return read_params(t, json_object_get(j, "params"), field, e);
+	return read_number(t, job, j, field, e) || read_params(t, json_object_get(j, "params"), field, e) ? -1 : 0;
 }
 
 /* Mixed radix: the last parameter varies fastest. */
@@ -113,7 +122,7 @@ static void product_params(struct job_task *t, const struct job *job, int64_t in
 static const char *lookup(const struct job_task *t, const char *word, size_t n, char number[24])
 {
 	if (n == 5 && !strncmp(word, "index", n)) {
-		snprintf(number, 24, "%lld", (long long)t->index);
+		snprintf(number, 24, "%lld", (long long)t->number);
 		return number;
 	}
 	for (size_t i = 0; i < t->n_params; i++)
@@ -174,14 +183,14 @@ int job_task(struct job_task *t, const struct job *job, int64_t index, const cha
 	const char *line;
 	size_t len;
 
-	*t = (struct job_task){ .index = index };
+	*t = (struct job_task){ .index = index, .number = index };
 	if (index < 0 || index >= job->count)
 		return err_field(e, "index", "%lld is not a task of this job (0 to %lld)", (long long)index,
 			(long long)job->count - 1);
 	if (job->tasks == TASKS_LIST) {
 		if (!find_line(&line, &len, list, n, index))
 			return err_field(e, "tasks.list", "has no line %lld", (long long)index);
-		if (read_list_line(t, line, len, index, e)) {
+		if (read_list_line(t, job, line, len, index, e)) {
 			job_task_release(t);
 			return -1;
 		}
@@ -222,7 +231,7 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 
 	for (; at < end; index++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
-		struct job_task t = { 0 };
+		struct job_task t = { .index = index };
 
 		if (!stop)
 			stop = end;
@@ -230,7 +239,7 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 			return err_field(e, "tasks.list.count", "is %lld, but the list has more lines",
 				(long long)job->count);
 		snprintf(what, sizeof(what), "tasks.list[%lld].stdin", (long long)index);
-		int bad = read_list_line(&t, at, (size_t)(stop - at), index, e) ||
+		int bad = read_list_line(&t, job, at, (size_t)(stop - at), index, e) ||
 			(t.has_stdin_blob && fn(arg, &t.stdin_blob, what));
 		job_task_release(&t);
 		if (bad)

@@ -81,6 +81,7 @@ char *line_write(const struct line *l)
 	add_json(&b, "name", l->name);
 	add_json(&b, "line", l->line);
 	add_json(&b, "params", l->params);
+	add_json(&b, "of", l->of);
 	if (*l->why)
 		add_text(&b, "why", l->why);
 	buf_text(&b, "}");

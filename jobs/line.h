@@ -6,9 +6,9 @@
  *	{"index":0,"state":"valid","exit":0,"stdout":"sha256:…","files":{"NAME":"sha256:…"},
  *	 "workers":["…","…"],"assurance":"quorum:2","cpu_s":1.250,"wall_s":1.310,"name":…,"line":…,"params":{…}}
  *
- * `signal` stands behind `exit` when there was one, `why` ends the line of a task that is not valid. A task
- * without an agreed outcome has neither exit nor outputs nor times. Times are those of the first counted
- * result, with three places.
+ * In a retry `of` follows, the index of the task that was tried again. `signal` stands behind `exit` when there was
+ * one, `why` ends the line of a task that is not valid. A task without an agreed outcome has neither exit nor outputs
+ * nor times. Times are those of the first counted result, with three places.
  */
 #ifndef JOBS_LINE_H
 #define JOBS_LINE_H
@@ -23,6 +23,7 @@ struct line {
 	const struct id *workers;    /* of the counted results, in the verdict's order */
 	size_t n_workers;
 	const json_t *name, *line, *params; /* of the task; each NULL when it has none */
+	const json_t *of;                   /* in a retry; else NULL */
 };
 
 /* Without a newline; yours. */

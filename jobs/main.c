@@ -21,7 +21,7 @@ static const struct {
 	{ "results", cmd_results, "fetch results and their evidence" },
 	{ "verify", cmd_verify, "check fetched results, offline" },
 	{ "cancel", cmd_cancel, "cancel a job" },
-	{ "retry", cmd_retry, "(not there yet)" },
+	{ "retry", cmd_retry, "try failed tasks again, as a new job" },
 	{ "workers", cmd_workers, "who works here" },
 	{ "grid", cmd_grid, "what this grid is" },
 	{ "blob", cmd_blob, "put or get bytes by digest, and their names elsewhere" },

@@ -405,6 +405,8 @@ int manifest_seal(const struct manifest *m, char **line, const struct id *grid, 
 	hex_encode(hex, nonce, sizeof(nonce));
 	json_object_set_new(j, "nonce", json_string(hex));
 	json_object_update(j, m->fields);
+	if (json_object_get(j, "retry_of")) /* its list means something else to who does not know it */
+		json_object_set_new(j, "crit", json_pack("[s]", "retry_of"));
 	return msg_seal(line, j, NULL, k, e);
 }
 

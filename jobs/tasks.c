@@ -68,7 +68,9 @@ json_t *uploads_text(struct uploads *up, char *text, size_t n)
 	struct pieces *p = pieces_new();
 
 	pieces_add(p, text, n);
-	new.blob = (struct blob){ .digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n };
+	new.blob = (struct blob){
+		.digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n
+	};
 	pieces_free(p);
 	return uploads_add(up, new);
 }
@@ -85,8 +87,8 @@ void uploads_release(struct uploads *up)
 
 /* --- the list blob --------------------------------------------------------------------------- */
 /* One more line; takes `task`. `what` and `line` name the place in the user's file. */
-static int list_line(struct task_set *t, struct buf *list, json_t *task, const char *what, size_t line,
-	struct err *e)
+static int list_line(struct task_set *t, struct buf *list, json_t *task, const char *what,
+	size_t line, struct err *e)
 {
 	auto_json json_t *mine = task;
 
@@ -107,8 +109,8 @@ static int list_line(struct task_set *t, struct buf *list, json_t *task, const c
 	return 0;
 }
 
-static int list_done(struct task_set *t, struct buf *list, struct uploads *up, const char *what,
-	struct err *e)
+static int list_done(
+	struct task_set *t, struct buf *list, struct uploads *up, const char *what, struct err *e)
 {
 	size_t n = list->len;
 
@@ -134,8 +136,8 @@ static bool knows(const struct task_set *t, const char *w, size_t n)
 }
 
 /* --- the sources ----------------------------------------------------------------------------- */
-static int from_range(struct task_set *t, struct uploads *up, const struct task_options *o,
-	struct err *e)
+static int from_range(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	(void)up, (void)e;
 	t->count = o->range ? o->range : 1;
@@ -143,7 +145,8 @@ static int from_range(struct task_set *t, struct uploads *up, const struct task_
 	return 0;
 }
 
-static int from_each(struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
+static int from_each(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	auto_buf struct buf list = { 0 };
 
@@ -162,8 +165,8 @@ static int from_each(struct task_set *t, struct uploads *up, const struct task_o
 	return list_done(t, &list, up, "--each", e);
 }
 
-static int from_lines(struct task_set *t, struct uploads *up, const struct task_options *o,
-	struct err *e)
+static int from_lines(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	auto_buf struct buf list = { 0 };
 	auto_free char *text = NULL;
@@ -195,13 +198,16 @@ static int read_params(struct param *p, const struct texts *texts, struct err *e
 			return -1;
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(p[k].name, p[i].name))
-				return err_set(e, ERR_USAGE, "--param %s is there twice", p[i].name);
+				return err_set(
+					e, ERR_USAGE, "--param %s is there twice", p[i].name);
 		if (!strcmp(p[i].name, "index"))
-			return err_set(e, ERR_USAGE, "--param index: {index} is the task's number already");
+			return err_set(e, ERR_USAGE,
+				"--param index: {index} is the task's number already");
 		for (size_t k = 0; k < p[i].n; k++)
 			if (strlen(p[i].values[k]) > PRODUCT_VALUE_MAX)
-				return err_set(e, ERR_USAGE, "--param %s: a value is longer than %d bytes",
-					p[i].name, PRODUCT_VALUE_MAX);
+				return err_set(e, ERR_USAGE,
+					"--param %s: a value is longer than %d bytes", p[i].name,
+					PRODUCT_VALUE_MAX);
 	}
 	return 0;
 }
@@ -215,7 +221,8 @@ static json_t *product_json(const struct param *p, size_t n)
 
 		for (size_t k = 0; k < p[i].n; k++)
 			json_array_append_new(values, json_string(p[i].values[k]));
-		json_array_append_new(product, json_pack("{s:s, s:o}", "name", p[i].name, "values", values));
+		json_array_append_new(
+			product, json_pack("{s:s, s:o}", "name", p[i].name, "values", values));
 	}
 	return json_pack("{s:o}", "product", product);
 }
@@ -241,8 +248,8 @@ static int product_list(struct task_set *t, struct uploads *up, const struct par
 	return list_done(t, &list, up, "--param", e);
 }
 
-static int product(struct task_set *t, struct uploads *up, const struct param *p, size_t n,
-	struct err *e)
+static int product(
+	struct task_set *t, struct uploads *up, const struct param *p, size_t n, struct err *e)
 {
 	int64_t count = 1;
 	size_t bytes = 0;
@@ -257,8 +264,8 @@ static int product(struct task_set *t, struct uploads *up, const struct param *p
 			auto_json json_t *s = json_string(p[i].values[k]);
 
 			if (!s)
-				return err_set(e, ERR_USAGE, "--param %s: a value is not UTF-8 text",
-					p[i].name);
+				return err_set(e, ERR_USAGE,
+					"--param %s: a value is not UTF-8 text", p[i].name);
 			bytes += strlen(p[i].values[k]) + 3;
 		}
 	}
@@ -269,8 +276,8 @@ static int product(struct task_set *t, struct uploads *up, const struct param *p
 	return 0;
 }
 
-static int from_params(struct task_set *t, struct uploads *up, const struct task_options *o,
-	struct err *e)
+static int from_params(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	struct param p[JOB_PARAMS_MAX] = { 0 };
 	int bad;
@@ -284,19 +291,22 @@ static int from_params(struct task_set *t, struct uploads *up, const struct task
 }
 
 /* --- tables ---------------------------------------------------------------------------------- */
-static int table_head(struct task_set *t, const struct csv_row *head, const char *path, struct err *e)
+static int table_head(
+	struct task_set *t, const struct csv_row *head, const char *path, struct err *e)
 {
 	for (size_t i = 0; i < head->n; i++) {
 		const char *name = head->at[i];
 
 		if (!*name || strlen(name) > COLUMN_NAME_MAX || strpbrk(name, "{}"))
 			return err_set(e, ERR_USAGE,
-				"%s: line %zu: column %zu: a name has 1 to %d bytes and no braces", path,
-				head->line, i + 1, COLUMN_NAME_MAX);
+				"%s: line %zu: column %zu: a name has 1 to %d bytes and no braces",
+				path, head->line, i + 1, COLUMN_NAME_MAX);
 		if (knows(t, name, strlen(name)))
-			return err_set(e, ERR_USAGE, "%s: line %zu: column %s is %s", path, head->line, name,
-				strcmp(name, "index") != 0 ? "there twice"
-							   : "the task's number already: rename it");
+			return err_set(e, ERR_USAGE, "%s: line %zu: column %s is %s", path,
+				head->line, name,
+				strcmp(name, "index") != 0
+					? "there twice"
+					: "the task's number already: rename it");
 		word(t, name);
 	}
 	return 0;
@@ -314,17 +324,18 @@ static json_t *table_row(const struct csv_row *head, const struct csv_row *row)
 	return json_pack("{s:o}", "params", params);
 }
 
-static int table_rows(struct task_set *t, struct buf *list, struct csv *c, const struct csv_row *head,
-	const char *path, struct err *e)
+static int table_rows(struct task_set *t, struct buf *list, struct csv *c,
+	const struct csv_row *head, const char *path, struct err *e)
 {
 	struct csv_row row;
 	int more;
 
 	while ((more = csv_next(c, &row, e)) > 0) {
 		int bad = row.n != head->n
-			? err_set(e, ERR_USAGE, "%s: line %zu has %zu fields, the head has %zu", path,
-				  row.line, row.n, head->n)
-			: list_line(t, list, table_row(head, &row), path, row.line, e);
+		                  ? err_set(e, ERR_USAGE,
+					    "%s: line %zu has %zu fields, the head has %zu", path,
+					    row.line, row.n, head->n)
+		                  : list_line(t, list, table_row(head, &row), path, row.line, e);
 
 		csv_row_release(&row);
 		if (bad)
@@ -333,8 +344,8 @@ static int table_rows(struct task_set *t, struct buf *list, struct csv *c, const
 	return more < 0 ? err_wrap(e, "%s", path) : 0;
 }
 
-static int from_table(struct task_set *t, struct uploads *up, const struct task_options *o,
-	struct err *e)
+static int from_table(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	auto_buf struct buf list = { 0 };
 	auto_free char *text = NULL;
@@ -356,12 +367,14 @@ static int from_table(struct task_set *t, struct uploads *up, const struct task_
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */
-int task_set_make(struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
+int task_set_make(
+	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	const struct {
 		const char *name;
 		bool given;
-		int (*make)(struct task_set *, struct uploads *, const struct task_options *, struct err *);
+		int (*make)(struct task_set *, struct uploads *, const struct task_options *,
+			struct err *);
 	} sources[] = {
 		{ "--range", o->range > 0, from_range },
 		{ "--each", o->each.n > 0, from_each },
@@ -376,7 +389,8 @@ int task_set_make(struct task_set *t, struct uploads *up, const struct task_opti
 		if (!sources[i].given)
 			continue;
 		if (chosen < ARRAY_LEN(sources))
-			return err_set(e, ERR_USAGE, "%s and %s: a job's tasks come from one of them",
+			return err_set(e, ERR_USAGE,
+				"%s and %s: a job's tasks come from one of them",
 				sources[chosen].name, sources[i].name);
 		chosen = i;
 	}
@@ -398,16 +412,35 @@ void task_set_release(struct task_set *t)
 	*t = (struct task_set){ 0 };
 }
 
+#define WORDS_SHOWN_MAX 400 /* bytes: an error has room for so much */
+
+/* "index, x, long name": all of them, or as many as can be shown. Yours. */
+static char *words_text(const struct task_set *t)
+{
+	struct buf b = { 0 };
+
+	for (size_t i = 0; i < t->n_words; i++) {
+		if (b.len + strlen(t->words[i]) > WORDS_SHOWN_MAX) {
+			buf_printf(&b, " and %zu more", t->n_words - i);
+			break;
+		}
+		buf_printf(&b, "%s%s", i ? ", " : "", t->words[i]);
+	}
+	return buf_take(&b);
+}
+
 int task_set_check_arg(const struct task_set *t, const char *arg, struct err *e)
 {
 	for (const char *open = arg; (open = strchr(open, '{')); open++) {
 		size_t n = strcspn(open + 1, "{}");
 
-		if (open[1 + n] == '}' && param_is_word(open + 1, n) && !knows(t, open + 1, n))
+		if (open[1 + n] == '}' && param_is_word(open + 1, n) && !knows(t, open + 1, n)) {
+			auto_free char *known = words_text(t);
+
 			return err_set(e, ERR_USAGE,
-				"%.100s: {%.*s} is not known here; these are: %s%s%s", arg, (int)n,
-				open + 1, t->words[0], t->n_words > 1 ? ", " : "",
-				t->n_words > 1 ? t->words[1] : "");
+				"%.100s: {%.*s} is not known here; these are: %s", arg, (int)n,
+				open + 1, known);
+		}
 	}
 	return 0;
 }

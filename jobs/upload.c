@@ -136,3 +136,25 @@ int uploads_run(const struct uploads *up, struct client *c, struct err *e)
 		*e = r.e;
 	return r.failed ? -1 : 0;
 }
+
+static int post_job(const struct manifest *m, struct client *c, char id[DIGEST_HEX + 1], struct err *e)
+{
+	auto_free char *line = NULL;
+	struct sealed sealed;
+
+	if (manifest_seal(m, &line, &c->grid.id, c->key, clock_now_ms(), e) ||
+		seal_open(&sealed, line, strlen(line), MSG_LINE_MAX, e))
+		return -1;
+	struct digest d = digest_of(sealed.payload, sealed.n);
+	seal_release(&sealed);
+	digest_hex(id, &d);
+	return client_send(c, line, e);
+}
+
+int submit_send(const struct manifest *m, struct client *c, char id[DIGEST_HEX + 1], struct err *e)
+{
+	if (!uploads_run(&m->uploads, c, e) && !post_job(m, c, id, e))
+		return 0;
+	client_explain_refusal(c, e);
+	return -1;
+}

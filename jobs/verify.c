@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void verify_fault(struct verify *v, const char *what, const char *fmt, ...)
 {
@@ -296,13 +297,24 @@ static void check_file(struct verify *v, int64_t index, const char *name, const 
 		verify_fault(v, what, "task %lld: %s", (long long)index, e.msg);
 }
 
+static bool has_file(const struct verify *v, int64_t index, const char *name)
+{
+	auto_free char *path = resdir_task_path(v->dir, index, name);
+
+	return access(path, F_OK) == 0;
+}
+
 static void check_task_files(struct verify *v, int64_t index)
 {
 	static const struct result none;
 	struct digest empty = digest_of("", 0);
 	const struct result *r = evidence_result(&v->evidence, index);
 
+	const struct result *said = r ? NULL : evidence_last_words(&v->evidence, index);
+
 	check_extra(v, index, r ? r : &none, "");
+	if (said && has_file(v, index, "stderr")) /* no part of the outcome: it may be absent */
+		check_file(v, index, "stderr", &said->stderr_digest);
 	for (size_t i = 0; r && i < r->n_outputs; i++)
 		check_file(v, index, r->outputs[i].name, &r->outputs[i].digest);
 	if (r)

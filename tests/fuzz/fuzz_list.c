@@ -16,7 +16,7 @@ static int visit(void *arg, const struct blob *b, const char *what)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	char *args[] = { (char[]){ "{name}" }, (char[]){ "{line}:{x}{y}{index}" } };
-	struct job job = { .tasks = TASKS_LIST, .args = args, .n_args = 2 };
+	struct job job = { .tasks = TASKS_LIST, .args = args, .n_args = 2, .is_retry = n % 2 };
 	auto_buf struct buf b = fuzz_fill(data, n);
 	struct job_task t;
 	struct err e;

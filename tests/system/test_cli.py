@@ -9,7 +9,7 @@ import tempfile
 from grid import compile_static, main, program, run
 
 NOWHERE = "talkoot://127.0.0.1:1/" + "ab" * 32
-COMMANDS = "submit jobs status wait results verify cancel workers grid blob keygen id".split()
+COMMANDS = "submit jobs status wait results verify cancel retry workers grid blob keygen id".split()
 
 
 class Home:
@@ -78,12 +78,20 @@ def test_wrong_usage_is_exit_2_and_named():
         h.refused("put, get, torrent or cid", "blob", "push", "x")
         h.refused("sha256", "blob", "get", "abc", "-o", "x")
         h.refused("--grid", "verify", ".", "--grid", "xyz")
-        h.refused("not there yet", "retry", "abcdef0123")
+        h.refused("usage", "retry")
+        h.refused("--memory", "retry", "abcdef0123", "--memory", "0")
+        h.refused("--output", "results", "abcdef0123", "--format", "csv", "-o", "a", "-o", "b")
+        h.refused("--output", "results", "abcdef0123", "--format", "csv", "-o", "a.csv", "-o", "b.csv")
+        h.refused("--with", "results", "abcdef0123", "-o", "a", "--with", "b")
+        h.refused("--exact", "results", "abcdef0123", "--format", "ndjson", "--exact")
+        h.refused("--json", "results", "abcdef0123", "--format", "csv", "--json")
+        h.refused("--format", "results", "abcdef0123", "--format", "tsv")
 
 
 def test_an_unreachable_grid_is_exit_3():
     with Home() as h:
-        for args in (["jobs"], ["status", "abcdef0123"], ["wait", "abcdef0123"], ["cancel", "ab" * 32], ["workers"],
+        for args in (["jobs"], ["status", "abcdef0123"], ["wait", "abcdef0123"], ["cancel", "ab" * 32],
+                     ["retry", "ab" * 32], ["results", "ab" * 32, "--format", "csv"], ["workers"],
                      ["grid"], ["results", "abcdef0123", "-o", "out"], ["submit", "--", h.exe],
                      ["blob", "put", h.exe], ["blob", "get", "sha256:" + "0" * 64, "-o", "x"]):
             h.refused("127.0.0.1:1", *args, code=3, TALKOOT_GRID=NOWHERE)

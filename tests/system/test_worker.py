@@ -186,6 +186,8 @@ def test_a_box_that_can_nothing_gets_nothing():
         assert "no task can run here" in said, said
         assert "the box does not work here" in open(g.path(w.name + ".log")).read()
         assert g.job(job)["tasks"]["pending"] == 1 and not os.path.exists(g.path("started"))
+        wait_for("the submitter to be told",
+                 lambda: "1 worker is online, but none can set up a box" in g.cli("status", job))
         answers(g, compute=True, files=False)
         assert w.stop() == 0
         g.add_worker(args=("--sandbox", box), name=w.name)

@@ -456,6 +456,42 @@ static void a_list_gives_each_task_its_line(void **state)
 	job_release(&j);
 }
 
+#define RETRY "{'args':['{index}{x}'],'crit':['retry_of'],'retry_of':'" HEX64 "','tasks':{'list':{'count':2,'blob':" BLOB "}}}"
+
+static void in_a_retry_index_is_the_number_of_the_task_tried_again(void **state)
+{
+	(void)state;
+	static const char list[] = "{\"params\":{\"x\":\"a\"},\"of\":17}\n{\"of\":0}\n";
+	struct job_task t;
+	struct job j;
+
+	assert_int_equal(read_changed(&j, RETRY), 0);
+	assert_true(j.is_retry);
+	assert_argv(&j, 0, list, "[prog] [17a]");
+	assert_argv(&j, 1, list, "[prog] [0{x}]");
+	assert_int_equal(job_task(&t, &j, 0, "{}\n{}\n", 6, &e), -1); /* which one? */
+	assert_string_equal(e.field, "tasks.list[0]");
+	assert_int_equal(job_task(&t, &j, 0, "{\"of\":1048576}\n", 15, &e), -1);
+	job_release(&j);
+	read_list(&j, 2); /* elsewhere `of` is a name that nobody knows */
+	assert_false(j.is_retry);
+	assert_argv(&j, 1, list, "[prog] [{name}:{line}:{x}:1]");
+	job_release(&j);
+}
+
+static void a_retry_must_be_understood_and_has_a_list(void **state)
+{
+	(void)state;
+	struct job j;
+
+	assert_int_equal(read_changed(&j, "{'crit':['retry_of'],'retry_of':'" HEX64 "'}"), -1);
+	assert_string_equal(e.field, "retry_of");
+	assert_int_equal(read_changed(&j, "{'retry_of':'" HEX64 "','tasks':{'list':{'count':2,'blob':" BLOB "}}}"), -1);
+	assert_string_equal(e.field, "retry_of");
+	assert_int_equal(read_changed(&j, "{'crit':['v','name'],'retry_of':'" HEX64 "','tasks':{'list':{'count':2,'blob':" BLOB "}}}"), -1);
+	assert_string_equal(e.field, "retry_of");
+}
+
 static void a_value_is_not_replaced_again(void **state)
 {
 	(void)state;
@@ -890,6 +926,8 @@ int main(void)
 		cmocka_unit_test(in_a_product_the_last_parameter_varies_fastest),
 		cmocka_unit_test(a_product_has_a_million_tasks_at_most_and_does_not_overflow),
 		cmocka_unit_test(a_list_gives_each_task_its_line),
+		cmocka_unit_test(in_a_retry_index_is_the_number_of_the_task_tried_again),
+		cmocka_unit_test(a_retry_must_be_understood_and_has_a_list),
 		cmocka_unit_test(a_value_is_not_replaced_again),
 		cmocka_unit_test(a_bad_list_line_is_named),
 		cmocka_unit_test(a_list_line_may_be_64_kib_and_no_more),

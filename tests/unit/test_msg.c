@@ -78,7 +78,7 @@ static const struct {
 };
 
 /* Fields that may be absent: what docs/protocol.md calls optional. */
-static const char *const optional[] = { "crit", "sealing", "max_failures", "bits", "deadline",
+static const char *const optional[] = { "crit", "sealing", "max_failures", "retry_of", "bits", "deadline",
 	"expires", "price", "address", "stderr", "outcomes", "renewed", "ended", "next_ms", "why",
 	"index", "range", "list", "product", "epoch", "seq", "admission" };
 

@@ -264,6 +264,52 @@ static void one_worker_alone_is_told_why_and_a_second_finishes(void **state)
 	sched_release(&w.s);
 }
 
+static void lacks(struct world *w, uint32_t job, const char *expected)
+{
+	char why[LACKING_MAX];
+
+	sched_lacking(&w->s, &w->s.jobs[job], w->now, why, sizeof(why));
+	if (*expected ? !strstr(why, expected) : *why != '\0')
+		fail_msg("\"%s\" does not say \"%s\"", why, expected);
+}
+
+static void what_a_job_lacks_is_said_in_words(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 9);
+	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
+	struct needs *needs = &w.s.jobs[j].needs;
+	lacks(&w, j, "no worker has come yet");
+	uint32_t a = add_worker(&w, 1, 0);
+	lacks(&w, j, "1 worker is online, 1 can run it");
+	w.s.workers[a].state = PAUSE;
+	lacks(&w, j, "none takes work now");
+	w.s.workers[a].state = RUN;
+	needs->threads = 5;
+	lacks(&w, j, "none has 5 processors");
+	needs->disk_mib = 4097;
+	lacks(&w, j, "none gives a task 4097 MiB of disk");
+	needs->memory_mib = 4098;
+	lacks(&w, j, "none gives a task 4098 MiB of memory");
+	snprintf(w.s.workers[a].platform, sizeof(w.s.workers[a].platform), "riscv64-linux");
+	lacks(&w, j, "none runs programs for x86_64-linux");
+	w.s.workers[a].profiles = 1u << PROFILE_COMPUTE;
+	needs->profile = PROFILE_FILES;
+	lacks(&w, j, "none can set up a box of the job's profile");
+	w.s.workers[a].profiles = 0;
+	lacks(&w, j, "1 worker is online, but none can set up a box: `talkoot-worker check`");
+	w.now += ONLINE_MS;
+	lacks(&w, j, "none of the 1 workers that came before is online");
+	needs->profile = PROFILE_COMPUTE;
+	needs->threads = needs->disk_mib = needs->memory_mib = 1;
+	add_worker(&w, 2, 0);
+	add_worker(&w, 3, 0);
+	lacks(&w, j, "");
+	sched_release(&w.s);
+}
+
 static void a_worker_gets_only_what_it_can_run(void **state)
 {
 	(void)state;
@@ -580,6 +626,7 @@ int main(void)
 		cmocka_unit_test(an_expired_lease_is_reissued),
 		cmocka_unit_test(a_renewed_lease_lasts),
 		cmocka_unit_test(one_worker_alone_is_told_why_and_a_second_finishes),
+		cmocka_unit_test(what_a_job_lacks_is_said_in_words),
 		cmocka_unit_test(a_worker_gets_only_what_it_can_run),
 		cmocka_unit_test(submitters_share_and_priority_orders_ones_own),
 		cmocka_unit_test(a_hoarder_holds_little),
