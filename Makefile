@@ -60,6 +60,7 @@ USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
 USE_GATEWAY := -lminiupnpc -lnatpmp
+USE_ARCHIVE := -larchive
 USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
@@ -95,7 +96,7 @@ COMMON_LIBS := $(call lib,io) $(call lib,data) $(call lib,ground)
 link = @mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(CC) $(LDFLAGS_ALL) -o $@ $^
 
 $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_ARCHIVE) $(USE_DATA)
 $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)
@@ -156,7 +157,7 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev
+	libsqlite3-dev libssl-dev libseccomp-dev libarchive-dev musl-tools libminiupnpc-dev libnatpmp-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
 	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography
 
@@ -194,7 +195,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_FILTER) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_ARCHIVE) $(USE_FILTER) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
@@ -219,7 +220,7 @@ FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
 	$(filter-out sandbox/filter%,$(SANDBOX)))
-FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_DATA)
+FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_ARCHIVE) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@
  */
 #include "jobs/boxrun.h"
 
+#include "jobs/beside.h"
 #include "jobs/resdir.h"
 
 #include <dirent.h>
@@ -52,26 +53,6 @@ static void argv_release(struct argv *a)
 {
 	for (size_t i = 0; i < a->n; i++)
 		free(a->at[i]);
-}
-
-/* talkoot-sandbox beside this program; else PATH is searched for it. Yours. */
-static char *sandbox_path(void)
-{
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		char *slash = strrchr(self, '/');
-		if (slash) {
-			*slash = '\0';
-			char *beside = xprintf("%s/talkoot-sandbox", self);
-			if (!access(beside, X_OK))
-				return beside;
-			free(beside);
-		}
-	}
-	return xstrdup("talkoot-sandbox");
 }
 
 static int copy_file(const char *to, const char *from, mode_t mode, struct err *e)
@@ -146,7 +127,7 @@ static int build(struct boxrun *b, struct argv *a, const char *tmp, struct err *
 {
 	bool files = b->job->profile == PROFILE_FILES;
 
-	arg(a, sandbox_path());
+	arg(a, beside("talkoot-sandbox"));
 	option(a, "--profile", xstrdup(files ? "files" : "compute"));
 	option(a, "--stdout", xprintf("%s/stdout", tmp));
 	option(a, "--stderr", xprintf("%s/stderr", tmp));

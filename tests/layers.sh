@@ -27,7 +27,7 @@ tier job "$L/libdata.a" "$L/libground.a" $SSL
 tier sandbox
 tier coordinator "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl -lsqlite3 $SSL
 tier worker "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl -lminiupnpc -lnatpmp $SSL
-tier jobs "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl $SSL
+tier jobs "$L/libjob.a" "$L/libio.a" "$L/libdata.a" "$L/libground.a" $EV -lcurl -larchive $SSL
 # Includes name the room; a program's folder never includes another program's.
 bad=$(grep -nE '#include "(worker|jobs/(cmd|main))' coordinator/*.[ch] ; grep -nE '#include "(coordinator|jobs/(cmd|main))' worker/*.[ch]; \
 	grep -nE '#include "(coordinator|worker|sandbox)/' common/*.[ch] ; grep -nE '#include "(coordinator|worker)/' jobs/*.[ch]; \
