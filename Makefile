@@ -4,7 +4,7 @@
 #	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
 #	jobs/job.c ("what a job is") stands on data. coordinator, worker and the CLI
 #	stand on all of that and never on each other. sandbox stands on libc
-#	alone; libseccomp only builds its filter. Each program's link line names what it may use, so an
+#	alone; libseccomp only builds its filter. image stands on ground and libarchive. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
 #
 # `make CC=aarch64-linux-gnu-gcc BUILD_CC=cc` builds for another machine than this.
@@ -49,6 +49,7 @@ JOB := jobs/job.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
+IMAGE := $(filter-out image/main.c,$(wildcard image/*.c))
 SANDBOX := $(filter-out sandbox/main.c sandbox/filter_gen.c,$(wildcard sandbox/*.c))
 
 obj = $(patsubst %.c,$(B)/obj/%.o,$(1))
@@ -60,10 +61,10 @@ USE_SERVE := -levent_core -levent_extra -levent_openssl
 USE_FETCH := -lcurl
 USE_STORE := -lsqlite3
 USE_GATEWAY := -lminiupnpc -lnatpmp
-USE_ARCHIVE := -larchive
 USE_FILTER := -lseccomp
+USE_ARCHIVE := -larchive -lz -lzstd -llzma -lbz2
 
-PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
+PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox talkoot-image
 EXAMPLES := fold fold-report
 
 .PHONY: all deps demo check unit system layers shape bench format install uninstall clean fuzz programs
@@ -90,6 +91,7 @@ $(eval $(call archive,job,$(JOB)))
 $(eval $(call archive,jobs,$(JOBS)))
 $(eval $(call archive,coordinator,$(COORDINATOR)))
 $(eval $(call archive,worker,$(WORKER)))
+$(eval $(call archive,image,$(IMAGE)))
 $(eval $(call archive,sandbox,$(SANDBOX)))
 
 COMMON_LIBS := $(call lib,io) $(call lib,data) $(call lib,ground)
@@ -131,6 +133,11 @@ $(BIN)/talkoot-sandbox: $(patsubst %.c,$(B)/box/%.o,sandbox/main.c $(SANDBOX))
 	@mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(MUSL_CC) $(MUSL_LD) $(LDFLAGS) -o $@ $(MUSL_CRT) $^
 endif
 
+# What reads strangers' archives: static too, so that it runs in a box as it stands. Of libcrypto only SHA-256.
+$(BIN)/talkoot-image: HARDEN_LD := $(BOX_LD)
+$(BIN)/talkoot-image: $(call obj,image/main.c) $(call lib,image) $(call lib,ground)
+	$(link) $(USE_ARCHIVE) -ljansson -lcrypto
+
 # Its filter's code, for each architecture: made here, by a program that runs on this machine (BUILD_CC).
 $(B)/gen/filter_gen: sandbox/filter_gen.c sandbox/filter_code.h sandbox/filter.h sandbox/box.h sandbox/policy.h Makefile
 	@mkdir -p $(@D)
@@ -157,9 +164,10 @@ $(B)/obj/coordinator/store.o: coordinator/schema.sql
 
 # --- deps ------------------------------------------------------------------------------------
 PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev \
-	libsqlite3-dev libssl-dev libseccomp-dev libarchive-dev musl-tools libminiupnpc-dev libnatpmp-dev
+	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev \
+	libarchive-dev libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography
+	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography zstd xz-utils bzip2
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)
@@ -178,7 +186,7 @@ check: deps
 
 # --- tests -----------------------------------------------------------------------------------
 UNIT := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/test_*.c))
-UNIT_LIBS := $(foreach l,coordinator worker jobs sandbox job io data ground,$(call lib,$(l)))
+UNIT_LIBS := $(foreach l,coordinator worker jobs image sandbox job io data ground,$(call lib,$(l)))
 # Ten thousand workers in virtual time, deciding with worker/peers.c (tests/system/test_sim.sh runs it).
 $(B)/sim/sim: $(B)/obj/tests/sim/sim.o $(call lib,worker) $(call lib,data) $(call lib,ground)
 	@mkdir -p $(@D)
@@ -195,7 +203,7 @@ $(B)/unit/%: $(B)/obj/tests/unit/%.o $(UNIT_LIBS)
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $< -Wl,--start-group $(UNIT_LIBS) -Wl,--end-group -lcmocka \
-		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_ARCHIVE) $(USE_FILTER) $(USE_DATA) -lm
+		$(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_FILTER) $(USE_ARCHIVE) $(USE_DATA) -lm
 unit:
 	@$(MAKE) --no-print-directory SAN=1 unit-programs
 	@tests/run.sh build/asan/unit
@@ -203,7 +211,7 @@ system: all build/sim/sim
 	@tests/run.sh - build/bin
 
 # Each tier, linked whole with only what stands below it: an undefined symbol is an upward call.
-layers: $(foreach l,ground data io job sandbox coordinator worker jobs,$(call lib,$(l)))
+layers: $(foreach l,ground data io job sandbox image coordinator worker jobs,$(call lib,$(l)))
 	@tests/layers.sh "$(CC)" $(B)
 
 # --- fuzzing ---------------------------------------------------------------------------------
@@ -219,7 +227,7 @@ FUZZ_CC ?= clang-14
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 # Everything but the programs' main.c and the box's filter, as one archive: a target takes from it what it calls.
 FUZZ_OBJ := $(patsubst %.c,build/fuzz/obj/%.o,$(GROUND) $(DATA) $(IO) $(JOB) $(JOBS) $(COORDINATOR) $(WORKER) \
-	$(filter-out sandbox/filter%,$(SANDBOX)))
+	$(IMAGE) $(filter-out sandbox/filter%,$(SANDBOX)))
 FUZZ_USE := -Wl,--as-needed $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_GATEWAY) $(USE_ARCHIVE) $(USE_DATA)
 FUZZ_SAN := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 build/fuzz/obj/%.o: %.c Makefile

@@ -1,7 +1,7 @@
 #!/bin/sh
 # shape.sh: how many lines each room has, and its longest files and functions. Places to look: in the
 # rooms that are programs a file beyond 600 lines or a function beyond 80 is marked with a *.
-rooms="common coordinator worker jobs sandbox"
+rooms="common coordinator worker jobs sandbox image"
 
 files() { git ls-files "$@" | grep '\.[ch]$'; }
 longest_files() { # MARK ROOM...

@@ -46,7 +46,7 @@ class Installed:
 def test_everything_is_put_and_taken_away():
     with Installed("/opt/talkoot") as i:
         there = files(i.dir)
-        for name in ("talkoot", "talkoot-coordinator", "talkoot-worker", "talkoot-sandbox"):
+        for name in ("talkoot", "talkoot-coordinator", "talkoot-worker", "talkoot-sandbox", "talkoot-image"):
             assert "opt/talkoot/bin/" + name in there, there
             assert "opt/talkoot/share/man/man1/%s.1" % name in there, there
         assert PROFILE in there, there
