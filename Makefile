@@ -2,7 +2,7 @@
 #
 #	common is three archives, each standing only on the ones before it:
 #	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
-#	jobs/job.c ("what a job is") stands on data. coordinator, worker and the CLI
+#	jobs/job*.c ("what a job is") stands on data. coordinator, worker and the CLI
 #	stand on all of that and never on each other. sandbox stands on libc
 #	alone; libseccomp only builds its filter. image stands on ground and libarchive. Each program's link line names what it may use, so an
 #	upward call does not link; `make layers` links the lower tiers alone.
@@ -45,7 +45,7 @@ GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
 	httpd_route.c httpd_answer.c httpd_tunnel.c range.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
-JOB := jobs/job.c
+JOB := jobs/job.c jobs/job_task.c jobs/job_more.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))

@@ -69,11 +69,34 @@ static const struct shape grid_shape[] = {
 static const struct shape program_shape[] = {
 	TEXT("platform", 1, 39),
 	TEXT("name", 1, 100),
-	OBJECT("blob", shape_blob),
+	{ .name = "blob", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob },
+	{ .name = "path", .kind = SHAPE_TEXT, OPTIONAL, .min = 1, .max = 1024 },
 	END,
 };
 
-static const struct shape file_shape[] = { TEXT("name", 1, 100), OBJECT("blob", shape_blob), END };
+#define OUTPUT_NAME_MAX 540 /* "files/" and a path below /out */
+static const struct shape source_shape[] = {
+	ONE("job", SHAPE_ID),
+	{ .name = "index", .kind = SHAPE_INT, OPTIONAL, .max = 1048575 },
+	TEXT("file", 1, OUTPUT_NAME_MAX),
+	END,
+};
+
+static const struct shape file_shape[] = {
+	TEXT("name", 1, 100),
+	{ .name = "blob", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob },
+	{ .name = "from", .kind = SHAPE_OBJECT, OPTIONAL, .of = source_shape },
+	END,
+};
+
+static const struct shape image_shape[] = {
+	LIST("layers", 1, 64, shape_blob),
+	EACH("env", 0, 64, SHAPE_TEXT, 4096),
+	TEXT("workdir", 1, 1024),
+	END,
+};
+
+static const struct shape compare_shape[] = { TEXT("glob", 1, 200), TEXT("how", 1, 200), END };
 
 static const struct shape range_shape[] = { INT("count", 1, 1048576), END };
 static const struct shape list_shape[] = {
@@ -82,10 +105,14 @@ static const struct shape list_shape[] = {
 static const struct shape param_shape[] = {
 	TEXT("name", 1, 40), EACH("values", 1, 65536, SHAPE_TEXT, 4096), END
 };
+static const struct shape each_shape[] = {
+	ONE("job", SHAPE_ID), TEXT("file", 1, OUTPUT_NAME_MAX), INT("count", 1, 1048576), END
+};
 static const struct shape tasks_shape[] = {
 	{ .name = "range", .kind = SHAPE_OBJECT, OPTIONAL, .of = range_shape },
 	{ .name = "list", .kind = SHAPE_OBJECT, OPTIONAL, .of = list_shape },
 	{ .name = "product", .kind = SHAPE_ARRAY, OPTIONAL, .min = 1, .max = 16, .of = param_shape },
+	{ .name = "each", .kind = SHAPE_OBJECT, OPTIONAL, .of = each_shape },
 	END,
 };
 
@@ -117,6 +144,12 @@ static const struct shape job_shape[] = {
 	TEXT("platform_class", 1, 39),
 	INT("priority", -10, 10),
 	{ .name = "max_failures", .kind = SHAPE_INT, OPTIONAL, .min = 1, .max = 1048576 },
+	{ .name = "image", .kind = SHAPE_OBJECT, OPTIONAL, .of = image_shape },
+	{ .name = "after", .kind = SHAPE_ARRAY, OPTIONAL, .min = 1, .max = 16, .each = SHAPE_ID },
+	{ .name = "local", .kind = SHAPE_ARRAY, OPTIONAL, .min = 1, .max = 4, .each = SHAPE_TEXT, .each_max = 100 },
+	{ .name = "checkpoint", .kind = SHAPE_WORD, OPTIONAL, .words = "none|local|travels" },
+	{ .name = "comparator", .kind = SHAPE_OBJECT, OPTIONAL, .of = program_shape },
+	{ .name = "compare_by", .kind = SHAPE_ARRAY, OPTIONAL, .min = 1, .max = 16, .of = compare_shape },
 	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
 	{ .name = "deadline", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },
 	{ .name = "expires", .kind = SHAPE_INT, OPTIONAL, .max = MS_MAX },
@@ -147,6 +180,9 @@ static const struct shape ask_shape[] = {
 	TEXT("agent", 1, 63),
 	{ .name = "address", .kind = SHAPE_TEXT, OPTIONAL, .min = 1, .max = 300 },
 	{ .name = "via", .kind = SHAPE_ID, OPTIONAL },
+	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
+	{ .name = "local", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .each = SHAPE_TEXT, .each_max = 100 },
+	{ .name = "submitters", .kind = SHAPE_ARRAY, OPTIONAL, .max = 64, .each = SHAPE_ID },
 	WORD("state", "run|pause|finish"),
 	END,
 };
@@ -178,6 +214,7 @@ static const struct shape one_result_shape[] = {
 	INT("wall_ms", 0, MS_MAX),
 	INT("rss_kib", 0, MS_MAX),
 	{ .name = "stderr", .kind = SHAPE_OBJECT, OPTIONAL, .of = stderr_shape },
+	{ .name = "inherited", .kind = SHAPE_DIGEST, OPTIONAL },
 	END,
 };
 

@@ -23,6 +23,11 @@
 #define JOB_PARAMS_MAX 16
 #define JOB_LIST_MAX (256 * MIB)
 #define JOB_LIST_LINE_MAX 65536
+#define JOB_LAYERS_MAX 64
+#define JOB_ENV_MAX 64
+#define JOB_AFTER_MAX 16
+#define JOB_LOCAL_MAX 4
+#define JOB_COMPARE_MAX 16
 #define JOB_QUORUM_MAX 15
 #define JOB_RESULTS_MAX 64
 
@@ -36,17 +41,45 @@
 #define JOB_THREADS 1
 
 enum job_profile { PROFILE_COMPUTE, PROFILE_FILES, PROFILE_IMAGE };
-enum job_tasks { TASKS_RANGE, TASKS_LIST, TASKS_PRODUCT };
+enum job_tasks { TASKS_RANGE, TASKS_LIST, TASKS_PRODUCT, TASKS_EACH };
+enum job_checkpoint { CHECKPOINT_NONE, CHECKPOINT_LOCAL, CHECKPOINT_TRAVELS };
+/* What a job may ask for beyond its profile, and a volunteer refuse. */
+#define JOB_BIT_JIT 1u  /* pages that are written may be executed */
+#define JOB_BIT_PROC 2u /* a masked /proc */
 
 struct job_program {
 	char platform[40]; /* "x86_64-linux" */
 	char name[101];    /* argv[0] */
-	struct blob blob;
+	char path[1025];   /* PROFILE_IMAGE: a path in the image, or a word looked up in its PATH */
+	struct blob blob;  /* else */
+};
+
+/* An output of another job's task. */
+struct job_source {
+	struct digest job;
+	int64_t index;  /* -1: of every task, one after the other in index order */
+	char file[541]; /* "stdout" or "files/NAME" */
 };
 
 struct job_file {
 	char name[101]; /* /in/NAME */
+	bool from;      /* `source` says where it comes from, else `blob` is it */
+	struct job_source source;
 	struct blob blob;
+};
+
+/* PROFILE_IMAGE: the root file system. */
+struct job_image {
+	struct blob *layers; /* tars, plain or compressed, the lowest first */
+	size_t n_layers;
+	char **env; /* K=V */
+	size_t n_env;
+	char workdir[1025];
+};
+
+/* How outputs that match `glob` ("stdout" or "files/NAME") are compared. */
+struct job_compare {
+	char glob[201], how[201];
 };
 
 struct job_param {
@@ -69,6 +102,20 @@ struct job {
 	struct blob list; /* TASKS_LIST */
 	struct job_param *params; /* TASKS_PRODUCT */
 	size_t n_params;
+	struct job_source each; /* TASKS_EACH: a task for each of that job's, its output on standard input */
+	struct job_image image;
+	struct digest after[JOB_AFTER_MAX]; /* these jobs are done before it begins */
+	size_t n_after;
+	char local[JOB_LOCAL_MAX][101]; /* datasets that the volunteer has: read-only /in/NAME */
+	size_t n_local;
+	enum job_checkpoint checkpoint;
+	unsigned bits; /* JOB_BIT_… */
+	bool same_class; /* all copies on one platform and class */
+	char compare[201];
+	struct job_compare *compare_by; /* the first whose glob matches; else `compare` */
+	size_t n_compare_by;
+	bool has_comparator;
+	struct job_program comparator;
 	struct job_file *files;
 	size_t n_files;
 	char **outputs; /* globs below /out */
@@ -114,6 +161,8 @@ const struct job_program *job_program(const struct job *job, const char *platfor
  * component, `**` across. */
 bool job_declares(const struct job *job, const char *path);
 
+/* "stdout" or "files/" and a path below /out. */
+bool job_output_name(const char *name);
 /* Whether a program or a file in /in may be called so: [A-Za-z0-9._-], no dot first. */
 bool job_plain_name(const char *name);
 /* Call fn for every blob that the manifest names (programs, files, list; not those in the list). */
@@ -126,5 +175,15 @@ int job_each_list_blob(const struct job *job, const char *list, size_t n,
 /* JSON of a blob descriptor; NULL-safe reading of a shape-checked one. */
 json_t *blob_to_json(const struct blob *b) MUST_USE;
 void blob_from_json(struct blob *b, const json_t *j);
+
+/* --- for job.c ------------------------------------------------------------------------------- */
+/* What job_more.c reads: image, sources, after, local, checkpoint, comparison, bits. */
+int job_read_program(struct job_program *p, const json_t *j, const char *field, bool image, struct err *e);
+int job_read_more(struct job *job, const json_t *m, struct err *e);
+int job_read_source(struct job_source *s, const json_t *j, const char *field, struct err *e);
+void job_release_more(struct job *job);
+char **job_texts(const json_t *list, size_t *n) MUST_USE;
+void job_free_texts(char **texts, size_t n);
+int job_later(struct err *e, const char *field, const char *what);
 
 #endif

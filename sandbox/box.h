@@ -98,14 +98,17 @@ enum box_layer {
 #define BOX_OUTPUT_LEVELS 4 /* directories and file together, below /out */
 #define BOX_OUTPUTS_MAX 4096
 #define BOX_NOT_TAKEN_MAX 64 /* names in the report; the rest is only counted */
+#define BOX_ENV_MAX 64       /* words of --env */
+#define BOX_ENV_BYTES 4096   /* of one */
+#define BOX_ROOT_MAX 1024    /* entries of --root's top level; a usual system has 20 */
 
 /* --- warm boxes ---------------------------------------------------------------------------------
  *
  * `talkoot-sandbox --serve --profile P`: standard input is a SOCK_SEQPACKET socket. One packet is
  * one message: a struct, and for BOX_ASK_RUN then the words of a command line (without the
  * program's own name), each ended by a NUL. Its descriptors come with it: report, program,
- * root, inputs, out, stdin, stdout, stderr, each only when the words name it, but always the
- * three streams; the paths in the words are then only for people to read.
+ * root, inputs, out, stdin, stdout, stderr, each only when the words name it (in `image` the program
+ * is no file of the asker's, so it has none), but always the three streams; the paths in the words are then only for people to read.
  * When the socket's other end is gone, all boxes are. */
 enum box_ask_kind { BOX_ASK_RUN, BOX_ASK_KILL, BOX_ASK_HOLD, BOX_ASK_GO_ON };
 struct box_ask {

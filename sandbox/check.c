@@ -125,6 +125,11 @@ static void try_all(int proc, struct why why[BOX_N_LAYERS])
 		try_in_child(tries[i].fn, proc, &why[tries[i].layer]);
 }
 
+static const char *word(unsigned have, unsigned needed)
+{
+	return (have & needed) == needed ? "true" : "false";
+}
+
 int check_run(FILE *f)
 {
 	static struct why why[BOX_N_LAYERS];
@@ -134,9 +139,8 @@ int check_run(FILE *f)
 	try_all(proc, why);
 	for (int l = 0; l < BOX_N_LAYERS; l++)
 		have |= why[l].text[0] ? 0 : 1u << l;
-	fprintf(f, "{\"compute\":%s,\"files\":%s,\"layers\":{",
-		(have & BOX_ALWAYS) == BOX_ALWAYS ? "true" : "false",
-		(~have & (BOX_ALWAYS | BOX_NAMESPACES)) ? "false" : "true");
+	fprintf(f, "{\"compute\":%s,\"files\":%s,\"image\":%s,\"layers\":{", word(have, BOX_ALWAYS),
+		word(have, BOX_ALWAYS | BOX_NAMESPACES), word(have, BOX_ALWAYS | BOX_NAMESPACES));
 	for (int l = 0; l < BOX_N_LAYERS; l++) {
 		fprintf(f, "%s\"%s\":", l ? "," : "", report_layers[l]);
 		report_string(f, why[l].text[0] ? why[l].text : "ok");

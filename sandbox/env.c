@@ -9,6 +9,7 @@
 #include "sandbox/env.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const always[] = {
 	"HOME=/tmp",
@@ -18,6 +19,11 @@ static const char *const always[] = {
 	"TMPDIR=/tmp",
 	"TZ=UTC0",
 };
+/* Those of them that an image may not choose in a deterministic run. */
+static const char *const kept[] = { "LANG", "LC_ALL", "TZ" };
+/* What other launchers of images take where an image says nothing. */
+static const char image_path[] =
+	"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 #define TUNABLES                                                                                   \
 	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4,"                               \
@@ -47,7 +53,8 @@ static const char *const per_thread[] = {
 };
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-_Static_assert(LEN(always) + LEN(pinned) + LEN(per_thread) < ENV_MAX, "the environment fits");
+_Static_assert(LEN(always) + LEN(pinned) + LEN(per_thread) + BOX_ENV_MAX < ENV_MAX,
+	"the environment fits");
 
 /* execve takes char *const *, but writes nothing. */
 static char *word(const char *s)
@@ -74,4 +81,61 @@ void env_build(struct env *e, const struct box_limits *limits)
 		e->words[n++] = e->threads[i];
 	}
 	e->words[n] = NULL;
+}
+
+/* --- an image's ------------------------------------------------------------------------------------ */
+
+static size_t name_bytes(const char *text)
+{
+	return strcspn(text, "=");
+}
+
+static bool same_name(const char *a, const char *b)
+{
+	size_t n = name_bytes(a);
+
+	return name_bytes(b) == n && memcmp(a, b, n) == 0;
+}
+
+static bool is_among(const char *const *list, size_t n, const char *text)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (same_name(list[i], text))
+			return true;
+	}
+	return false;
+}
+
+static void put(struct env *e, const char *text)
+{
+	size_t n = 0;
+
+	while (e->words[n] && !same_name(e->words[n], text))
+		n++;
+	if (!e->words[n])
+		e->words[n + 1] = NULL;
+	e->words[n] = word(text);
+}
+
+void env_add(struct env *e, const struct box_limits *limits, const char *const *words, size_t n)
+{
+	put(e, image_path);
+	for (size_t i = 0; i < n; i++) {
+		bool pins = limits->deterministic &&
+		            (is_among(kept, LEN(kept), words[i]) ||
+				    is_among(pinned, LEN(pinned), words[i]) ||
+				    is_among(per_thread, LEN(per_thread), words[i]));
+
+		if (!pins)
+			put(e, words[i]);
+	}
+}
+
+const char *env_value(const struct env *e, const char *name)
+{
+	for (size_t i = 0; e->words[i]; i++) {
+		if (same_name(e->words[i], name))
+			return e->words[i] + name_bytes(name) + 1;
+	}
+	return NULL;
 }

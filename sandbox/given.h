@@ -13,7 +13,7 @@
 #define GIVEN_NOBODY 65534
 
 struct given {
-	int program;      /* an ELF file for this machine */
+	int program; /* an ELF file for this machine; in `image` /dev/null: it lies in the root */
 	int in, out, err; /* the three streams' outer ends */
 	int inputs[BOX_INPUTS_MAX];
 	size_t n_inputs;
@@ -24,7 +24,7 @@ struct given {
 };
 
 /* Where things come from: NULL where a function takes one means by path, as whoever started us. Else
- * who asks us has opened them, in this order: report, program, root, inputs, out, stdin,
+ * who asks us has opened them, in this order: report, program (not in `image`), root, inputs, out, stdin,
  * stdout, stderr; only what the spec names, but always the three streams. */
 struct given_from {
 	int *fds; /* each is taken over, and -1 afterwards */

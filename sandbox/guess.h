@@ -14,13 +14,14 @@
 struct guess {
 	bool made;
 	/* What is bound before the task is known. The program's file: Landlock lets just that one execute. It is
-	 * held open, so that its number cannot come to mean another file. */
+	 * held open, so that its number cannot come to mean another file. Of an image it is always the same one,
+	 * which is not executed. */
 	int program;
 	dev_t dev;
 	ino_t ino;
 	bool deterministic; /* how addresses and chance are made */
 	bool rooted;        /* it has folders of --root */
-	bool alone;         /* neither these nor inputs nor a file as standard input: the host's root
+	bool alone; /* neither these nor inputs nor a file as standard input: the host's root
 	                     * can be let go at once */
 };
 

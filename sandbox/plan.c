@@ -4,6 +4,7 @@
  */
 #include "sandbox/plan.h"
 
+#include "sandbox/lookup.h"
 #include "sandbox/report.h"
 #include "sandbox/space.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
@@ -89,6 +91,7 @@ void plan_free(struct plan *p)
 		free(p->roots[i].link);
 	}
 	free(p->roots);
+	free(p->tries);
 	if (n_idle < IDLE_MAX)
 		idle[n_idle++] = p;
 	else
@@ -162,11 +165,11 @@ static bool is_ours(const char *name)
 	return false;
 }
 
-/* Folders and links; other files at the top of a root file system are of no use. */
+/* Folders and links, of an image also files; what else may be at the top is of no use. */
 static int add_root(struct plan *p, int dir, const char *top, const char *name, struct why *w)
 {
 	struct plan_root *r = &p->roots[p->n_roots];
-	char target[256];
+	char target[4096];
 	struct stat st;
 	ssize_t n = 0;
 
@@ -174,10 +177,11 @@ static int add_root(struct plan *p, int dir, const char *top, const char *name, 
 		return 0;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW))
 		return why_sys(w, "--root: %.80s", name);
-	if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode))
+	if (!S_ISDIR(st.st_mode) && !S_ISLNK(st.st_mode) &&
+		!(S_ISREG(st.st_mode) && p->profile == BOX_IMAGE))
 		return 0;
-	if (p->n_roots == PLAN_ROOT_MAX)
-		return why_set(w, "--root: more than %d entries at its top", PLAN_ROOT_MAX);
+	if (p->n_roots == BOX_ROOT_MAX)
+		return why_set(w, "--root: more than %d entries at its top", BOX_ROOT_MAX);
 	if (S_ISLNK(st.st_mode) && (n = readlinkat(dir, name, target, sizeof(target) - 1)) <= 0)
 		return 0;
 	target[n] = 0;
@@ -210,12 +214,16 @@ static int list_root(struct plan *p, int root, const char *top, struct why *w)
 
 static int fill_root(struct plan *p, const struct given *g, struct why *w)
 {
+	struct statvfs f;
 	char *top;
 	int rc;
 
 	if (g->root < 0)
 		return 0;
-	p->roots = calloc(PLAN_ROOT_MAX, sizeof(*p->roots));
+	if (p->profile == BOX_IMAGE && (fstatvfs(g->root, &f) || f.f_flag & ST_NOEXEC))
+		return why_set(
+			w, "--root: it lies where nothing may be executed (mount option noexec)");
+	p->roots = calloc(BOX_ROOT_MAX, sizeof(*p->roots));
 	top = path_of(g->root);
 	rc = p->roots && top ? list_root(p, g->root, top, w) : why_sys(w, "--root");
 	free(top);
@@ -232,6 +240,14 @@ static char **name_only(char **argv)
 	if (slash)
 		argv[0] = slash + 1;
 	return argv;
+}
+
+/* An image's program sees its name as it was given: that is no path of this machine. */
+static int fill_image(struct plan *p, const struct spec *s, struct why *w)
+{
+	env_add(&p->env, &s->limits, s->env, s->n_env);
+	p->cwd = s->cwd ? s->cwd : "/";
+	return lookup_paths(&p->tries, s->argv[0], env_value(&p->env, "PATH"), w);
 }
 
 static void choose(struct plan *p, bool deterministic, bool rooted)
@@ -264,9 +280,11 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 	p->n_rlimits = limit_plan(p->rlimits, l, (p->born & BOX_BIT(USERNS)) != 0);
 	work_options(p->work_options, l->disk_mib);
 	env_build(&p->env, l);
-	p->argv = name_only(s->argv);
+	p->argv = s->profile == BOX_IMAGE ? s->argv : name_only(s->argv);
 	if (s->profile == BOX_COMPUTE)
 		return 0;
+	if (s->profile == BOX_IMAGE && fill_image(p, s, w))
+		return -1;
 	return fill_stdin(p, g, w) || fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;
 }
 
@@ -287,6 +305,8 @@ static const char *name_of(const struct plan *p)
 		return at < p->n_inputs ? p->inputs[at].show + 3 : "";
 	case STEP_ROOT:
 		return at < p->n_roots ? p->roots[at].name : "";
+	case STEP_CWD:
+		return p->cwd ? p->cwd : "";
 	case STEP_EXEC:
 		return p->argv ? p->argv[0] : "";
 	default:

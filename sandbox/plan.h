@@ -41,7 +41,6 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 #define PLAN_ANSWERS_FREE_US 20000
 
 #define PLAN_STACK_BYTES 65536 /* each; the kernel gives only the pages that are touched */
-#define PLAN_ROOT_MAX 64       /* entries of --root's top level; a usual system has 20 */
 
 /* What can fail in the init and the program, and the sentence about it. %d is `at`, %s a name. */
 #define STEP_TABLE(X)                                                                              \
@@ -75,7 +74,8 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 	X(LANDLOCK_NONE, "landlock: this kernel has none, or it is switched off")                  \
 	X(LANDLOCK, "landlock: binding to its rules")                                              \
 	X(SECCOMP, "seccomp: loading the filter")                                                  \
-	X(EXEC, "PROGRAM %s: executing it")
+	X(EXEC, "PROGRAM %s: executing it")                                                        \
+	X(CWD, "--cwd %s: going there")
 
 enum step {
 #define X(id, text) STEP_##id,
@@ -111,7 +111,7 @@ struct plan_input {
 
 struct plan_root { /* an entry of --root's top level */
 	char *name;
-	char *path; /* a folder to show */
+	char *path; /* a folder or a file to show */
 	char *link; /* or a link to make: its target */
 };
 
@@ -144,6 +144,8 @@ struct plan {
 	size_t n_rlimits;
 	struct filter filter;
 	char **argv;
+	char **tries;    /* `image`: the paths at which the program may be; NULL at the end */
+	const char *cwd; /* `image` */
 	struct env env;
 	int listener;   /* the program's: where its getrandom calls arrive, or -1 */
 	int urandom;    /* the init's: the other end of /dev/urandom, or -1 */

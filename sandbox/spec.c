@@ -19,9 +19,15 @@ const char spec_help[] =
 	"\n"
 	"  --profile compute     a static program, standard input to standard output (default)\n"
 	"  --profile files       also: reads /in, writes /out and /tmp, may start processes\n"
-	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files; repeatable)\n"
-	"  --out DIR             take what it leaves in /out into DIR, empty or new (files)\n"
-	"  --root DIR            show DIR's folders, read-only: for dynamic programs (files)\n"
+	"  --profile image       as files, but PROGRAM is a path in --root, or a word looked up in "
+        "its PATH\n"
+	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files, image; repeatable)\n"
+	"  --out DIR             take what it leaves in /out into DIR, empty or new (files, "
+        "image)\n"
+	"  --root DIR            show what is in DIR, read-only: a root file system (files, "
+        "image)\n"
+	"  --env NAME=VALUE      one more in its environment (image; repeatable)\n"
+	"  --cwd DIR             where it begins, a folder of the root (image; default /)\n"
 	"  --stdin PATH          standard input (default: /dev/null; -: our own)\n"
 	"  --stdout PATH, --stderr PATH\n"
 	"                        write them there (default: our own)\n"
@@ -109,8 +115,6 @@ static int read_profile(struct spec *s, const struct option *o, const char *valu
 {
 	static const char *const names[] = BOX_PROFILE_NAMES;
 
-	if (strcmp(value, names[BOX_IMAGE]) == 0)
-		return why_set(w, "--%s image: images are not there yet", o->flag);
 	for (int i = 0; i < BOX_N_PROFILES; i++) {
 		if (strcmp(value, names[i]) == 0) {
 			s->profile = (enum box_profile)i;
@@ -147,6 +151,28 @@ static int read_input(struct spec *s, const struct option *o, const char *value,
 	return 0;
 }
 
+static int read_env(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	const char *eq = strchr(value, '=');
+
+	if (s->n_env == BOX_ENV_MAX)
+		return why_set(w, "--%s: more than %d", o->flag, BOX_ENV_MAX);
+	if (!eq || eq == value)
+		return why_set(w, "--%s: '%.80s' is not NAME=VALUE", o->flag, value);
+	if (strlen(value) > BOX_ENV_BYTES)
+		return why_set(
+			w, "--%s: %.40s… is longer than %d bytes", o->flag, value, BOX_ENV_BYTES);
+	s->env[s->n_env++] = value;
+	return 0;
+}
+
+static int read_folder(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	if (value[0] != '/')
+		return why_set(w, "--%s: '%.80s' does not begin with a slash", o->flag, value);
+	return read_text(s, o, value, w);
+}
+
 #define AT(field) offsetof(struct spec, field)
 static const struct option options[] = {
 	{ "profile", read_profile, 0, 0 }, { "root", read_text, AT(root), 0 },
@@ -154,7 +180,8 @@ static const struct option options[] = {
 	{ "stdin", read_text, AT(in), 0 }, { "stdout", read_text, AT(stdout_path), 0 },
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
 	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
-	{ "priority", read_priority, 0, 0 },
+	{ "priority", read_priority, 0, 0 }, { "env", read_env, 0, 0 },
+	{ "cwd", read_folder, AT(cwd), 0 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -214,16 +241,23 @@ static int read_option(struct spec *s, int argc, char **argv, int *i, struct why
 /* What only makes sense together. */
 static int check(const struct spec *s, struct why *w)
 {
-	const char *only = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
+	const char *files = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
+	const char *image = s->n_env ? "env" : s->cwd ? "cwd" : NULL;
 
 	if (s->what == SPEC_SERVE)
-		return s->argv[0] || only ? why_set(w, "--serve takes nothing but --profile") : 0;
+		return s->argv[0] || files || image
+		               ? why_set(w, "--serve takes nothing but --profile")
+		               : 0;
 	if (!s->argv[0])
 		return why_set(w, "no PROGRAM is given");
 	if (s->argv[0][0] == 0)
 		return why_set(w, "PROGRAM must not be empty");
-	if (only && s->profile != BOX_FILES)
-		return why_set(w, "--%s: needs --profile files (compute has no files)", only);
+	if (files && s->profile == BOX_COMPUTE)
+		return why_set(w, "--%s: needs --profile files (compute has no files)", files);
+	if (image && s->profile != BOX_IMAGE)
+		return why_set(w, "--%s: needs --profile image", image);
+	if (s->profile == BOX_IMAGE && !s->root)
+		return why_set(w, "--profile image: needs --root DIR, the image's files");
 	return 0;
 }
 

@@ -25,6 +25,9 @@ struct spec {
 	bool idle;        /* run when nothing else wants the processor or the disk */
 	uint64_t seed[4]; /* of all chance in a deterministic run */
 	const char *root, *out, *in, *stdout_path, *stderr_path, *report; /* NULL: not given */
+	const char *cwd;              /* where the program begins (image); NULL: the usual place */
+	const char *env[BOX_ENV_MAX]; /* NAME=VALUE (image) */
+	size_t n_env;
 	char **argv; /* the program and its arguments; NULL at the end */
 	size_t n_inputs;
 	struct spec_input inputs[BOX_INPUTS_MAX]; /* large, and last */
@@ -32,7 +35,8 @@ struct spec {
 
 /* Read `argv` (argv[0] is skipped). -1: wrong usage, and `w` names the flag or the word at fault.
  * What the spec promises when it is 0: argv[0] is there and not empty; input names are good and
- * distinct; limits are in range; `files`-only options come only with `files`. */
+ * distinct; limits are in range; options that give files come only with `files` and `image`, those about
+ * what is in an image only with `image`, which has a root. */
 int spec_read(struct spec *s, int argc, char **argv, struct why *w);
 
 /* The text of --help. */

@@ -20,6 +20,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -89,12 +90,12 @@ static const struct {
 	{ "/dev/urandom", LANDLOCK_READ, true },
 };
 
-/* The program itself is the one thing that `compute` may reach: to be executed. */
+/* The program itself is the one thing that `compute` may reach: to be executed. An image's is a file of the root. */
 static int bind_landlock(struct plan *p)
 {
 	int program = p->ahead ? p->rule : PLAN_PROGRAM;
 	struct landlock_place list[LEN(places) + 1] = { { program, LANDLOCK_RUN } };
-	size_t n = 1;
+	size_t n = p->profile != BOX_IMAGE;
 	long rc;
 
 	for (size_t i = 0; p->profile != BOX_COMPUTE && i < LEN(places); i++) {
@@ -107,8 +108,10 @@ static int bind_landlock(struct plan *p)
 			n++;
 	}
 	rc = landlock_bind(list, n);
-	while (--n > 0)
-		raw1(SYS_close, list[n].fd);
+	while (n-- > 0) {
+		if (list[n].fd != program)
+			raw1(SYS_close, list[n].fd);
+	}
 	return plan_fails(p, rc == -EOPNOTSUPP ? STEP_LANDLOCK_NONE : STEP_LANDLOCK, 0, rc);
 }
 
@@ -147,6 +150,84 @@ static void wait_to_go(struct plan *p)
 		raw4(SYS_futex, RAW(&p->go), FUTEX_WAIT, 0, 0);
 }
 
+/* --- a program of an image ---------------------------------------------------------------------------- */
+
+/* What an image alone decides is no failure of the box: every machine comes to the same end, and the
+ * codes are those that shells give. */
+static const struct {
+	int error, code;
+	const char *text;
+} ends[] = {
+	{ ENOENT, 127, "not in the image, or its interpreter is not" },
+	{ ENOTDIR, 127, "not in the image: a folder of its path is none" },
+	{ ENAMETOOLONG, 127, "not in the image: its path is too long" },
+	{ ELOOP, 127, "not in the image: its path has too many symbolic links" },
+	{ EACCES, 126, "in the image, but not executable" },
+	{ ENOEXEC, 126, "in the image, but no program for this machine" },
+	{ EINVAL, 126, "in the image, but no program for this machine" },
+	{ ELIBBAD, 126, "in the image, but its interpreter is no program" },
+};
+
+/* Which it is, or -1: none, it is the machine's. */
+static int end_of(long rc)
+{
+	for (size_t i = 0; i < LEN(ends); i++) {
+		if (rc == -ends[i].error)
+			return (int)i;
+	}
+	return -1;
+}
+
+static long say(const char *text)
+{
+	return raw3(SYS_write, 2, RAW(text), (long)strlen(text));
+}
+
+/* Nobody reads its standard error: that is its affair. Else it is told like what a program says. */
+static void end_as(const char *what, const char *name, const char *text, int code)
+{
+	say("talkoot-sandbox: ");
+	say(what);
+	say(name);
+	say(": ");
+	say(text);
+	say("\n");
+	raw1(SYS_exit_group, code);
+}
+
+/* As execvp(3): what is not there or may not be executed is looked for further on, and the latter is told. */
+static long execute_first(const struct plan *p)
+{
+	long rc = -ENOENT, denied = 0;
+
+	for (char **at = p->tries; *at; at++) {
+		rc = raw3(SYS_execve, RAW(*at), RAW(p->argv), RAW(p->env.words));
+		if (rc == -EACCES)
+			denied = rc;
+		else if (end_of(rc) < 0 || ends[end_of(rc)].code != 127)
+			return rc;
+	}
+	return denied ? denied : rc;
+}
+
+static void start_in_image(struct plan *p)
+{
+	long rc = raw1(SYS_chdir, RAW(p->cwd));
+	int end = end_of(rc);
+
+	if (end >= 0)
+		end_as("--cwd ", p->cwd, "no folder of the image", 127);
+	if (plan_fails(p, STEP_CWD, 0, rc))
+		return;
+	rc = execute_first(p);
+	end = end_of(rc);
+	if (end >= 0)
+		end_as("PROGRAM ", p->argv[0], ends[end].text, ends[end].code);
+	plan_fails(p, STEP_EXEC, 0, rc);
+}
+
+/* ------------------------------------------------------------------------------------------------------- */
+
 _Noreturn void start_program(void *plan)
 {
 	struct plan *p = plan;
@@ -154,9 +235,12 @@ _Noreturn void start_program(void *plan)
 	if (bind_all(p) == 0) {
 		wait_to_go(p);
 		p->told.started = true;
-		plan_fails(p, STEP_EXEC, 0,
-			raw5(SYS_execveat, PLAN_PROGRAM, RAW(""), RAW(p->argv), RAW(p->env.words),
-				AT_EMPTY_PATH));
+		if (p->profile == BOX_IMAGE)
+			start_in_image(p);
+		else
+			plan_fails(p, STEP_EXEC, 0,
+				raw5(SYS_execveat, PLAN_PROGRAM, RAW(""), RAW(p->argv),
+					RAW(p->env.words), AT_EMPTY_PATH));
 	}
 	for (;;)
 		raw1(SYS_exit_group, BOX_EXIT_SETUP);

@@ -31,7 +31,13 @@ static void check_paths(const struct spec *s)
 
 	for (size_t i = 0; i < ARRAY_LEN(paths); i++)
 		assert(!paths[i] || paths[i][0]);
-	assert(s->profile == BOX_FILES || (!s->root && !s->out && !s->n_inputs));
+	assert(s->profile != BOX_COMPUTE || (!s->root && !s->out && !s->n_inputs));
+	assert(s->profile == BOX_IMAGE ? s->root || s->what != SPEC_RUN : !s->n_env && !s->cwd);
+	assert(!s->cwd || s->cwd[0] == '/');
+	assert(s->n_env <= BOX_ENV_MAX);
+	for (size_t i = 0; i < s->n_env; i++)
+		assert(s->env[i][0] != '=' && strchr(s->env[i], '=') &&
+			strlen(s->env[i]) <= BOX_ENV_BYTES);
 }
 
 static bool same_text(const char *a, const char *b)
@@ -42,6 +48,7 @@ static bool same_text(const char *a, const char *b)
 static void check_same(const struct spec *a, const struct spec *b)
 {
 	assert(a->what == b->what && a->profile == b->profile && a->n_inputs == b->n_inputs);
+	assert(a->n_env == b->n_env && same_text(a->cwd, b->cwd));
 #define X(field, flag, usual, most) assert(a->limits.field == b->limits.field);
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -112,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	argv[argc] = NULL;
 	memset(&w, 'x', sizeof(w));
 	if (spec_read(&s, argc, argv, &w))
-		assert(w.text[0] && w.text[0] != 'x' && strnlen(w.text, sizeof(w.text)) < sizeof(w.text));
+		assert(w.text[0] && w.text[0] != 'x' &&
+			strnlen(w.text, sizeof(w.text)) < sizeof(w.text));
 	else
 		check(&s, argc, argv);
 	return 0;

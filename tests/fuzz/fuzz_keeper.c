@@ -49,5 +49,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	assert(n >= sizeof(a.head) && a.n == n - sizeof(a.head));
 	check_words(&a, BOX_COMPUTE);
 	check_words(&a, BOX_FILES);
+	check_words(&a, BOX_IMAGE);
 	return 0;
 }

@@ -6,7 +6,8 @@
 
 tests/escape holds the programs, as rows of tables (hostile.h); this runs each row
 
-    in a box of each profile in which it makes sense: as root and as `nobody`, `compute` also without
+    in a box of each profile in which it makes sense (what is about limits not in `image` again, which has those
+    of `files`; the image lies as well as it can): as root and as `nobody`, `compute` also without
     namespaces, as root also where no cgroup can be had, and what is about limits also where neither a
     cgroup nor the kernel's counters can be had;
     outside of a box, once, to show that the row bites: see bite_*().
@@ -46,6 +47,7 @@ ENVIRONMENT = "TALKOOT_ESCAPE_SECRET"
 LACKS = {"ENOSYS", "ENODEV", "ENXIO", "ENOENT", "EAFNOSUPPORT", "ESOCKTNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP",
          "ENOTSUP"}
 COMPUTE, FILES = 1, 2
+IMAGED = {"files", "links", "kernel", "rights", "namespaces", "leaks", "outputs"} # groups that may differ in an image
 LIMITS = {"resources", "kernel_memory", "sideways", "threads"}  # groups of rows that are about limits
 NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET, STDIN_FILE = 1, 2, 4, 8, 16, 32
 # The box's own bounds: sandbox/box.h
@@ -89,6 +91,7 @@ class World:
             os.chown(path, self.uid, self.gid)
         self.box = os.path.join(top, "talkoot-sandbox")
         self.hostile = os.path.join(top, "hostile")
+        self.image = os.path.join(top, "image")
         self.input = self.write("data", b"input\n" * 100)
         self.secret = self.write("secret", SECRET)
         self.stdin = self.write("stdin", b"standard input\n")
@@ -266,6 +269,9 @@ class Setting:
         self.groups = groups  # None: all
         self.name = "%s%s as %s" % (profile, " " + what if what else "", world.user or "me")
 
+    def program(self):
+        return "/bin/hostile" if self.profile == "image" else self.w.hostile
+
     def fits(self, row):
         return (row.profiles & (COMPUTE if self.profile == "compute" else FILES) and not row.how & self.without and
                 (self.groups is None or row.group in self.groups))
@@ -329,7 +335,9 @@ def boxed(row, setting):
     w, profile = setting.w, setting.profile
     mark, report, taken = "mark-%d-%s" % (os.getpid(), w.path("m").rsplit("/", 1)[1]), w.path("report"), w.path("out")
     argv, before, ends = [w.box, "--profile", profile, "--report", report] + row.options, setting.before, []
-    if profile == "files":
+    if profile == "image":
+        argv += ["--root", w.image]
+    if profile != "compute":
         argv += ["--in", "data=" + w.input] + ([] if row.how & NO_OUT else ["--out", taken])
     if row.how & TERMINAL:
         before, *ends = terminal(before)
@@ -337,7 +345,7 @@ def boxed(row, setting):
     if row.how & STDIN_FILE:
         argv += ["--stdin", w.stdin]
     host = w.state_of_host()
-    p = w.start(before + argv + ["--", w.hostile] + w.arguments(row.name, mark + "-" + (w.user or "me")),
+    p = w.start(before + argv + ["--", setting.program()] + w.arguments(row.name, mark + "-" + (w.user or "me")),
                 stdin=ends[1] if ends else subprocess.DEVNULL)
     try:
         out, err = p.communicate(timeout=TIMEOUT)
@@ -498,10 +506,12 @@ def launcher_killed(setting):
         for i in range(KILLS):
             mark = "mark-%d-killed-%s-%d" % (os.getpid(), w.path("k").rsplit("/", 1)[1], i)
             argv, taken, name = [w.box, "--profile", setting.profile], w.path("out"), "linger"
-            if setting.profile == "files":  # every second one while its outputs are taken
+            if setting.profile == "image":
+                argv += ["--root", w.image]
+            if setting.profile != "compute":  # every second one while its outputs are taken
                 name = ("linger_children", "out_many_5000")[i % 2]
                 argv += ["--in", "data=" + w.input, "--out", taken]
-            p = w.start(setting.before + argv + ["--", w.hostile] + w.arguments(name, mark))
+            p = w.start(setting.before + argv + ["--", setting.program()] + w.arguments(name, mark))
             time.sleep(chance.uniform(0, KILL_WITHIN * (4 if name == "out_many_5000" else 1)))
             p.kill()
             p.communicate(timeout=TIMEOUT)
@@ -544,7 +554,7 @@ def run_one(what, function, *args):
 
 def settings(top):
     me = World(top, None)
-    plain = [Setting("", me, "compute"), Setting("", me, "files"),
+    plain = [Setting("", me, "compute"), Setting("", me, "files"), Setting("", me, "image", groups=IMAGED),
              Setting("without namespaces", me, "compute", no_namespaces(), NAMESPACED)]
     if me.uid != 0:
         plain.append(Setting("without counters", me, "files", blind(me), 0, LIMITS))
@@ -555,6 +565,7 @@ def settings(top):
     except KeyError:
         return me, plain, ["all as an ordinary user: there is no user " + USER]
     return me, plain + [Setting("", other, "compute"), Setting("", other, "files"),
+                        Setting("", other, "image", groups=IMAGED),
                         Setting("without counters", other, "files", blind(other), 0, LIMITS),
                         Setting("without namespaces", other, "compute", no_namespaces(), NAMESPACED)], []
 
@@ -585,12 +596,24 @@ def jobs(rows, me, all_settings, wanted):
             yield ("launcher_killed (%s)" % s.name, launcher_killed, s)
 
 
+def build_image(top):
+    """The program, and around it what would lead out of a root that is not one."""
+    image = os.path.join(top, "image")
+    os.makedirs(image + "/bin")
+    shutil.copy(top + "/hostile", image + "/bin/hostile")
+    for name, target in {"in": "/etc", "out": "/etc", "tmp": "../../../../../../../tmp", "dev": "/dev", "proc": "/proc",
+                         "etc": "/proc/1/root/etc", "up": "../../../../../../../..", "self": "/proc/self/root",
+                         "var": top, "sys": "/sys", "run": "/run", "dev2": "/proc/self/fd"}.items():
+        os.symlink(target, os.path.join(image, name))
+
+
 def build(top):
     source = os.path.join(HERE, "..", "escape")
     subprocess.run(["gcc", "-static", "-O1", "-w", "-pthread", "-o", os.path.join(top, "hostile")] +
                    [os.path.join(source, n) for n in sorted(os.listdir(source)) if n.endswith(".c")], check=True)
     # a copy, for the checkout may lie where another user cannot reach it
     shutil.copy(os.path.join(BIN, "talkoot-sandbox"), top)
+    build_image(top)
     lines = subprocess.run([top + "/hostile", "--list"], check=True, capture_output=True, text=True).stdout
     return [Row(line) for line in lines.splitlines()]
 

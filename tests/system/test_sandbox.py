@@ -126,7 +126,10 @@ def usage_names_the_flag(w):
         (["--memory", "12x", "--", w.use], "--memory"),
         (["--memory", "-1", "--", w.use], "--memory"),
         (["--deterministic", "maybe", "--", w.use], "--deterministic"),
-        (["--profile", "image", "--", w.use], "image"),
+        (["--profile", "image", "--", w.use], "--root"),
+        (["--profile", "files", "--env", "A=b", "--", w.use], "--env"),
+        (["--profile", "image", "--root", "/", "--env", "=b", "--", w.use], "--env"),
+        (["--profile", "image", "--root", "/", "--cwd", "x", "--", w.use], "--cwd"),
         (["--profile", "none", "--", w.use], "--profile"),
         (["--in", "a=/etc/hostname", "--", w.use], "--in"),
         (["--profile", "files", "--in", "../a=/etc/hostname", "--", w.use], "--in"),
@@ -378,8 +381,10 @@ class Keeper:
         """Start one; gives its number and the file of its output and report. `named`: what the options name, opened."""
         self.n += 1
         out, report = open(self.w.path(), "w+b"), open(self.w.path(), "w+b")
-        fds = [report.fileno(), os.open(self.w.use, os.O_RDONLY)] + list(named) + [os.open("/dev/null", os.O_RDONLY)]
-        self.ask(0, self.n, ["--profile", self.profile, "--report", "r"] + list(options) + ["--", "use"] + list(argv),
+        program = [] if self.profile == "image" else [os.open(self.w.use, os.O_RDONLY)]
+        fds = [report.fileno()] + program + list(named) + [os.open("/dev/null", os.O_RDONLY)]
+        self.ask(0, self.n, ["--profile", self.profile, "--report", "r"] + list(options) + ["--"] +
+                 ["use"] * len(program) + list(argv),
                  fds + [out.fileno()] * 2)
         for fd in fds[1:]:
             os.close(fd)
@@ -631,6 +636,105 @@ def a_dynamic_program_with_a_root(w):
                             "echo a | cat; echo b > /tmp/x && cat /tmp/x; ls /proc 2>&1; : > /usr/x")
     assert out.startswith(b"a\nb\n") and b"No such file" in out, (out, err)
     assert b"Read-only" in err, err
+
+
+def make_image(w):
+    """The dynamic programs sh, cat and ls with their libraries, a script, and links that lead out of it."""
+    image = w.path()
+    for name in "sh", "cat", "ls":
+        path = os.path.realpath(shutil.which(name))
+        libraries = re.findall(r"(/\S+) \(0x", subprocess.run(["ldd", path], capture_output=True, text=True).stdout)
+        for source, to in [(path, "/bin/" + name)] + [(l, l) for l in libraries]:
+            os.makedirs(os.path.dirname(image + to), exist_ok=True)
+            if not os.path.exists(image + to):
+                shutil.copy(source, image + to)
+    os.makedirs(image + "/opt/tools")
+    os.makedirs(image + "/work")
+    for name, text in {"/run.sh": "#!/bin/sh\necho $0 $*\n", "/opt/tools/deep": "#!/bin/sh\npwd\necho $FOO,$TZ,$PATH\n",
+                       "/opt/tools/torn": "#!/no/interpreter\n", "/opt/tools/text": "just text\n"}.items():
+        with open(image + name, "w") as f:
+            f.write(text)
+        os.chmod(image + name, 0o755)
+    os.symlink("/etc/passwd", image + "/passwd")
+    os.symlink("../../../../../../etc/passwd", image + "/bin/passwd")
+    os.symlink("/proc/1/root/etc/passwd", image + "/proc1")
+    os.symlink(w.dir, image + "/host")
+    os.chmod(image, 0o755)
+    return image
+
+
+def a_keeper_runs_programs_of_an_image(w):
+    roots = [make_image(w), make_image(w)]
+    with open(roots[1] + "/run.sh", "w") as f:
+        f.write("#!/bin/sh\necho other\n")
+    k = Keeper(w, "image")
+    for i, want in (0, b"/run.sh a\n"), (0, b"/run.sh a\n"), (1, b"other\n"), (0, b"/run.sh a\n"):
+        n, out, report = k.run("/run.sh", "a", options=("--root", "r"), named=[os.open(roots[i], os.O_RDONLY)])
+        equal(k.ended(n), 0, "exit")
+        out.seek(0)
+        equal(out.read(), want, "output")
+        report.seek(0)
+        equal([l for l in json.load(report)["layers"] if l != "cgroup"], NAMESPACES + ALWAYS, "layers")
+    n, out, report = k.run("none", options=("--root", "r"), named=[os.open(roots[0], os.O_RDONLY)])
+    equal(k.ended(n), 127, "not in the image")
+    n, out, report = k.run("/run.sh")
+    equal(k.ended(n), 2, "no root")
+    n, out, report = k.run("/run.sh", options=("--root", "r"), named=[os.open(roots[0] + "/run.sh", os.O_RDONLY)])
+    equal(k.ended(n), 125, "a root that is a file")
+    code, err = k.end()
+    equal((code, err.count(b"\n")), (0, 2), "its end, and that it complained of the last two: %r" % err)
+
+
+def image(w, root, *words, options=()):
+    return w.run("--profile", "image", "--root", root, *options, "--", *words)
+
+
+def a_program_of_an_image_is_a_path_or_a_word_of_its_path(w):
+    root = make_image(w)
+    path = ("--env", "PATH=/none:/opt/tools:/bin")
+    for words, options, code, want in [
+            (["/run.sh", "a b"], (), 0, b"/run.sh a b\n"), (["./run.sh"], (), 0, b"./run.sh\n"),
+            (["sh", "-c", "echo $0"], (), 0, b"sh\n"), (["deep"], (), 127, b""),
+            (["deep"], path + ("--env", "FOO=bar", "--env", "TZ=Mars"), 0, b"/\nbar,UTC0,/none:/opt/tools:/bin\n"),
+            (["deep"], path + ("--cwd", "/work", "--env", "TZ=Mars", "--deterministic", "off"), 0,
+             b"/work\n,Mars,/none:/opt/tools:/bin\n"),
+            (["tools/deep"], ("--cwd", "/opt"), 0, b"/opt\n,UTC0,/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"),
+            (["none"], (), 127, b""), (["/bin/none"], (), 127, b""), (["torn"], path, 127, b""),
+            (["text"], path, 126, b""), (["/opt"], (), 126, b""), (["sh"], ("--cwd", "/none"), 127, b""),
+            (["/passwd"], (), 127, b"")]:
+        result = image(w, root, *words, options=options)
+        ended(result, "exited", code, " ".join(words))
+        equal(result[1], want, words)
+        assert code == 0 or result[2].startswith(b"talkoot-sandbox: "), result[2]
+
+
+def an_image_shows_nothing_of_the_machine_and_cannot_be_changed(w):
+    root = make_image(w)
+    rc, out, err, r = image(w, root, "sh", "-c", "for f in /passwd /bin/passwd /proc1 /host/f1; do cat $f && echo BROKE; done; "
+                            "for f in /a /work/a /in/a /dev/a /bin/sh; do true > $f; done; ls /; echo a > /out/a; echo b > /tmp/b; "
+                            "cat /tmp/b; cat /in/data; exit 0",
+                            options=("--in", "data=" + w.write(b"hello\n"), "--out", w.path("taken-image")))
+    ended((rc, out, err, r), "exited", 0)
+    assert b"BROKE" not in out and out.endswith(b"b\nhello\n"), out
+    equal(err.count(b"No such file"), 4, err)
+    equal(err.count(b"Read-only") + err.count(b"ermission denied"), 5, err)
+    assert b"proc\n" not in out and b"dev\nhost\nin\n" in out, out
+    equal(r["taken"], 1, "outputs")
+
+
+def the_folders_of_the_box_stand_whatever_the_image_has_there(w):
+    for make in (lambda p: None, lambda p: os.symlink("/etc", p), lambda p: open(p, "w").close(), os.mkdir):
+        root = make_image(w)
+        for name in "in", "out", "tmp", "dev", "proc", "sys":
+            make(os.path.join(root, name))
+        link = w.path()
+        os.symlink(root, link)
+        rc, out, err, r = image(w, link, "sh", "-c", "cat /in/data && : > /out/a && : > /tmp/a && : > /dev/null && ls /dev /out",
+                                options=("--in", "data=" + w.write(b"hello\n")))
+        ended((rc, out, err, r), "exited", 0, err)
+        equal(out, b"hello\n/dev:\nnull\nurandom\nzero\n\n/out:\na\n", "what is there")
+        rc, out, err, r = image(w, link, "sh", "-c", "ls /proc/1 /sys/kernel")
+        assert rc != 0 and out == b"", (rc, out)
 
 
 def forks_do_not_fail_because_a_child_ended(w):
@@ -919,6 +1023,8 @@ TESTS = [
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
+    a_program_of_an_image_is_a_path_or_a_word_of_its_path, an_image_shows_nothing_of_the_machine_and_cannot_be_changed,
+    the_folders_of_the_box_stand_whatever_the_image_has_there, a_keeper_runs_programs_of_an_image,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, a_keeper_for_compute_works_in_a_chroot_of_roots, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
     an_idle_box_stands_last_where_sessions_share_the_processor, who_is_forgotten_is_counted,

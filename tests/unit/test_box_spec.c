@@ -5,12 +5,14 @@
  */
 #include "sandbox/env.h"
 #include "sandbox/limit.h"
+#include "sandbox/lookup.h"
 #include "sandbox/seed.h"
 #include "sandbox/spec.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -101,8 +103,6 @@ static void help_version_and_check_need_no_program(void **state)
 static void what_is_wrong_is_named(void **state)
 {
 	(void)state;
-	assert_int_equal(READ(W("--profile"), W("image"), W("p")), -1);
-	assert_non_null(strstr(w.text, "image"));
 	assert_int_equal(READ(W("--frobnicate"), W("p")), -1);
 	assert_non_null(strstr(w.text, "--frobnicate"));
 	assert_int_equal(READ(W("-x"), W("p")), -1);
@@ -177,6 +177,145 @@ static void the_environment_depends_on_the_limits_alone(void **state)
 	assert_true(has(&e, "TZ=UTC0"));
 	assert_false(has(&e, "GLIBC_TUNABLES"));
 	assert_false(has(&e, "PYTHONHASHSEED"));
+}
+
+#define IMAGE(...) READ(W("--profile"), W("image"), W("--root"), W("r"), __VA_ARGS__)
+
+static void an_image_needs_a_root_and_has_an_environment_and_a_folder(void **state)
+{
+	(void)state;
+	assert_int_equal(READ(W("--profile"), W("image"), W("p")), -1);
+	assert_non_null(strstr(w.text, "--root"));
+	assert_int_equal(
+		IMAGE(W("--env"), W("A=b=c"), W("--env=B="), W("--cwd"), W("/x"), W("p")), 0);
+	assert_int_equal(s.n_env, 2);
+	assert_string_equal(s.env[0], "A=b=c");
+	assert_string_equal(s.env[1], "B=");
+	assert_string_equal(s.cwd, "/x");
+	assert_int_equal(IMAGE(W("--env"), W("=b"), W("p")), -1);
+	assert_int_equal(IMAGE(W("--env"), W("A"), W("p")), -1);
+	assert_non_null(strstr(w.text, "--env"));
+	assert_int_equal(IMAGE(W("--cwd"), W("x"), W("p")), -1);
+	assert_non_null(strstr(w.text, "--cwd"));
+	assert_int_equal(READ(W("--profile"), W("files"), W("--env"), W("A=b"), W("p")), -1);
+	assert_int_equal(READ(W("--profile"), W("files"), W("--cwd"), W("/"), W("p")), -1);
+	assert_int_equal(READ(W("--serve"), W("--profile"), W("image")), 0);
+	assert_int_equal(READ(W("--serve"), W("--profile"), W("image"), W("--env"), W("A=b")), -1);
+}
+
+static void an_images_environment_is_bounded(void **state)
+{
+	static char *argv[8 + 2 * BOX_ENV_MAX];
+	static char one[BOX_ENV_BYTES + 2];
+	int n = 0;
+
+	(void)state;
+	argv[n++] = W("talkoot-sandbox");
+	argv[n++] = W("--profile=image");
+	argv[n++] = W("--root=r");
+	for (int i = 0; i < BOX_ENV_MAX; i++)
+		argv[n++] = W("--env=A=b");
+	argv[n] = W("p");
+	assert_int_equal(read_words(argv), 0);
+	argv[n++] = W("--env=A=b");
+	argv[n] = W("p");
+	assert_int_equal(read_words(argv), -1);
+	memset(one, 'x', sizeof(one) - 1);
+	one[1] = '=';
+	assert_int_equal(IMAGE(W("--env"), one, W("p")), -1);
+	one[BOX_ENV_BYTES] = 0;
+	assert_int_equal(IMAGE(W("--env"), one, W("p")), 0);
+}
+
+static void an_image_adds_to_the_environment_but_unpins_nothing(void **state)
+{
+	static const char *const words[] = { "PATH=/opt:/bin", "A=1", "A=2", "TZ=Mars",
+		"PYTHONHASHSEED=7", "OMP_NUM_THREADS=64", "HOME=/work",
+		"LD_LIBRARY_PATH=/opt/lib" };
+	struct box_limits l = { .threads = 4, .deterministic = true };
+	struct env e;
+
+	(void)state;
+	env_build(&e, &l);
+	env_add(&e, &l, NULL, 0);
+	assert_string_equal(env_value(&e, "PATH"),
+		"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+	assert_null(env_value(&e, "A"));
+	env_add(&e, &l, words, sizeof(words) / sizeof(words[0]));
+	assert_string_equal(env_value(&e, "PATH"), "/opt:/bin");
+	assert_string_equal(env_value(&e, "A"), "2");
+	assert_string_equal(env_value(&e, "TZ"), "UTC0");
+	assert_string_equal(env_value(&e, "PYTHONHASHSEED"), "0");
+	assert_string_equal(env_value(&e, "OMP_NUM_THREADS"), "4");
+	assert_string_equal(env_value(&e, "HOME"), "/work");
+	assert_string_equal(env_value(&e, "LD_LIBRARY_PATH"), "/opt/lib");
+	l.deterministic = false;
+	env_build(&e, &l);
+	env_add(&e, &l, words, sizeof(words) / sizeof(words[0]));
+	assert_string_equal(env_value(&e, "TZ"), "Mars");
+	assert_string_equal(env_value(&e, "OMP_NUM_THREADS"), "64");
+}
+
+static void the_fullest_environment_fits(void **state)
+{
+	static char text[BOX_ENV_MAX][24];
+	const char *words[BOX_ENV_MAX];
+	struct box_limits l = { .threads = 4, .deterministic = true };
+	struct env e;
+	size_t n = 0;
+
+	(void)state;
+	for (int i = 0; i < BOX_ENV_MAX; i++) {
+		snprintf(text[i], sizeof(text[i]), "NAME%d=x", i);
+		words[i] = text[i];
+	}
+	env_build(&e, &l);
+	env_add(&e, &l, words, BOX_ENV_MAX);
+	while (e.words[n])
+		n++;
+	assert_true(n < ENV_MAX);
+	assert_string_equal(env_value(&e, "NAME63"), "x");
+}
+
+static void expect_paths(const char *name, const char *path, const char *const *want)
+{
+	char **list;
+	size_t n = 0;
+
+	assert_int_equal(lookup_paths(&list, name, path, &w), 0);
+	for (; want[n]; n++) {
+		assert_non_null(list[n]);
+		assert_string_equal(list[n], want[n]);
+	}
+	assert_null(list[n]);
+	free(list);
+}
+
+static void a_word_is_looked_up_in_path_and_a_path_is_itself(void **state)
+{
+	(void)state;
+	expect_paths(
+		"sh", "/usr/bin:/bin", (const char *const[]){ "/usr/bin/sh", "/bin/sh", NULL });
+	expect_paths("sh", ":/bin:", (const char *const[]){ "./sh", "/bin/sh", "./sh", NULL });
+	expect_paths("sh", "", (const char *const[]){ "./sh", NULL });
+	expect_paths("/bin/sh", "/usr/bin", (const char *const[]){ "/bin/sh", NULL });
+	expect_paths("./sh", "/usr/bin", (const char *const[]){ "./sh", NULL });
+	expect_paths("a/sh", "/usr/bin", (const char *const[]){ "a/sh", NULL });
+}
+
+static void looking_up_is_bounded(void **state)
+{
+	static char path[LOOKUP_MAX + 1], name[LOOKUP_PATH_MAX + 2];
+	char **list;
+
+	(void)state;
+	memset(path, ':', LOOKUP_MAX);
+	assert_int_equal(lookup_paths(&list, "sh", path, &w), -1);
+	path[LOOKUP_MAX - 1] = 0;
+	assert_int_equal(lookup_paths(&list, "sh", path, &w), 0);
+	free(list);
+	memset(name, 'x', sizeof(name) - 1);
+	assert_int_equal(lookup_paths(&list, name, "/bin", &w), -1);
 }
 
 static rlim_t planned(const struct box_limits *l, bool own_users, int which)
@@ -285,6 +424,12 @@ int main(void)
 		cmocka_unit_test(inputs_have_good_and_distinct_names),
 		cmocka_unit_test(names_are_a_hundred_plain_bytes),
 		cmocka_unit_test(the_environment_depends_on_the_limits_alone),
+		cmocka_unit_test(an_image_needs_a_root_and_has_an_environment_and_a_folder),
+		cmocka_unit_test(an_images_environment_is_bounded),
+		cmocka_unit_test(an_image_adds_to_the_environment_but_unpins_nothing),
+		cmocka_unit_test(the_fullest_environment_fits),
+		cmocka_unit_test(a_word_is_looked_up_in_path_and_a_path_is_itself),
+		cmocka_unit_test(looking_up_is_bounded),
 		cmocka_unit_test(rlimits_follow_the_limits),
 		cmocka_unit_test(the_largest_limits_do_not_overflow),
 		cmocka_unit_test(a_seed_is_64_digits),

@@ -120,6 +120,10 @@ static void a_manifest_is_read_field_by_field(void **state)
 	job_release(&j);
 }
 
+#define IMAGE \
+	"{'profile':'image','programs':[{'platform':'x86_64-linux','name':'python3','path':'python3'}]," \
+	"'image':{'layers':[" BLOB "],'env':['A=b'],'workdir':'/work'}"
+
 static void what_makes_no_sense_is_refused_by_field(void **state)
 {
 	(void)state;
@@ -133,6 +137,28 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 		{ "{'programs':[{'platform':'a','name':'p','blob':" BLOB
 		  "},{'platform':'a','name':'p','blob':" BLOB "}]}",
 			"programs[1]" },
+		{ "{'programs':[{'platform':'a','name':'p'}]}", "programs[0]" },
+		{ "{'programs':[{'platform':'a','name':'p','path':'/p'}]}", "programs[0]" },
+		{ "{'programs':[{'platform':'a','name':'p','path':'/p','blob':" BLOB "}]}", "programs[0]" },
+		{ "{'profile':'image'}", "programs[0]" },
+		{ IMAGE ",'image':{'layers':[" BLOB "],'env':['A'],'workdir':'/'}}", "image.env" },
+		{ IMAGE ",'image':{'layers':[" BLOB "],'env':['=b'],'workdir':'/'}}", "image.env" },
+		{ IMAGE ",'image':{'layers':[" BLOB "],'env':[],'workdir':'x'}}", "image.workdir" },
+		{ "{'image':{'layers':[" BLOB "],'env':[],'workdir':'/'}}", "image" },
+		{ "{'files':[{'name':'a'}]}", "files" },
+		{ "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'stderr'}}]}", "files[0].from" },
+		{ "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'files/../a'}}]}", "files[0].from" },
+		{ "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'files/a/'}}]}", "files[0].from" },
+		{ "{'tasks':{'each':{'job':'" HEX64 "','file':'x','count':3}}}", "tasks.each" },
+		{ "{'local':['a/b'],'assurance':'quorum:1'}", "local" },
+		{ "{'local':['a','a'],'assurance':'quorum:1'}", "local" },
+		{ "{'local':['a']}", "assurance" },
+		{ "{'local':['a'],'assurance':'quorum:1','profile':'compute'}", "local" },
+		{ "{'checkpoint':'local','profile':'compute'}", "checkpoint" },
+		{ "{'checkpoint':'local','files':[{'name':'checkpoint','blob':" BLOB "}]}", "files" },
+		{ "{'platform_class':'x86_64-v3'}", "platform_class" },
+		{ "{'bits':['root']}", "bits" },
+		{ "{'bits':['jit'],'profile':'compute'}", "bits" },
 		{ "{'files':[{'name':'../x','blob':" BLOB "}]}", "files" },
 		{ "{'files':[{'name':'.x','blob':" BLOB "}]}", "files" },
 		{ "{'files':[{'name':'a b','blob':" BLOB "}]}", "files" },
@@ -174,12 +200,18 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 	(void)state;
 	static const struct {
 		const char *changes, *field;
-	} cases[] = { { "{'profile':'image'}", "profile" },
+	} cases[] = { { IMAGE "}", "profile" },
+		{ "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'stdout'}}]}", "files" },
+		{ "{'tasks':{'each':{'job':'" HEX64 "','file':'files/a','count':3}}}", "files" },
+		{ "{'after':['" HEX64 "']}", "after" },
+		{ "{'local':['scans'],'assurance':'quorum:1'}", "local" },
+		{ "{'checkpoint':'travels'}", "checkpoint" },
 		{ "{'assurance':'audit:1'}", "assurance" },
 		{ "{'assurance':'trusted'}", "assurance" },
 		{ "{'assurance':'checker:x'}", "assurance" },
 		{ "{'compare':'tolerance:1'}", "compare" },
-		{ "{'platform_class':'x86_64-v3'}", "platform_class" },
+		{ "{'compare_by':[{'glob':'stdout','how':'exact'}]}", "compare" },
+		{ "{'platform_class':'same'}", "platform_class" },
 		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" },
 		{ "{'expires':1}", "expires" }, { "{'price':0}", "price" } };
 	struct job j;
