@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define MAX_MIB 4096
-#define MAX_MIB_MOST 65536
+#define MAX_MIB_MOST 8192 /* talkoot-image's own: what workers unpack */
 #define ELF_HEAD 4096
 
 extern char **environ;
@@ -122,7 +122,7 @@ static int check_program(const char *name, struct err *e)
 		return 0;
 	return err_set(e, ERR_USAGE,
 		"pack: %.300s is a static program: it needs no image, submit it as it is: talkoot "
-	        "submit -- %.200s",
+		"submit -- %.200s",
 		name, path);
 }
 
@@ -188,6 +188,18 @@ static char *absolute(const struct pack *p, const char *path)
 	return *path == '/' ? xstrdup(path) : xprintf("%s/%s", p->cwd, path);
 }
 
+/* What the box sets (talkoot-sandbox(1)) and which files a program opens may hang on: a run with other words than in the
+ * box would open other files. And Python leaves no files beside its own that the next image would have. */
+static void settle_environment(void)
+{
+	static const char *const box[][2] = { { "LANG", "C" }, { "LC_ALL", "C" }, { "TZ", "UTC0" },
+		{ "PYTHONHASHSEED", "0" }, { "MKL_NUM_THREADS", "1" }, { "OMP_NUM_THREADS", "1" },
+		{ "OPENBLAS_NUM_THREADS", "1" }, { "PYTHONDONTWRITEBYTECODE", "1" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(box); i++)
+		(void)setenv(box[i][0], box[i][1], 1);
+}
+
 static int settle(struct pack *p, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
@@ -204,6 +216,10 @@ static int settle(struct pack *p, struct err *e)
 		base_free(&p->tmp);
 		return err_sys(e, "pack: making a temporary folder");
 	}
+	if (!geteuid() &&
+		chmod(p->tmp,
+			0711)) /* root's box is nobody's, who must get at the root by its path */
+		return err_sys(e, "pack: opening the temporary folder");
 	find_homes(p);
 	p->where.cwd = p->cwd;
 	p->where.image = p->image;
@@ -212,6 +228,7 @@ static int settle(struct pack *p, struct err *e)
 	p->where.look = look_here;
 	pack_env_code(&p->where.code, environ);
 	p->stdin_at = lseek(0, 0, SEEK_CUR);
+	settle_environment();
 	return 0;
 }
 
@@ -310,11 +327,11 @@ static void tell(const struct pack *p, int64_t bytes)
 	tell_network(&p->trace);
 	if (p->no_try && WEXITSTATUS(p->trace.status))
 		complain("pack: the program ended with exit %d here: the image has what it opened "
-		         "until then",
+			 "until then",
 			WEXITSTATUS(p->trace.status));
 	if (p->trace.foreign)
 		complain("pack: a program of another architecture (32 bits?) ran: what it opened "
-		         "is not known and not in the image");
+			 "is not known and not in the image");
 }
 
 /* --- the proof -------------------------------------------------------------------------------- */
@@ -341,6 +358,9 @@ static int differs(const struct pack *p, const struct pack_try *t, int here)
 			t->code);
 	if (missing)
 		complain("pack: it may miss a file: %s", missing);
+	if (p->stdin_at < 0)
+		complain("pack: in the box its standard input was empty: give it a file (<FILE) to "
+			 "have that read in both runs");
 	complain("pack: %s is written, and not proven", p->output);
 	return 1;
 }
@@ -357,9 +377,10 @@ static int compare(struct pack *p, const struct pack_try *t, struct err *e)
 	if (files_equal(copy, t->stdout_path, TRACE_STDOUT_MAX, &equal, e))
 		return cmd_fail(e);
 	if (!equal)
-		complain("pack: what it printed in the box differs from here: time, chance, this "
-		         "machine's name or processor? "
-			 "Results that differ cannot agree");
+		complain(
+			"pack: what it printed in the box differs from here: time, chance, this "
+		        "machine's "
+			"name, or mathematics that the box pins? Results that differ cannot agree");
 	if (here) {
 		complain(
 			"pack: the program ended with exit %d, here as in the box: mend that first",

@@ -85,6 +85,8 @@ static bool is_shared_object(const char *path)
 
 char *home_takes(const struct pack_where *w, const char *home, const char *path, unsigned how)
 {
+	if (!strcmp(path, home))
+		return NULL;
 	for (size_t i = 0; i < ARRAY_LEN(folders); i++) {
 		auto_free char *folder = xprintf("%s/%s", home, folders[i]);
 

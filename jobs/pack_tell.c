@@ -12,7 +12,9 @@ static const struct {
 	const char *says, *advice; /* advice: what to do when it is missed */
 } kinds[PACK_WHYS] = {
 	[TOOK_HOME] = { "goes along from your home folder, as code", NULL },
-	[TOOK_OUTSIDE] = { "goes along from outside of the working folder", NULL },
+	[TOOK_OUTSIDE] = { "goes along from outside of the working folder",
+		"in the image it has the same full path, but by a path from the working folder it "
+	        "is not found: that is /work there" },
 	[TOOK_SECRET] = { "goes along as --include asks, though not everybody here may read it",
 		NULL },
 	[LEFT_EXCLUDED] = { "left out, as --exclude asks", "without that --exclude it goes along" },
@@ -22,9 +24,10 @@ static const struct {
 		"keep it in the working folder" },
 	[LEFT_WRITTEN] = { "left out, the run itself made or changed it",
 		"what the program makes it must write to /out (results) or /tmp; what was there "
-	        "before goes along with --include" },
+		"before goes along with --include" },
 	[LEFT_HOME] = { "left out, of your home folder only code goes along",
-		"--include takes it along" },
+		"copy it into the working folder, or say --include and name it by its full path: "
+	        "in the box HOME is /tmp" },
 	[LEFT_SECRET] = { "left out, not everybody here may read it", "--include takes it along" },
 	[LEFT_KIND] = { "left out, no regular file", "an image holds files, folders and links" },
 	[LEFT_CLASH] = { "left out, another file has its place in the image",
@@ -59,10 +62,10 @@ char *tell_missing(const struct pack_plan *p, const char *text)
 		const struct pack_note *note = &p->notes[i];
 		const char *name = strrchr(note->path, '/');
 
-		if (note->why < LEFT_EXCLUDED || !name || !name[1] || !strstr(text, name + 1))
+		if (!kinds[note->why].advice || !name || !name[1] || !strstr(text, name + 1))
 			continue;
-		return xprintf("%s was %s. %s", note->path, kinds[note->why].says,
-			kinds[note->why].advice);
+		return xprintf(
+			"%s: %s; %s", note->path, kinds[note->why].says, kinds[note->why].advice);
 	}
 	return NULL;
 }

@@ -11,7 +11,7 @@
 
 /* The sentence about all notes of that kind; NULL: there are none. Yours. */
 char *tell_notes(const struct pack_plan *p, enum pack_why why) MUST_USE;
-/* What may be missing where a run said `text` and failed: a file that was left out whose name is in the text, with what to
+/* What may be missing where a run said `text` and failed: a file that was left out, or lies outside, whose name is in the text, with what to
  * do; NULL: none is. Yours. */
 char *tell_missing(const struct pack_plan *p, const char *text) MUST_USE;
 

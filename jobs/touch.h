@@ -32,8 +32,9 @@ struct touch {
 struct touches {
 	struct touch *at;
 	size_t n, room;
-	size_t *index; /* open addressing: number + 1 of a path, by its hash */
-	bool full;     /* more than TOUCH_PATHS_MAX: the rest was not noted */
+	size_t *index; /* open addressing: number + 1 of a path, by its hash; at most half full */
+	size_t index_n;
+	bool full; /* more than TOUCH_PATHS_MAX: the rest was not noted */
 };
 
 /* Note `path` (copied); what is no absolute path, or longer than TOUCH_PATH_MAX, is passed over. Its

@@ -269,6 +269,19 @@ static void links_that_cross_the_working_folders_edge_are_mended(void **s)
 	release(&r);
 }
 
+static void a_home_looked_at_is_no_loss(void **s)
+{
+	struct pack_where w = ann();
+	struct run r;
+
+	(void)s;
+	PLAN(&r, &w, { (char[]){ "/home/ann" }, TOUCH_STAT },
+		{ (char[]){ "/home/ann/lab" }, TOUCH_STAT });
+	assert_int_equal(r.plan.n_notes, 0);
+	assert_null(entry(&r, "/home/ann/lab"));
+	release(&r);
+}
+
 static void what_is_not_there_and_what_goes_round_is_passed_over(void **s)
 {
 	struct pack_where w = ann();
@@ -484,7 +497,7 @@ static void what_failed_runs_say_leads_to_what_was_left_out(void **s)
 	PLAN(&r, &w, READ("/home/ann/lab/x.csv"), READ("/home/ann/.config/rc"));
 	auto_free char *text = tell_missing(&r.plan, "cannot open '../lab/x.csv'"),
 		       *none = tell_missing(&r.plan, "no luck");
-	assert_non_null(strstr(text, "/home/ann/lab/x.csv was left out"));
+	assert_non_null(strstr(text, "/home/ann/lab/x.csv: left out"));
 	assert_non_null(strstr(text, "--include"));
 	assert_null(none);
 	release(&r);
@@ -579,6 +592,7 @@ int main(void)
 		cmocka_unit_test(links_stay_links_all_the_way),
 		cmocka_unit_test(folders_come_before_what_is_in_them),
 		cmocka_unit_test(links_that_cross_the_working_folders_edge_are_mended),
+		cmocka_unit_test(a_home_looked_at_is_no_loss),
 		cmocka_unit_test(what_is_not_there_and_what_goes_round_is_passed_over),
 		cmocka_unit_test(a_folder_looked_at_is_an_empty_folder),
 		cmocka_unit_test(of_a_home_only_code_travels),
