@@ -9,7 +9,7 @@
 #include "common/log.h"
 #include "jobs/beside.h"
 #include "jobs/oci_write.h"
-#include "jobs/pack_home.h"
+#include "jobs/pack_listed.h"
 #include "jobs/pack_tell.h"
 #include "jobs/pack_try.h"
 #include "jobs/trace.h"
@@ -314,7 +314,7 @@ static void tell_network(const struct trace *t)
 		b.data ? b.data : "");
 }
 
-static void tell(const struct pack *p, int64_t bytes)
+static void tell(struct pack *p, int64_t bytes)
 {
 	complain("pack: %s has %zu files, %.1f MiB (%.1f MiB as they are)", p->output,
 		p->plan.files, (double)bytes / (double)MIB, (double)p->plan.bytes / (double)MIB);
@@ -324,6 +324,11 @@ static void tell(const struct pack *p, int64_t bytes)
 		if (text)
 			complain("pack: %s", text);
 	}
+	auto_free char *listed = listed_left(&p->where, &p->plan, &p->trace.touches);
+	if (listed)
+		complain("pack: seen in a folder and not opened: %s; if another task needs them, "
+		         "say --include",
+			listed);
 	tell_network(&p->trace);
 	if (p->no_try && WEXITSTATUS(p->trace.status))
 		complain("pack: the program ended with exit %d here: the image has what it opened "
@@ -379,7 +384,7 @@ static int compare(struct pack *p, const struct pack_try *t, struct err *e)
 	if (!equal)
 		complain(
 			"pack: what it printed in the box differs from here: time, chance, this "
-		        "machine's "
+			"machine's "
 			"name, or mathematics that the box pins? Results that differ cannot agree");
 	if (here) {
 		complain(
@@ -405,7 +410,8 @@ static int prove(struct pack *p, struct err *e)
 	int code = pack_try(&t, p->max_mib * MIB, e) ? -1 : compare(p, &t, e);
 	if (code < 0) {
 		err_wrap(e, "pack: %s is written, but could not be tried", p->output);
-		code = cmd_fail(e) ? 1 : 1;
+		(void)cmd_fail(e);
+		code = 1;
 	}
 	pack_try_release(&t);
 	return code;

@@ -61,6 +61,11 @@ size_t touches_add(struct touches *t, const char *path, unsigned how)
 	return t->n - 1;
 }
 
+bool touches_has(const struct touches *t, const char *path)
+{
+	return t->index && *slot_of(t, path);
+}
+
 void touches_release(struct touches *t)
 {
 	for (size_t i = 0; i < t->n; i++)

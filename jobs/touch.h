@@ -40,6 +40,7 @@ struct touches {
 /* Note `path` (copied); what is no absolute path, or longer than TOUCH_PATH_MAX, is passed over. Its
  * number in `at`; t->n where there is none. */
 size_t touches_add(struct touches *t, const char *path, unsigned how);
+bool touches_has(const struct touches *t, const char *path);
 void touches_release(struct touches *t);
 
 #endif

@@ -257,6 +257,31 @@ def test_links_lead_to_the_same_in_the_image():
         assert m["work/l2"].linkname == "l1" and m["work/data"].linkname == d.path("data/latest")
 
 
+def test_files_of_other_tasks_are_spoken_of():
+    with Desk() as d:
+        for n in range(9):
+            d.write("data/%d.csv" % n, "%d\n" % n)
+        d.write("pick.sh", "set -- data/*.csv\nshift $(cat n)\ncat $1\n")
+        d.write("n", "2\n")
+        assert d.pack("--", "sh", "pick.sh", code=1) == "2\n"  # the third name is another one where there are fewer
+        d.says("in the box with 2", "seen in a folder and not opened: %s/data/0.csv, " % d.cwd, "and 4 more; if another task needs them")
+        d.pack("--include", "data", "--", "sh", "pick.sh")
+        d.says(PROVEN)
+        assert "not opened" not in d.said
+        assert len([n for n in d.image().members if n.startswith("work/data/")]) == 9
+
+
+def test_a_project_in_tmp():
+    with tempfile.TemporaryDirectory(prefix="talkoot-pack-") as top:
+        d = Desk.__new__(Desk)
+        d.dir, d.owner, d.home, d.cwd, d.env = top, None, top, os.path.join(top, "p"), {"PATH": PATH, "HOME": top}
+        os.mkdir(d.cwd)
+        d.write("x", "1\n")
+        assert d.pack("--", "cat", "x", "./x") == "1\n1\n"
+        d.says(PROVEN)
+        assert top[1:] not in d.image().members
+
+
 def test_threads_forks_and_programs_executed_by_threads():
     with Desk() as d:
         d.write("a", "1\n")
@@ -367,10 +392,14 @@ def test_on_a_terminal_the_program_has_the_keyboard():
         if not pid:
             os.chdir(d.cwd)
             os.execve(program("talkoot"), ["talkoot", "pack", "--no-try", "-o", "it.img", "--", "sh", "-c",
-                      "read x; echo got $x; trap 'echo caught; exit 0' INT; echo wait; sleep 1000 & wait"], d.env)
+                      "echo ask; read x; echo got $x; trap 'echo caught; exit 0' INT; sleep 1000 & echo wait; wait"], d.env)
         try:
+            read_until(fd, b"ask")
+            os.write(fd, b"\x1a")  # Ctrl-Z: both stop, and go on together
+            assert os.WIFSTOPPED(os.waitpid(pid, os.WUNTRACED)[1])
+            os.kill(pid, signal.SIGCONT)
             os.write(fd, b"hello\n")
-            read_until(fd, b"got hello")
+            assert b"got hello" in read_until(fd, b"wait\r\n")
             os.write(fd, b"\x03")
             read_until(fd, b"caught")
             read_until(fd, b"it.img has")
