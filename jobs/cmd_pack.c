@@ -164,6 +164,7 @@ static void find_homes(struct pack *p)
 		p->where.homes[i] = p->homes[i];
 }
 
+/* Links in /proc are this process's, not the program's: they lead nowhere. */
 static void look_here(void *arg, const char *path, struct look *out)
 {
 	char text[TOUCH_PATH_MAX + 1];
@@ -178,8 +179,8 @@ static void look_here(void *arg, const char *path, struct look *out)
 		out->kind = FILE_FOLDER;
 	if (S_ISREG(st.st_mode))
 		*out = (struct look){ FILE_REGULAR, st.st_mode & 0777, st.st_size, NULL };
-	if (S_ISLNK(st.st_mode) && (n = readlink(path, text, sizeof(text))) > 0 &&
-		n < (ssize_t)sizeof(text))
+	if (S_ISLNK(st.st_mode) && !path_below(path, "/proc") &&
+		(n = readlink(path, text, sizeof(text))) > 0 && n < (ssize_t)sizeof(text))
 		*out = (struct look){ FILE_LINK, 0777, 0, xmemdup(text, (size_t)n) };
 }
 
@@ -327,7 +328,7 @@ static void tell(struct pack *p, int64_t bytes)
 	auto_free char *listed = listed_left(&p->where, &p->plan, &p->trace.touches);
 	if (listed)
 		complain("pack: seen in a folder and not opened: %s; if another task needs them, "
-		         "say --include",
+			 "say --include",
 			listed);
 	tell_network(&p->trace);
 	if (p->no_try && WEXITSTATUS(p->trace.status))

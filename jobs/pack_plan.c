@@ -136,7 +136,9 @@ static bool is_worth(const struct found *f, enum pack_why why)
 
 static void note(struct pack_plan *p, const char *path, enum pack_why why)
 {
-	for (size_t i = 0; why == TOOK_HOME && i < p->n_notes; i++) /* the others come once each */
+	bool again = why == TOOK_HOME || why == LEFT_KERNEL; /* the others come once each */
+
+	for (size_t i = 0; again && i < p->n_notes; i++)
 		if (p->notes[i].why == why && !strcmp(p->notes[i].path, path)) {
 			p->notes[i].n++;
 			return;
@@ -349,6 +351,20 @@ static void judge_all(
 	touches_release(&told);
 }
 
+/* /proc is each process's own, and what a run had in /dev/shm is gone: neither can be walked afterwards. */
+static bool is_passing(struct pack_plan *p, const struct touch *t)
+{
+	static const char *const own[] = { "/proc", "/dev/shm" };
+
+	if (!below_any(t->path, own, ARRAY_LEN(own)))
+		return false;
+	if (path_below(t->path, own[1]))
+		note(p, own[1], LEFT_KERNEL);
+	else if (t->how & (TOUCH_READ | TOUCH_LIST))
+		note(p, t->path, LEFT_KERNEL);
+	return true;
+}
+
 int pack_plan_make(struct pack_plan *p, const struct pack_where *w, const struct touches *touched,
 	struct err *e)
 {
@@ -357,6 +373,8 @@ int pack_plan_make(struct pack_plan *p, const struct pack_where *w, const struct
 	*p = (struct pack_plan){ 0 };
 	place_work(p, w);
 	for (size_t i = 0; i < touched->n; i++) {
+		if (is_passing(p, &touched->at[i]))
+			continue;
 		walk_go(&all[i].walk, touched->at[i].path, w->look, w->arg);
 		all[i].end = walk_end(&all[i].walk);
 		all[i].how = touched->at[i].how;

@@ -14,7 +14,7 @@ static const struct {
 	[TOOK_HOME] = { "goes along from your home folder, as code", NULL },
 	[TOOK_OUTSIDE] = { "goes along from outside of the working folder",
 		"in the image it has the same full path, but by a path from the working folder it "
-	        "is not found: that is /work there" },
+		"is not found: that is /work there" },
 	[TOOK_SECRET] = { "goes along as --include asks, though not everybody here may read it",
 		NULL },
 	[LEFT_EXCLUDED] = { "left out, as --exclude asks", "without that --exclude it goes along" },
@@ -27,7 +27,7 @@ static const struct {
 		"before goes along with --include" },
 	[LEFT_HOME] = { "left out, of your home folder only code goes along",
 		"copy it into the working folder, or say --include and name it by its full path: "
-	        "in the box HOME is /tmp" },
+		"in the box HOME is /tmp" },
 	[LEFT_SECRET] = { "left out, not everybody here may read it", "--include takes it along" },
 	[LEFT_KIND] = { "left out, no regular file", "an image holds files, folders and links" },
 	[LEFT_CLASH] = { "left out, another file has its place in the image",
@@ -45,7 +45,7 @@ char *tell_notes(const struct pack_plan *p, enum pack_why why)
 		if (note->why != why || n++ >= TELL_NAMES_MAX)
 			continue;
 		buf_printf(&b, "%s%s", n > 1 ? ", " : "", note->path);
-		if (note->n > 1)
+		if (note->n > 1 && why == TOOK_HOME)
 			buf_printf(&b, " (%zu files)", note->n);
 	}
 	if (!n)

@@ -271,6 +271,15 @@ def test_files_of_other_tasks_are_spoken_of():
         assert len([n for n in d.image().members if n.startswith("work/data/")]) == 9
 
 
+def test_what_a_program_sees_of_itself_is_no_file_of_ours():
+    with Desk() as d:
+        d.write("go.py", "import os\nos.readlink('/proc/self/exe'); open('/proc/self/exe').close(); open('/proc/self/stat').close()\n"
+                "try:\n    open('/dev/stdin').close()\nexcept OSError:\n    pass\nprint(1)\n")
+        d.pack("--no-try", "--", PYTHON, "go.py")
+        d.says("/proc/self/exe, /proc/self/stat")
+        assert not [n for n in d.image().members if "talkoot" in n and d.path()[1:] not in n], d.said
+
+
 def test_a_project_in_tmp():
     with tempfile.TemporaryDirectory(prefix="talkoot-pack-") as top:
         d = Desk.__new__(Desk)

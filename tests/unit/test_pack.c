@@ -387,8 +387,9 @@ static void secrets_kernels_and_the_boxs_own_stay(void **s)
 	(void)s;
 	PLAN(&r, &w, READ("/etc/shadow"), READ("/etc/private/open"),
 		READ("/home/ann/.local/lib/python3.11/token"), READ("/proc/cpuinfo"),
-		READ("/tmp/x"), READ("/run/x"), READ("/dev/null"), READ("/dev/tty"),
-		READ("/data/pipe"), READ("/etc/passwd"));
+		READ("/proc/self/maps"), { (char[]){ "/proc/self/exe" }, TOUCH_STAT },
+		READ("/dev/shm/a"), READ("/dev/shm/b"), READ("/tmp/x"), READ("/run/x"),
+		READ("/dev/null"), READ("/dev/tty"), READ("/data/pipe"), READ("/etc/passwd"));
 	assert_noted(&r, "/etc/shadow", LEFT_SECRET);
 	assert_noted(&r, "/etc/private/open", LEFT_SECRET);
 	assert_noted(&r, "/home/ann/.local/lib/python3.11/token", LEFT_SECRET);
@@ -396,7 +397,10 @@ static void secrets_kernels_and_the_boxs_own_stay(void **s)
 	assert_noted(&r, "/dev/tty", LEFT_KERNEL);
 	assert_noted(&r, "/tmp/x", LEFT_BOX);
 	assert_noted(&r, "/data/pipe", LEFT_KIND);
-	assert_int_equal(r.plan.n_notes, 7); /* /dev/null is no loss, /tmp/x is told once */
+	assert_noted(&r, "/proc/self/maps", LEFT_KERNEL);
+	assert_noted(&r, "/dev/shm", LEFT_KERNEL);
+	assert_int_equal(
+		r.plan.n_notes, 9); /* /dev/null is no loss, /tmp/x and /dev/shm are told once */
 	assert_file(&r, "/etc/passwd", "/etc/passwd");
 	assert_int_equal(r.plan.files, 1);
 	release(&r);
