@@ -98,7 +98,7 @@ COMMON_LIBS := $(call lib,io) $(call lib,data) $(call lib,ground)
 link = @mkdir -p $(@D); $(SAY) '  LINK  $@'; $(SHOW) $(CC) $(LDFLAGS_ALL) -o $@ $^
 
 $(BIN)/talkoot: $(call obj,jobs/main.c) $(call lib,jobs) $(call lib,job) $(COMMON_LIBS)
-	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_DATA)
+	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_ARCHIVE) $(USE_DATA)
 $(BIN)/talkoot-coordinator: $(call obj,coordinator/main.c) $(call lib,coordinator) $(call lib,job) $(COMMON_LIBS)
 	$(link) $(USE_SERVE) $(USE_FETCH) $(USE_STORE) $(USE_DATA)
 $(BIN)/talkoot-worker: $(call obj,worker/main.c) $(call lib,worker) $(call lib,job) $(COMMON_LIBS)

@@ -48,6 +48,6 @@ char *cmd_identity_path(const struct cmd *c) MUST_USE;
 
 typedef int cmd_fn(int argc, char **argv);
 cmd_fn cmd_submit, cmd_jobs, cmd_status, cmd_wait, cmd_cancel, cmd_retry, cmd_results, cmd_verify,
-	cmd_workers, cmd_grid, cmd_blob, cmd_keygen, cmd_id;
+	cmd_workers, cmd_grid, cmd_blob, cmd_pack, cmd_keygen, cmd_id;
 
 #endif

@@ -15,6 +15,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "submit", cmd_submit, "submit a job: -- PROGRAM [ARG…]" },
+	{ "pack", cmd_pack, "make an image of what a program opens here: -- PROGRAM [ARG…]" },
 	{ "jobs", cmd_jobs, "list jobs" },
 	{ "status", cmd_status, "how a job, or one task, stands" },
 	{ "wait", cmd_wait, "wait until a job is over" },

@@ -9,7 +9,7 @@ import tempfile
 from grid import compile_static, main, program, run
 
 NOWHERE = "talkoot://127.0.0.1:1/" + "ab" * 32
-COMMANDS = "submit jobs status wait results verify cancel retry workers grid blob keygen id".split()
+COMMANDS = "submit pack jobs status wait results verify cancel retry workers grid blob keygen id".split()
 
 
 class Home:
