@@ -12,6 +12,7 @@
 #include "worker/book.h"
 #include "worker/collect.h"
 #include "worker/keeper.h"
+#include "worker/terms.h"
 
 struct errand;
 
@@ -24,6 +25,7 @@ struct errands {
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
 	int guard;             /* guard.h's fd */
+	const struct terms *terms;
 	bool files;            /* the profile `files` works here */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
