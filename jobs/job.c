@@ -319,6 +319,8 @@ static bool glob(const char *p, const char *path)
 
 bool job_declares(const struct job *job, const char *path)
 {
+	if (job->checkpoint && !strcmp(path, "checkpoint"))
+		return false;
 	for (size_t i = 0; i < job->n_outputs; i++)
 		if (glob(job->outputs[i], path))
 			return true;

@@ -158,7 +158,7 @@ struct digest job_seed(const struct job *job, int64_t index);
 const struct job_program *job_program(const struct job *job, const char *platform);
 
 /* Whether `path` (below /out) is declared by the job's output globs: `*` and `?` match within a path
- * component, `**` across. */
+ * component, `**` across. A checkpoint is no output. */
 bool job_declares(const struct job *job, const char *path);
 
 /* "stdout" or "files/" and a path below /out. */

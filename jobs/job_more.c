@@ -226,8 +226,8 @@ static int read_later(const struct job *job, struct err *e)
 		return job_later(e, job->n_after ? "after" : "files", "an input that is another job's output");
 	if (job->n_local)
 		return job_later(e, "local", "data of the volunteer's");
-	if (job->checkpoint)
-		return job_later(e, "checkpoint", "a checkpoint");
+	if (job->checkpoint == CHECKPOINT_TRAVELS)
+		return job_later(e, "checkpoint", "a checkpoint that travels");
 	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)
 		return job_later(e, "compare", "a comparison other than exact");
 	if (job->same_class)

@@ -19,6 +19,7 @@
 const struct manifest_options manifest_defaults = {
 	.compare = "exact",
 	.deterministic = "on",
+	.checkpoint = "none",
 	.name = "",
 	.cpu_s = JOB_CPU_S,
 	.wall_s = JOB_WALL_S,
@@ -140,11 +141,11 @@ static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct
 /* `files` wherever files are asked for, unless that contradicts what was said. */
 static const char *read_profile(const struct manifest_options *o, struct err *e)
 {
-	bool files = o->files.n || o->outputs.n;
+	bool checkpoints = strcmp(o->checkpoint, "none") != 0, files = o->files.n || o->outputs.n || checkpoints;
 
 	if (files && o->profile && !strcmp(o->profile, "compute")) {
 		err_set(e, ERR_USAGE, "--profile compute has no files at all: leave out %s, or say --profile files",
-			o->files.n ? "--file" : "--outputs");
+			o->files.n ? "--file" : o->outputs.n ? "--outputs" : "--checkpoint");
 		return NULL;
 	}
 	return o->profile ? o->profile : files ? "files" : "compute";
@@ -228,6 +229,8 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 	json_object_set_new(j, "assurance", json_sprintf("quorum:%lld", (long long)quorum));
 	json_object_set_new(j, "max_results", json_integer(o->max_results ? o->max_results : quorum + 4));
 	json_object_set_new(j, "compare", json_string(o->compare));
+	if (strcmp(o->checkpoint, "none") != 0)
+		json_object_set_new(j, "checkpoint", json_string(o->checkpoint));
 	if (o->max_failures)
 		json_object_set_new(j, "max_failures", json_integer(o->max_failures));
 }

@@ -21,6 +21,7 @@ const char spec_help[] =
 	"  --profile files       also: reads /in, writes /out and /tmp, may start processes\n"
 	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files; repeatable)\n"
 	"  --out DIR             take what it leaves in /out into DIR, empty or new (files)\n"
+	"  --checkpoint S        every S seconds copy /out/checkpoint to DIR/.checkpoint of --out (files)\n"
 	"  --root DIR            show DIR's folders, read-only: for dynamic programs (files)\n"
 	"  --stdin PATH          standard input (default: /dev/null; -: our own)\n"
 	"  --stdout PATH, --stderr PATH\n"
@@ -154,7 +155,7 @@ static const struct option options[] = {
 	{ "stdin", read_text, AT(in), 0 }, { "stdout", read_text, AT(stdout_path), 0 },
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
 	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
-	{ "priority", read_priority, 0, 0 },
+	{ "priority", read_priority, 0, 0 }, { "checkpoint", read_number, AT(checkpoint_s), 86400 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -216,6 +217,8 @@ static int check(const struct spec *s, struct why *w)
 {
 	const char *only = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
 
+	if (s->checkpoint_s && !s->out)
+		return why_set(w, "--checkpoint: needs --out, where the copy goes");
 	if (s->what == SPEC_SERVE)
 		return s->argv[0] || only ? why_set(w, "--serve takes nothing but --profile") : 0;
 	if (!s->argv[0])

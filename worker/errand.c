@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define CHECKPOINT_S 10 /* a crash costs a task no more than this of its work, and its own pace */
 #define OVERRUN_MS 30000 /* a box that is still there so long after its wall time is killed */
 
 struct errand {
@@ -21,6 +22,7 @@ struct errand {
 	char lease[LEASE_HEX + 1];
 	int64_t index;
 	char *dir;
+	char *resume; /* the checkpoint that it goes on from, or NULL */
 	struct page_ref *page;
 	bool opened; /* the page may be read */
 	struct job_task task;
@@ -43,11 +45,28 @@ static struct errand *find(const struct errands *all, const char *lease)
 	return t;
 }
 
+/* What it had reached when it was stopped is kept; of what came to its end nothing is needed any more. */
+static void keep_checkpoint(const struct errand *t)
+{
+	const struct job *job = t->opened ? page_job(t->page) : NULL;
+	auto_free char *out = xprintf("%s/out", t->dir ? t->dir : "");
+
+	if (!job || !job->checkpoint)
+		return;
+	if (t->has_product && !t->product.broken)
+		saved_drop(t->all->saved, &job->id, t->index);
+	else if (t->dir)
+		saved_keep(t->all->saved, &job->id, t->index, out);
+}
+
 /* Let go of all but the result. */
 static void clear(struct errand *t)
 {
 	struct err e;
 
+	keep_checkpoint(t);
+	free(TAKE(t->resume));
+	t->opened = false;
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
 	t->n_wants = 0;
@@ -200,6 +219,10 @@ static void put_files(struct line *l, const struct errand *t, const struct job *
 	for (size_t i = 0; i < job->n_files; i++)
 		line_input(l, job->files[i].name,
 			blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
+	if (t->resume)
+		line_input(l, "checkpoint", xstrdup(t->resume));
+	if (job->checkpoint && t->all->own_sandbox)
+		line_number(l, "--checkpoint", CHECKPOINT_S);
 	line_file(l, LINE_OUT, "--out", xprintf("%s/out", t->dir));
 }
 
@@ -255,7 +278,7 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 	t->dir = xprintf("%s/%s", t->all->dir, t->lease);
 	out = xprintf("%s/out", t->dir);
 	in = xprintf("%s/stdin", t->dir);
-	if (make_dirs(out, 0700, e) || link_program(t, job_program(job, platform_here()), e))
+	if (make_dirs(out, 0700, e) || (job->checkpoint && saved_mark(t->dir, &job->id, t->index, e)) || link_program(t, job_program(job, platform_here()), e))
 		return -1;
 	if (!t->task.stdin_text)
 		return 0;
@@ -353,6 +376,8 @@ static int start(struct errand *t, struct err *e)
 {
 	const struct job *job = page_job(t->page);
 
+	if (job->checkpoint)
+		t->resume = saved_path(t->all->saved, &job->id, t->index);
 	if (make_folder(t, job, e) || start_box(t, job, e))
 		return -1;
 	t->began_ms = clock_mono_ms();
@@ -430,6 +455,7 @@ static void open_keepers(struct errands *all)
 int errands_open(struct errands *all, struct err *e)
 {
 	all->list = NULL;
+	saved_rescue(all->saved, all->dir);
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);

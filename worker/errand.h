@@ -12,6 +12,7 @@
 #include "worker/book.h"
 #include "worker/collect.h"
 #include "worker/keeper.h"
+#include "worker/saved.h"
 #include "worker/terms.h"
 
 struct errand;
@@ -21,6 +22,7 @@ struct errands {
 	struct book *book;
 	struct cache *cache;
 	struct blobs *outputs; /* where large outputs go */
+	struct saved *saved;   /* checkpoints */
 	const char *dir;       /* DIR/tasks */
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
@@ -38,7 +40,7 @@ struct errands {
 	struct errand *list;
 };
 
-/* Removes what an earlier process left in `dir`. The other fields but `keepers` are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`, but for checkpoints, which are kept. The other fields but `keepers` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */

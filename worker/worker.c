@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define LOCK_PAUSE_MS 20
+#define CHECKPOINTS_SHARE 10 /* of --disk, one part for checkpoints */
 #define LOCK_TRIES 100
 /* All hear of a job at once; those who do not wait at the coordinator's already ask for it within this. */
 #define NUDGE_MS 3000
@@ -366,11 +367,14 @@ static int open_stores(struct worker *w, struct err *e)
 
 static int open_errands(struct worker *w, struct err *e)
 {
-	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
+	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .saved = &w->saved, .book = w->book, .cache = w->cache,
 		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
+	auto_free char *checkpoints = xprintf("%s/checkpoints", w->conf.dir);
+	if (saved_open(&w->saved, checkpoints, w->conf.disk_mib * MIB / CHECKPOINTS_SHARE, e))
+		return -1;
 	return errands_open(&w->errands, e);
 }
 
@@ -435,6 +439,7 @@ static void worker_close(struct worker *w)
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
+	saved_close(&w->saved);
 	outbox_close(w->outbox);
 	book_free(w->book);
 	cache_free(w->cache);

@@ -62,6 +62,7 @@ struct worker {
 	struct talk *talk;
 	struct cache *cache;
 	struct book *book;
+	struct saved saved;
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;
