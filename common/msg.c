@@ -183,12 +183,14 @@ static const struct shape ask_shape[] = {
 	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
 	{ .name = "local", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .each = SHAPE_TEXT, .each_max = 100 },
 	{ .name = "submitters", .kind = SHAPE_ARRAY, OPTIONAL, .max = 64, .each = SHAPE_ID },
+	{ .name = "local_for", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .each = SHAPE_ID },
 	WORD("state", "run|pause|finish"),
 	END,
 };
 
 static const struct shape one_lease_shape[] = {
-	ONE("id", SHAPE_NONCE), INT("index", 0, 1048575), INT("ttl_ms", 1, 86400000), END
+	ONE("id", SHAPE_NONCE), INT("index", 0, 1048575), INT("ttl_ms", 1, 86400000),
+	{ .name = "stdin", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob }, END
 };
 
 static const struct shape lease_shape[] = {
@@ -196,6 +198,7 @@ static const struct shape lease_shape[] = {
 	ONE("job", SHAPE_ID),
 	LIST("leases", 1, 64, one_lease_shape),
 	INT("now", 0, MS_MAX),
+	{ .name = "inputs", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob },
 	END,
 };
 
@@ -215,6 +218,7 @@ static const struct shape one_result_shape[] = {
 	INT("rss_kib", 0, MS_MAX),
 	{ .name = "stderr", .kind = SHAPE_OBJECT, OPTIONAL, .of = stderr_shape },
 	{ .name = "inherited", .kind = SHAPE_DIGEST, OPTIONAL },
+	{ .name = "inputs", .kind = SHAPE_DIGEST, OPTIONAL },
 	END,
 };
 

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "coordinator/coord.h"
 #include "coordinator/gossip.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -163,7 +164,7 @@ static int check_job(struct coord *c, const struct job *job, struct err *e)
 	for (size_t i = 0; i < job->n_programs; i++)
 		if (check_program(c, &job->programs[i], e))
 			return -1;
-	return check_demands(c, job, e);
+	return sources_check(c, job, e) ? -1 : check_demands(c, job, e);
 }
 
 static char *take_job(struct coord *c, const struct msg *m, struct job *job)
@@ -180,6 +181,7 @@ static char *take_job(struct coord *c, const struct msg *m, struct job *job)
 	uint32_t at = sched_add_job(&c->sched, job, row);
 	array_room(&c->manifests, &c->manifests_room, at, sizeof(struct job *));
 	c->manifests[at] = job;
+	sources_add(c, at);
 	digest_hex(id, &job->id);
 	log_info("job %.16s \"%s\": %lld tasks", id, job->name, (long long)job->count);
 	return ack;
@@ -230,6 +232,7 @@ int cancel_job(struct coord *c, const struct digest *id, const char *why, struct
 	if (strcmp(row.state, "active") != 0 || at == NOBODY)
 		return 0; /* over already: nothing left to cancel */
 	store_cancel_job(c->store, row.n, why);
+	sources_stir(c);
 	end_leases_of(c, at, NOBODY);
 	sched_cancel(&c->sched, at, NULL, 0);
 	gossip_stir(c->gossip);

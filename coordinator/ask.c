@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -238,10 +239,12 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		char id[2 * LEASE_ID_BYTES + 1];
 
 		hex_encode(id, l->id, LEASE_ID_BYTES);
-		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index,
-				      "ttl_ms", (json_int_t)LEASE_TERM_MS));
+		json_t *one = json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index, "ttl_ms",
+			(json_int_t)LEASE_TERM_MS);
+		sources_tell_task(c, l->job, l->index, one);
+		json_array_append_new(list, one);
 	}
+	sources_tell_job(c, first->job, m);
 	json_object_set_new(m, "leases", list);
 	json_object_set_new(m, "now", json_integer(now));
 	return seal_ours(c, m);

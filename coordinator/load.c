@@ -4,7 +4,7 @@
  *
  * Only unfinished jobs are read. A live lease gets a full term: downtime does not age it.
  */
-#include "coordinator/coord.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +100,7 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 	struct loading l = { .c = c, .job = sched_add_job(&c->sched, job, row->n) };
 	array_room(&c->manifests, &c->manifests_room, l.job, sizeof(struct job *));
 	c->manifests[l.job] = job;
+	sources_add(c, l.job);
 	store_each_task(c->store, row->n, load_task, &l);
 	store_each_result(c->store, row->n, load_result, &l);
 	store_each_lease(c->store, row->n, load_lease, &l);
@@ -127,6 +128,7 @@ void coord_unload(struct coord *c)
 {
 	for (size_t i = 0; i < c->sched.n_jobs; i++)
 		if (!c->sched.jobs[i].gone) {
+			sources_drop(c, (uint32_t)i);
 			job_release(c->manifests[i]);
 			free(c->manifests[i]);
 		}

@@ -261,7 +261,7 @@ static size_t candidates(const struct sched *s, const struct worker *w, uint32_t
 	for (size_t i = 0; i < s->n_jobs && n < JOBS_ACTIVE_MAX; i++) {
 		const struct sjob *j = &s->jobs[i];
 
-		if (!j->gone && !j->ending && (j->n_window > 0 || j->fresh < j->count) &&
+		if (!j->gone && !j->ending && !j->waits && (j->n_window > 0 || j->fresh < j->count) &&
 			worker_can(w, &j->needs))
 			out[n++] = (uint32_t)i;
 	}

@@ -13,7 +13,7 @@
  */
 #include "common/codec.h"
 #include "common/log.h"
-#include "coordinator/coord.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,7 +207,8 @@ static int report_read(struct report *p, const struct msg *m, const json_t *blob
 	if (blobs && read_inside(p, blobs, e))
 		return -1;
 	for (size_t i = 0; i < p->r.n; i++)
-		if (p->fate[i] == RECEIVED && check_outputs(p, &p->r.items[i], e))
+		if (p->fate[i] == RECEIVED &&
+			(check_outputs(p, &p->r.items[i], e) || sources_check_result(c, p->at, &p->r.items[i], e)))
 			return -1;
 	return 0;
 }

@@ -68,6 +68,7 @@ struct sjob {
 	int64_t count, max_failures, priority;
 	bool ending; /* cancelled: what is not final is being cancelled */
 	bool gone;   /* its slot is free */
+	bool waits;  /* for other jobs: nothing of it is leased yet */
 	struct rule rule;
 	struct needs needs;
 	struct task *tasks;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- schema.sql: everything the coordinator knows. Version 2 (PRAGMA user_version); store.c brings
--- version 1 to it. `relay`: 64 bits of the key of the relay that the worker came through; 0: it came directly.
+-- schema.sql: everything the coordinator knows. Version 3 (PRAGMA user_version); store.c brings
+-- versions 1 and 2 to it. `relay`: 64 bits of the key of the relay that the worker came through; 0: it came directly.
 -- Envelopes are kept once, byte for byte, with the line that answered them; everything else refers to them.
 -- Digests, keys and lease ids are raw bytes; times are milliseconds of the coordinator's clock.
 
@@ -57,7 +57,8 @@ CREATE TABLE job (
 	finished_ms INTEGER,
 	valid INTEGER NOT NULL DEFAULT 0,
 	failed INTEGER NOT NULL DEFAULT 0,
-	cancelled INTEGER NOT NULL DEFAULT 0
+	cancelled INTEGER NOT NULL DEFAULT 0,
+	inputs BLOB -- the digest of what its inputs from other jobs came to (a blob); NULL: not yet, or none
 );
 CREATE INDEX job_unfinished ON job (n) WHERE finished_ms IS NULL;
 

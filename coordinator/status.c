@@ -4,6 +4,7 @@
  */
 #include "coordinator/status.h"
 #include "common/clock.h"
+#include "coordinator/sources.h"
 
 #include <string.h>
 
@@ -45,6 +46,8 @@ json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 	if (j && c->draining && !j->ending && !sched_job_over(j))
 		snprintf(waiting, sizeof(waiting),
 			"the grid is drained: no tasks are given out until its coordinator starts again");
+	else if (j && j->waits)
+		sources_waiting(c, at, waiting, sizeof(waiting));
 	else if (j)
 		sched_waiting(&c->sched, j, coord_now(c), waiting, sizeof(waiting));
 	if (waiting[0])

@@ -76,6 +76,9 @@ bool store_job(struct store *s, const struct digest *id, struct job_row *row);
 /* Up to max jobs after row `after`, oldest first; unfinished only, or all. */
 size_t store_jobs(
 	struct store *s, int64_t after, bool unfinished, struct job_row *rows, size_t max);
+/* What its inputs from other jobs came to: the digest of the resolution's text. False: nothing yet. */
+void store_set_inputs(struct store *s, int64_t job, const struct digest *d);
+bool store_inputs(struct store *s, int64_t job, struct digest *d);
 void store_cancel_job(struct store *s, int64_t job, const char *why);
 void store_finish_job(struct store *s, int64_t job, int64_t now, int64_t valid, int64_t failed,
 	int64_t cancelled);
@@ -140,6 +143,9 @@ typedef void result_fn(void *arg, const struct result_row *row);
 void store_task_results(struct store *s, int64_t job, int64_t index, result_fn *fn, void *arg);
 /* The received ones of a job, in the order they came. */
 void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg);
+/* The envelope of the result that stands for a final task with an outcome: the first received one of that outcome.
+ * 0: there is none. */
+int64_t store_result_that_counts(struct store *s, int64_t job, int64_t index);
 void store_void_results(struct store *s, int64_t worker);
 /* A task is final: its results' outputs may be seen, and envelopes none of whose tasks is open. */
 void store_show_task(struct store *s, int64_t job, int64_t index);

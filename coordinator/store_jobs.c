@@ -74,6 +74,22 @@ size_t store_jobs(struct store *s, int64_t after, bool unfinished, struct job_ro
 	return n;
 }
 
+void store_set_inputs(struct store *s, int64_t job, const struct digest *d)
+{
+	run(s, "UPDATE job SET inputs = ? WHERE n = ?", "di", d, job);
+}
+
+bool store_inputs(struct store *s, int64_t job, struct digest *d)
+{
+	struct rows *r = ask(s, "SELECT inputs FROM job WHERE n = ? AND inputs IS NOT NULL", "i", job);
+	bool there = rows_next(s, r);
+
+	if (there)
+		col_copy(r, 0, d, sizeof(*d));
+	rows_end(r);
+	return there;
+}
+
 void store_cancel_job(struct store *s, int64_t job, const char *why)
 {
 	run(s, "UPDATE job SET state = 'cancelled', why = ? WHERE n = ?", "ti", why, job);

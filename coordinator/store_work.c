@@ -180,6 +180,14 @@ static void read_result(struct rows *r, struct result_row *row)
 	col_copy(r, 18, &row->stderr_digest, sizeof(row->stderr_digest));
 }
 
+int64_t store_result_that_counts(struct store *s, int64_t job, int64_t index)
+{
+	return ask_int(s, 0,
+		"SELECT r.envelope FROM result r JOIN task t ON t.job = r.job AND t.idx = r.idx WHERE r.job = ? AND r.idx = ?"
+		" AND r.state = 'received' AND r.outcome = t.outcome ORDER BY r.n LIMIT 1",
+		"ii", job, index);
+}
+
 static void each_result(struct store *s, struct rows *r, result_fn *fn, void *arg)
 {
 	struct result_row row;

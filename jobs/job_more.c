@@ -216,16 +216,8 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 
 static int read_later(const struct job *job, struct err *e)
 {
-	bool from = job->tasks == TASKS_EACH;
-
-	for (size_t i = 0; i < job->n_files; i++)
-		from |= job->files[i].from;
 	if (job->profile == PROFILE_IMAGE)
 		return job_later(e, "profile", "the profile image");
-	if (from || job->n_after)
-		return job_later(e, job->n_after ? "after" : "files", "an input that is another job's output");
-	if (job->n_local)
-		return job_later(e, "local", "data of the volunteer's");
 	if (job->checkpoint == CHECKPOINT_TRAVELS)
 		return job_later(e, "checkpoint", "a checkpoint that travels");
 	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)

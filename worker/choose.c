@@ -51,6 +51,7 @@ static bool give_task(struct act *act, enum act_kind kind, const struct agent_ta
 	act->kind = kind;
 	act->job = t->job;
 	act->index = t->index;
+	act->given = t->given;
 	memcpy(act->lease, t->lease, sizeof(act->lease));
 	return true;
 }

@@ -3,6 +3,7 @@
  * errand.c: one task on its way through this machine.
  */
 #include "worker/errand.h"
+#include "worker/feed.h"
 #include "worker/packet.h"
 #include "worker/runner.h"
 #include "common/buf.h"
@@ -26,8 +27,11 @@ struct errand {
 	struct page_ref *page;
 	bool opened; /* the page may be read */
 	struct job_task task;
-	struct want *wants[JOB_FILES_MAX + 2];
-	size_t n_wants, missing;
+	struct agent_given given;
+	struct want *resolution; /* the list of what it is given of other jobs; NULL: nothing */
+	struct inputs inputs;
+	struct want **wants;
+	size_t n_wants, wants_room, missing;
 	struct box *box;
 	int64_t began_ms;
 	struct timer *overrun;
@@ -69,7 +73,10 @@ static void clear(struct errand *t)
 	t->opened = false;
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
-	t->n_wants = 0;
+	free(TAKE(t->wants));
+	want_free(TAKE(t->resolution));
+	t->n_wants = t->wants_room = 0;
+	inputs_release(&t->inputs);
 	page_free(TAKE(t->page));
 	job_task_release(&t->task);
 	box_free(TAKE(t->box));
@@ -124,14 +131,51 @@ static void on_blob(void *arg, const struct err *e)
 
 static void want(struct errand *t, const struct blob *b)
 {
+	array_room(&t->wants, &t->wants_room, t->n_wants, sizeof(struct want *));
 	t->missing++;
 	t->wants[t->n_wants++] = cache_want(t->all->cache, b, on_blob, t);
 }
 
 static void want_own(struct errand *t, const struct blob *b)
 {
+	array_room(&t->wants, &t->wants_room, t->n_wants, sizeof(struct want *));
 	t->missing++;
 	t->wants[t->n_wants++] = cache_want_own(t->all->cache, b, on_blob, t);
+}
+
+/* The list is here: what it names comes next. */
+static void on_resolution(void *arg, const struct err *why)
+{
+	struct errand *t = arg;
+	auto_free char *text = NULL;
+	struct err e;
+	size_t n;
+
+	if (why) {
+		fail(t, why);
+		return;
+	}
+	if (blob_read(cache_blobs(t->all->cache), &t->given.inputs.digest, &text, &n, INPUTS_TEXT_MAX, &e) ||
+		inputs_read(&t->inputs, page_job(t->page), text, n, &e)) {
+		fail(t, &e);
+		return;
+	}
+	for (size_t i = 0; i < t->inputs.n; i++)
+		want(t, &t->inputs.parts[i].blob);
+	if (--t->missing == 0)
+		ready(t);
+}
+
+/* What the manifest leaves to the lease. */
+static int check_given(const struct errand *t, const struct job *job, struct err *e)
+{
+	if (job_has_sources(job) && !t->given.has_inputs)
+		return err_field(e, "inputs", "the lease does not say what the task is given");
+	if (job->tasks == TASKS_EACH && !t->given.has_stdin)
+		return err_field(e, "stdin", "the lease does not say what the task is given");
+	if (t->given.has_inputs && t->given.inputs.size > INPUTS_TEXT_MAX)
+		return err_set(e, ERR_TOO_BIG, "the list of its inputs is too long");
+	return 0;
 }
 
 static int check_job(const struct errand *t, const struct job *job, struct err *e)
@@ -145,7 +189,7 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 	if (job->disk_mib > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
 			(long long)job->disk_mib, (long long)t->all->disk_mib);
-	return 0;
+	return check_given(t, job, e);
 }
 
 static void on_page(void *arg, const struct err *why)
@@ -169,17 +213,28 @@ static void on_page(void *arg, const struct err *why)
 	}
 	want(t, &job_program(job, platform_here())->blob);
 	for (size_t i = 0; i < job->n_files; i++)
-		want(t, &job->files[i].blob);
+		if (!job->files[i].from)
+			want(t, &job->files[i].blob);
+	if (job_has_sources(job)) {
+		t->missing++;
+		t->resolution = cache_want(t->all->cache, &t->given.inputs, on_resolution, t);
+	}
+	if (job->tasks == TASKS_EACH) {
+		t->task.has_stdin_blob = true;
+		t->task.stdin_blob = t->given.standard_input;
+	}
 	if (t->task.has_stdin_blob)
 		want_own(t, &t->task.stdin_blob);
 }
 
-void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index)
+void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
+	const struct agent_given *given)
 {
 	struct errand *t = xcalloc(1, sizeof(*t));
 
 	t->all = all;
 	t->index = index;
+	t->given = *given;
 	snprintf(t->lease, sizeof(t->lease), "%s", lease);
 	t->next = all->list;
 	all->list = t;
@@ -218,7 +273,9 @@ static void put_files(struct line *l, const struct errand *t, const struct job *
 		return;
 	for (size_t i = 0; i < job->n_files; i++)
 		line_input(l, job->files[i].name,
-			blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
+			job->files[i].from
+				? feed_path(&t->inputs, job, i, cache_blobs(t->all->cache), t->dir)
+				: blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
 	if (t->resume)
 		line_input(l, "checkpoint", xstrdup(t->resume));
 	if (job->checkpoint && t->all->own_sandbox)
@@ -278,7 +335,9 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 	t->dir = xprintf("%s/%s", t->all->dir, t->lease);
 	out = xprintf("%s/out", t->dir);
 	in = xprintf("%s/stdin", t->dir);
-	if (make_dirs(out, 0700, e) || (job->checkpoint && saved_mark(t->dir, &job->id, t->index, e)) || link_program(t, job_program(job, platform_here()), e))
+	if (make_dirs(out, 0700, e) || link_program(t, job_program(job, platform_here()), e) ||
+		(job->checkpoint && saved_mark(t->dir, &job->id, t->index, e)) ||
+		feed_make(&t->inputs, job, cache_blobs(t->all->cache), t->dir, e))
 		return -1;
 	if (!t->task.stdin_text)
 		return 0;
@@ -303,6 +362,17 @@ static void on_overrun(void *arg)
 	box_kill(t->box);
 }
 
+/* Its result says what it was given. */
+static void note_inputs(struct errand *t)
+{
+	const struct job *job = page_job(t->page);
+	const struct blob *in = job->tasks == TASKS_EACH ? &t->task.stdin_blob : NULL;
+
+	t->product.result.has_inputs = in || job_has_sources(job);
+	if (t->product.result.has_inputs)
+		t->product.result.inputs = inputs_digest(&t->inputs, job, in);
+}
+
 static void finish(struct errand *t)
 {
 	struct agent_exit x = { 0 };
@@ -310,6 +380,7 @@ static void finish(struct errand *t)
 
 	snprintf(t->product.result.lease, sizeof(t->product.result.lease), "%s", t->lease);
 	t->product.result.index = t->index;
+	note_inputs(t);
 	if (collect(&t->product, t->dir, page_job(t->page), t->all->outputs, t->overran, &e)) {
 		fail(t, &e);
 		return;

@@ -46,7 +46,8 @@ void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */
 void errands_renew(struct errands *all);
 
-void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index);
+void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
+	const struct agent_given *given);
 void errand_run(struct errands *all, const char *lease);
 /* stopped() follows, at once or when the box is dead. */
 void errand_stop(struct errands *all, const char *lease);

@@ -205,6 +205,16 @@ static int read_ack(struct talk *t, struct heard *h, const json_t *envelope, str
 	return 0;
 }
 
+static void read_given(struct agent_given *g, const json_t *inputs, const json_t *standard_input)
+{
+	g->has_inputs = inputs != NULL;
+	g->has_stdin = standard_input != NULL;
+	if (inputs)
+		blob_from_json(&g->inputs, inputs);
+	if (standard_input)
+		blob_from_json(&g->standard_input, standard_input);
+}
+
 static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 {
 	char me[ID_TEXT + 1];
@@ -217,6 +227,7 @@ static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 		log_warn("a lease for another worker is ignored");
 		return;
 	}
+	const json_t *inputs = json_object_get(m->body, "inputs");
 	digest_from_hex(&job, jtext(m->body, "job"));
 	json_array_foreach(json_object_get(m->body, "leases"), i, j) {
 		struct agent_lease *l = &h->leases[h->answer.n_leases++];
@@ -224,6 +235,7 @@ static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 		*l = (struct agent_lease){ .job = job, .index = jint(j, "index", 0),
 			.ttl_ms = jint(j, "ttl_ms", 0) };
 		snprintf(l->lease, sizeof(l->lease), "%s", jtext(j, "id"));
+		read_given(&l->given, inputs, json_object_get(j, "stdin"));
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "common/fetch.h"
 #include "common/key.h"
 #include "common/loop.h"
+#include "jobs/job.h"
 
 /* What an ask says of the worker; the profiles may change between two asks, the rest does not. All borrowed. */
 struct talk_self {

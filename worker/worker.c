@@ -36,7 +36,7 @@ static void do_stop(struct worker *w, const struct act *act)
 
 static void do_fetch(struct worker *w, const struct act *act)
 {
-	errand_begin(&w->errands, act->lease, &act->job, act->index);
+	errand_begin(&w->errands, act->lease, &act->job, act->index, &act->given);
 }
 
 static void do_run(struct worker *w, const struct act *act)
