@@ -8,6 +8,7 @@
  */
 #include "common/codec.h"
 #include "common/log.h"
+#include "coordinator/checkpoint.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 #include "coordinator/sources.h"
@@ -242,6 +243,7 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		json_t *one = json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index, "ttl_ms",
 			(json_int_t)LEASE_TERM_MS);
 		sources_tell_task(c, l->job, l->index, one);
+		checkpoint_tell(c, l->job, l->index, one);
 		json_array_append_new(list, one);
 	}
 	sources_tell_job(c, first->job, m);
@@ -415,6 +417,7 @@ void handle_ask(struct call *call, struct msg *m, const char *address)
 	}
 	meter_add(&c->asks, now, 1);
 	at = meet(c, m, at, address);
+	checkpoint_take(c, at, m->body);
 	take_back(c, at, m->body);
 	struct hold *h = xcalloc(1, sizeof(*h));
 	wait = jint(m->body, "wait_ms", 0);

@@ -4,6 +4,7 @@
  *
  * Only unfinished jobs are read. A live lease gets a full term: downtime does not age it.
  */
+#include "coordinator/checkpoint.h"
 #include "coordinator/sources.h"
 
 #include <stdlib.h>
@@ -102,7 +103,9 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 	c->manifests[l.job] = job;
 	sources_add(c, l.job);
 	store_each_task(c->store, row->n, load_task, &l);
+	checkpoint_load(c, l.job, true);
 	store_each_result(c->store, row->n, load_result, &l);
+	checkpoint_load(c, l.job, false);
 	store_each_lease(c->store, row->n, load_lease, &l);
 	if (!strcmp(row->state, "cancelled")) {
 		sched_cancel(&c->sched, l.job, NULL, 0);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct task) <= 16, "a task costs at most 16 bytes");
-_Static_assert(JOB_RESULTS_MAX + EXPIRED_MAX <= VOTES_MAX, "the votes of a task fit");
+_Static_assert(JOB_RESULTS_MAX + EXPIRED_MAX + AUTHORS_MAX <= VOTES_MAX, "the votes of a task fit");
 
 void sched_init(struct sched *s, enum independence by, struct chance chance)
 {
@@ -89,8 +89,9 @@ static void remember(struct sched *s, struct task *t, const struct vote *v)
 		s->free_past = s->past[at].next;
 	}
 	s->past[at] = (struct past){ .vote = *v, .next = NOBODY };
-	while (*end != NOBODY)
-		end = &s->past[*end].next;
+	for (; *end != NOBODY; end = &s->past[*end].next)
+		if (s->past[*end].vote.kind == AUTHOR && (v->kind == VOTE || v->kind == ATTEMPT))
+			s->past[*end].vote.kind = WRITTEN;
 	*end = at;
 }
 
@@ -106,7 +107,7 @@ static void forget_one(struct sched *s, uint32_t *from)
 bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v)
 {
 	for (uint32_t i = j->tasks[index].results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind != EXPIRED &&
+		if (s->past[i].vote.kind != EXPIRED && s->past[i].vote.kind != AUTHOR &&
 			!voters_independent(&s->past[i].vote.from, v, j->rule.by))
 			return false;
 	return true;
@@ -321,6 +322,25 @@ static bool has_expired(const struct sched *s, const struct task *t, uint32_t wo
 		if (s->past[i].vote.kind == EXPIRED && s->past[i].vote.from.worker == worker)
 			return true;
 	return false;
+}
+
+bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v)
+{
+	struct task *t = &s->jobs[job].tasks[index];
+	struct vote author = { .kind = AUTHOR, .from = *v };
+	int n = 0;
+
+	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next) {
+		const struct vote *p = &s->past[i].vote;
+
+		if (p->kind == AUTHOR && p->from.worker == v->worker)
+			return true; /* it wrote a newer one */
+		n += p->kind == AUTHOR || p->kind == WRITTEN;
+	}
+	if (n == AUTHORS_MAX)
+		return false;
+	remember(s, t, &author);
+	return true;
 }
 
 struct verdict sched_expire(struct sched *s, uint32_t lease)

@@ -27,6 +27,7 @@
 #define LEASE_ID_BYTES 16
 #define WINDOW_MIN 1024 /* tasks that the next one is drawn from: order reveals nothing */
 #define WINDOW_PER_LEASE 16
+#define AUTHORS_MAX 16     /* of one task's checkpoints */
 #define EXPIRED_MAX 16     /* workers that may let one task's lease run out */
 #define WORKERS_MAX 200000 /* known; an ask of one more is refused */
 #define JOBS_ACTIVE_MAX 4096
@@ -188,6 +189,8 @@ int64_t sched_next_expiry(const struct sched *s);
 struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind, bool success,
 	const struct digest *outcome, int64_t ref, int64_t now);
 struct verdict sched_expire(struct sched *s, uint32_t lease);
+/* The voter wrote a checkpoint of the task. False: one more than a task can have (AUTHORS_MAX). */
+bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v);
 void sched_give_back(struct sched *s, uint32_t lease);
 
 /* --- endings ------------------------------------------------------------------------------ */

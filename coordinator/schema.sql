@@ -122,6 +122,23 @@ CREATE TABLE lease (
 CREATE INDEX lease_live ON lease (job) WHERE state IN ('live', 'expired');
 CREATE INDEX lease_worker ON lease (worker);
 
+-- What a task had reached: of jobs whose checkpoints travel. `closed`: a result came after it.
+CREATE TABLE checkpoint (
+	n INTEGER PRIMARY KEY,
+	job INTEGER NOT NULL REFERENCES job (n),
+	idx INTEGER NOT NULL,
+	worker INTEGER NOT NULL REFERENCES worker (n),
+	network INTEGER NOT NULL,
+	owner INTEGER NOT NULL,
+	relay INTEGER NOT NULL,
+	digest BLOB NOT NULL CHECK (length(digest) = 32),
+	size INTEGER NOT NULL,
+	root BLOB NOT NULL,
+	closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1))
+);
+CREATE INDEX checkpoint_task ON checkpoint (job, idx);
+CREATE INDEX checkpoint_worker ON checkpoint (worker);
+
 -- `outputs`: the digests of stdout, files and stderr, one after the other. `late` ones never vote,
 -- `void` ones are of a worker that was banned before the task was final.
 CREATE TABLE result (

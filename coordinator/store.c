@@ -250,10 +250,16 @@ static const char to_version_2[] =
 	"ALTER TABLE result ADD COLUMN relay INTEGER NOT NULL DEFAULT 0;"
 	"PRAGMA user_version = 2;"
 	"COMMIT";
-/* Version 2 knew no inputs from other jobs. */
+/* Version 2 knew no inputs from other jobs, and no checkpoints. */
 static const char to_version_3[] =
 	"BEGIN IMMEDIATE;"
 	"ALTER TABLE job ADD COLUMN inputs BLOB;"
+	"CREATE TABLE checkpoint (n INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job (n), idx INTEGER NOT NULL,"
+	" worker INTEGER NOT NULL REFERENCES worker (n), network INTEGER NOT NULL, owner INTEGER NOT NULL,"
+	" relay INTEGER NOT NULL, digest BLOB NOT NULL CHECK (length(digest) = 32), size INTEGER NOT NULL,"
+	" root BLOB NOT NULL, closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)));"
+	"CREATE INDEX checkpoint_task ON checkpoint (job, idx);"
+	"CREATE INDEX checkpoint_worker ON checkpoint (worker);"
 	"PRAGMA user_version = 3;"
 	"COMMIT";
 

@@ -176,6 +176,25 @@ void store_add_upload(struct store *s, const struct upload_row *row, int64_t now
 void store_upload_done(struct store *s, const struct upload_row *row, bool public);
 int64_t store_open_uploads(struct store *s, const struct id *author);
 
+/* --- checkpoints that travel -------------------------------------------------------------- */
+struct checkpoint_row {
+	int64_t index, worker; /* worker: its row */
+	network net;
+	uint64_t owner, relay;
+	struct blob blob;
+	bool closed; /* a result came after it: handed on no more */
+};
+/* In place of an open one of the same worker. */
+void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row);
+/* The newest open one of the task. */
+bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
+bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
+void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
+/* The open ones of a worker that is banned. */
+void store_drop_checkpoints(struct store *s, int64_t worker);
+typedef void checkpoint_fn(void *arg, const struct checkpoint_row *row); /* without its blob */
+void store_each_checkpoint(struct store *s, int64_t job, checkpoint_fn *fn, void *arg);
+
 /* --- numbers for the status page, read once at start -------------------------------------- */
 /* jobs_failed: of those done, the ones with a failed task. */
 struct counts {

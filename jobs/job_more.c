@@ -218,8 +218,6 @@ static int read_later(const struct job *job, struct err *e)
 {
 	if (job->profile == PROFILE_IMAGE)
 		return job_later(e, "profile", "the profile image");
-	if (job->checkpoint == CHECKPOINT_TRAVELS)
-		return job_later(e, "checkpoint", "a checkpoint that travels");
 	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)
 		return job_later(e, "compare", "a comparison other than exact");
 	if (job->same_class)

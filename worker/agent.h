@@ -59,10 +59,10 @@ enum task_state {
 	N_TASK_STATES
 };
 
-/* What a lease says its task is given of other jobs; passed on, not looked at. */
+/* What a lease says its task is given, of other jobs or of who had it before; passed on, not looked at. */
 struct agent_given {
-	bool has_inputs, has_stdin;
-	struct blob inputs, standard_input;
+	bool has_inputs, has_stdin, has_checkpoint;
+	struct blob inputs, standard_input, checkpoint;
 };
 
 struct agent_task {

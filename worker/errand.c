@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CHECKPOINT_S 10 /* a crash costs a task no more than this of its work, and its own pace */
 #define OVERRUN_MS 30000 /* a box that is still there so long after its wall time is killed */
 
 struct errand {
@@ -23,7 +22,7 @@ struct errand {
 	char lease[LEASE_HEX + 1];
 	int64_t index;
 	char *dir;
-	char *resume; /* the checkpoint that it goes on from, or NULL */
+	struct resume resume;
 	struct page_ref *page;
 	bool opened; /* the page may be read */
 	struct job_task task;
@@ -35,7 +34,7 @@ struct errand {
 	struct box *box;
 	int64_t began_ms;
 	struct timer *overrun;
-	bool overran, stopping, has_product;
+	bool overran, stopping, hands_on, has_product;
 	struct product product;
 	struct errand *next;
 };
@@ -49,27 +48,12 @@ static struct errand *find(const struct errands *all, const char *lease)
 	return t;
 }
 
-/* What it had reached when it was stopped is kept; of what came to its end nothing is needed any more. */
-static void keep_checkpoint(const struct errand *t)
-{
-	const struct job *job = t->opened ? page_job(t->page) : NULL;
-	auto_free char *out = xprintf("%s/out", t->dir ? t->dir : "");
-
-	if (!job || !job->checkpoint)
-		return;
-	if (t->has_product && !t->product.broken)
-		saved_drop(t->all->saved, &job->id, t->index);
-	else if (t->dir)
-		saved_keep(t->all->saved, &job->id, t->index, out);
-}
-
 /* Let go of all but the result. */
 static void clear(struct errand *t)
 {
 	struct err e;
 
-	keep_checkpoint(t);
-	free(TAKE(t->resume));
+	resume_end(&t->resume, t->has_product && !t->product.broken);
 	t->opened = false;
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
@@ -225,6 +209,8 @@ static void on_page(void *arg, const struct err *why)
 	}
 	if (t->task.has_stdin_blob)
 		want_own(t, &t->task.stdin_blob);
+	if (t->given.has_checkpoint)
+		want_own(t, &t->given.checkpoint);
 }
 
 void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
@@ -276,10 +262,10 @@ static void put_files(struct line *l, const struct errand *t, const struct job *
 			job->files[i].from
 				? feed_path(&t->inputs, job, i, cache_blobs(t->all->cache), t->dir)
 				: blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
-	if (t->resume)
-		line_input(l, "checkpoint", xstrdup(t->resume));
+	if (t->resume.from)
+		line_input(l, "checkpoint", xstrdup(t->resume.from));
 	if (job->checkpoint && t->all->own_sandbox)
-		line_number(l, "--checkpoint", CHECKPOINT_S);
+		line_number(l, "--checkpoint", RESUME_COPY_S);
 	line_file(l, LINE_OUT, "--out", xprintf("%s/out", t->dir));
 }
 
@@ -336,7 +322,6 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 	out = xprintf("%s/out", t->dir);
 	in = xprintf("%s/stdin", t->dir);
 	if (make_dirs(out, 0700, e) || link_program(t, job_program(job, platform_here()), e) ||
-		(job->checkpoint && saved_mark(t->dir, &job->id, t->index, e)) ||
 		feed_make(&t->inputs, job, cache_blobs(t->all->cache), t->dir, e))
 		return -1;
 	if (!t->task.stdin_text)
@@ -381,6 +366,8 @@ static void finish(struct errand *t)
 	snprintf(t->product.result.lease, sizeof(t->product.result.lease), "%s", t->lease);
 	t->product.result.index = t->index;
 	note_inputs(t);
+	t->product.result.has_inherited = t->resume.inherits;
+	t->product.result.inherited = t->resume.inherited;
 	if (collect(&t->product, t->dir, page_job(t->page), t->all->outputs, t->overran, &e)) {
 		fail(t, &e);
 		return;
@@ -416,6 +403,11 @@ static void note_why(const struct errand *t, const char *why)
 		fprintf(f, "talkoot-sandbox: %s\n", why);
 }
 
+static void on_handed_on(void *arg)
+{
+	gone(arg);
+}
+
 static void on_end(void *arg, const char *why)
 {
 	struct errand *t = arg;
@@ -423,10 +415,10 @@ static void on_end(void *arg, const char *why)
 	t->box = NULL;
 	if (why)
 		note_why(t, why);
-	if (t->stopping)
-		gone(t);
-	else
+	if (!t->stopping)
 		finish(t);
+	else if (!t->hands_on || !resume_hand_on(&t->resume, on_handed_on, t))
+		gone(t);
 }
 
 /* In its profile's keeper if there is one and the line fits a packet, else by itself. */
@@ -446,10 +438,10 @@ static int start_box(struct errand *t, const struct job *job, struct err *e)
 static int start(struct errand *t, struct err *e)
 {
 	const struct job *job = page_job(t->page);
+	const struct blob *given = t->given.has_checkpoint ? &t->given.checkpoint : NULL;
 
-	if (job->checkpoint)
-		t->resume = saved_path(t->all->saved, &job->id, t->index);
-	if (make_folder(t, job, e) || start_box(t, job, e))
+	if (make_folder(t, job, e) ||
+		resume_begin(&t->resume, &t->all->resume, job, t->index, t->lease, t->dir, given, e) || start_box(t, job, e))
 		return -1;
 	t->began_ms = clock_mono_ms();
 	t->overrun = timer_new(t->all->loop, on_overrun, t);
@@ -466,11 +458,12 @@ void errand_run(struct errands *all, const char *lease)
 		fail(t, &e);
 }
 
-void errand_stop(struct errands *all, const char *lease)
+void errand_stop(struct errands *all, const char *lease, bool hand_on)
 {
 	struct errand *t = find(all, lease);
 
 	if (t && t->box) {
+		t->hands_on = hand_on;
 		t->stopping = true;
 		box_kill(t->box);
 	} else if (t) {
@@ -526,7 +519,7 @@ static void open_keepers(struct errands *all)
 int errands_open(struct errands *all, struct err *e)
 {
 	all->list = NULL;
-	saved_rescue(all->saved, all->dir);
+	saved_rescue(all->resume.saved, all->dir);
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);

@@ -12,7 +12,7 @@
 #include "worker/book.h"
 #include "worker/collect.h"
 #include "worker/keeper.h"
-#include "worker/saved.h"
+#include "worker/resume.h"
 #include "worker/terms.h"
 
 struct errand;
@@ -22,7 +22,7 @@ struct errands {
 	struct book *book;
 	struct cache *cache;
 	struct blobs *outputs; /* where large outputs go */
-	struct saved *saved;   /* checkpoints */
+	struct resume_of resume; /* where checkpoints are kept, and how they are sent */
 	const char *dir;       /* DIR/tasks */
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
@@ -49,8 +49,8 @@ void errands_renew(struct errands *all);
 void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
 	const struct agent_given *given);
 void errand_run(struct errands *all, const char *lease);
-/* stopped() follows, at once or when the box is dead. */
-void errand_stop(struct errands *all, const char *lease);
+/* stopped() follows, at once or when the box is dead; `hand_on`: and a checkpoint that travels is sent. */
+void errand_stop(struct errands *all, const char *lease, bool hand_on);
 /* The result in hand, or NULL. Borrowed till errand_done(). */
 const struct product *errand_product(const struct errands *all, const char *lease);
 void errand_done(struct errands *all, const char *lease);

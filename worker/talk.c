@@ -145,6 +145,9 @@ static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
 	json_object_set_new(j, "want", json_integer(ask->want));
 	json_object_set_new(j, "held", held_json(ask));
 	json_object_set_new(j, "returned", returned_json(ask));
+	json_t *checkpoints = claims_json(t->self->claims);
+	if (checkpoints)
+		json_object_set_new(j, "checkpoints", checkpoints);
 	json_object_set_new(j, "wait_ms", json_integer(ask->wait_ms));
 	add_self(j, t->self);
 	json_object_set_new(j, "state", json_string(agent_mode_name(ask->mode)));
@@ -205,14 +208,19 @@ static int read_ack(struct talk *t, struct heard *h, const json_t *envelope, str
 	return 0;
 }
 
-static void read_given(struct agent_given *g, const json_t *inputs, const json_t *standard_input)
+static void read_given(struct agent_given *g, const json_t *inputs, const json_t *one)
 {
+	const json_t *standard_input = json_object_get(one, "stdin"), *checkpoint = json_object_get(one, "checkpoint");
+
 	g->has_inputs = inputs != NULL;
 	g->has_stdin = standard_input != NULL;
 	if (inputs)
 		blob_from_json(&g->inputs, inputs);
 	if (standard_input)
 		blob_from_json(&g->standard_input, standard_input);
+	g->has_checkpoint = checkpoint != NULL;
+	if (checkpoint)
+		blob_from_json(&g->checkpoint, checkpoint);
 }
 
 static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
@@ -235,7 +243,7 @@ static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 		*l = (struct agent_lease){ .job = job, .index = jint(j, "index", 0),
 			.ttl_ms = jint(j, "ttl_ms", 0) };
 		snprintf(l->lease, sizeof(l->lease), "%s", jtext(j, "id"));
-		read_given(&l->given, inputs, json_object_get(j, "stdin"));
+		read_given(&l->given, inputs, j);
 	}
 }
 

@@ -6,6 +6,7 @@
 #define WORKER_TALK_H
 
 #include "worker/agent.h"
+#include "worker/claims.h"
 #include "worker/home.h"
 #include "worker/notes.h"
 #include "worker/terms.h"
@@ -22,6 +23,7 @@ struct talk_self {
 	size_t n_profiles;
 	const char *platform, *platform_class, *agent;
 	const struct terms *terms;
+	struct claims *claims;
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
 };

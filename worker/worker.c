@@ -31,7 +31,7 @@
 
 static void do_stop(struct worker *w, const struct act *act)
 {
-	errand_stop(&w->errands, act->lease);
+	errand_stop(&w->errands, act->lease, w->agent.mode == AGENT_STOP);
 }
 
 static void do_fetch(struct worker *w, const struct act *act)
@@ -122,6 +122,7 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 	if (w->complained)
 		log_info("the coordinator answers");
 	w->complained = false;
+	claims_heard(w->claims);
 	agent_heard(&w->agent, answer, clock_mono_ms());
 	if (answer->n_leases)
 		note_leases(w);
@@ -264,6 +265,14 @@ static void on_over(void *arg, const char *lease)
 	turn_end_ask(w->turn);
 }
 
+static void on_claim(void *arg)
+{
+	struct worker *w = arg;
+
+	agent_news(&w->agent);
+	turn_end_ask(w->turn);
+}
+
 static bool on_needed(void *arg, const struct digest *output)
 {
 	const struct worker *w = arg;
@@ -306,6 +315,7 @@ static void know_self(struct worker *w)
 	s->platform = platform_here();
 	s->platform_class = host_platform_class();
 	s->terms = &w->conf.terms;
+	s->claims = w->claims;
 	s->relays = w->relay != NULL;
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
@@ -367,10 +377,12 @@ static int open_stores(struct worker *w, struct err *e)
 
 static int open_errands(struct worker *w, struct err *e)
 {
-	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .saved = &w->saved, .book = w->book, .cache = w->cache,
+	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
 		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
+	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
+	w->errands.resume = (struct resume_of){ .loop = w->loop, .saved = &w->saved, .claims = w->claims, .blobs = cache_blobs(w->cache) };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
 	auto_free char *checkpoints = xprintf("%s/checkpoints", w->conf.dir);
 	if (saved_open(&w->saved, checkpoints, w->conf.disk_mib * MIB / CHECKPOINTS_SHARE, e))
@@ -440,6 +452,7 @@ static void worker_close(struct worker *w)
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
 	saved_close(&w->saved);
+	claims_free(w->claims);
 	outbox_close(w->outbox);
 	book_free(w->book);
 	cache_free(w->cache);

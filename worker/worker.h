@@ -63,6 +63,7 @@ struct worker {
 	struct cache *cache;
 	struct book *book;
 	struct saved saved;
+	struct claims *claims;
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: what a stopped task had reached is not lost, on the same worker and, where the job says so, on another."""
+import base64
 import glob
+import json
 import os
 import re
 import signal
@@ -55,6 +57,16 @@ def kept(g, w):
     return os.listdir(g.path(w.name, "checkpoints"))
 
 
+def inherited(g, out):
+    """The results in the evidence that name a checkpoint."""
+    found = []
+    with open(g.path(out, "attestations.ndjson")) as f:
+        for line in f:
+            statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+            found += [r for r in statement["predicate"]["results"] if "inherited" in r]
+    return found
+
+
 def began_at(g, job, out):
     """Where the run that counted began, by its stderr."""
     g.results(job, out)
@@ -77,7 +89,7 @@ def test_a_stopped_workers_task_goes_on_from_its_checkpoint():
         assert start >= 30 and total == 150, (start, total)
         assert kept(g, w) == []
         assert not os.path.exists(g.path("out", "0", "files")), "the checkpoint is no output"
-        g.verify("out")
+        g.verify(g.path("out"))
 
 
 def test_a_killed_workers_task_goes_on_from_the_last_copy():
@@ -91,6 +103,44 @@ def test_a_killed_workers_task_goes_on_from_the_last_copy():
         assert g.wait_done(job)["tasks"]["valid"] == 1
         start, total = began_at(g, job, "out")
         assert start > 0 and total == 800, (start, total)
+
+
+def test_a_checkpoint_travels_with_the_lease():
+    with Grid(workers=1) as g:
+        first = g.workers[0]
+        job = g.submit("--quorum", "1", "--checkpoint", "travels", "--", counter(g), "400")
+        running(g, first, 30)
+        g.add_worker()
+        assert first.stop() == 0
+        assert g.wait_done(job)["tasks"]["valid"] == 1
+        start, total = began_at(g, job, "out")
+        assert start >= 30 and total == 400, (start, total)
+        names = [r["inherited"] for r in inherited(g, "out")]
+        assert len(names) == 1, names
+        g.cli("blob", "get", names[0], "-o", g.path("checkpoint"))
+        with open(g.path("checkpoint")) as f:
+            assert int(f.read()) == start
+        g.verify(g.path("out"))
+
+
+def test_who_wrote_a_checkpoint_is_an_author_of_what_rests_on_it():
+    with Grid(workers=2) as g:
+        job = g.submit("--quorum", "2", "--checkpoint", "travels", "--", counter(g), "300")
+        holder = wait_for("a holder", lambda: next((w for w in g.workers if glob.glob(g.path(w.name, "tasks", "*", "stderr"))), None))
+        other = next(w for w in g.workers if w is not holder)
+        running(g, holder, 30)
+        assert holder.stop() == 0
+        wait_for("the other's result", lambda: g.db("SELECT 1 FROM result"))
+        # whose work is in the first result may not check it: the task waits for a third
+        g.restart_worker(holder)
+        wait_for("words", lambda: "independent" in g.cli("status", job))
+        assert [bytes(row[0]).hex() for row in g.db(
+            "SELECT worker.id FROM lease JOIN worker ON lease.worker = worker.n WHERE lease.state = 'live'")] == []
+        third = g.add_worker()
+        assert g.wait_done(job)["tasks"]["valid"] == 1
+        g.results(job, "out")
+        with open(g.path("out", "results.ndjson")) as f:
+            assert sorted(json.loads(f.read())["workers"]) == sorted([other.id, third.id])
 
 
 def test_without_the_word_nothing_is_kept():
