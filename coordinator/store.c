@@ -254,6 +254,7 @@ static const char to_version_2[] =
 static const char to_version_3[] =
 	"BEGIN IMMEDIATE;"
 	"ALTER TABLE job ADD COLUMN inputs BLOB;"
+	"ALTER TABLE job ADD COLUMN local TEXT;"
 	"PRAGMA user_version = 3;"
 	"COMMIT";
 

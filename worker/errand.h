@@ -12,6 +12,7 @@
 #include "worker/book.h"
 #include "worker/collect.h"
 #include "worker/keeper.h"
+#include "worker/local.h"
 
 struct errand;
 
@@ -25,6 +26,7 @@ struct errands {
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
 	int guard;             /* guard.h's fd */
 	bool files;            /* the profile `files` works here */
+	const struct local *local; /* data of the owner's */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */

@@ -208,6 +208,8 @@ int main(int argc, char **argv)
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },
 		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
+		{ "allow-local", 0, KNOB_TEXTS, &o.conf.allow_local, "NAME=PATH", "a file or folder that tasks may read here as /in/NAME; may be repeated", 0, 0, NULL, false },
+		{ "local-for", 0, KNOB_TEXTS, &o.conf.local_for, "KEY", "the submitter whose tasks may; everybody sees what these make of it", 0, 0, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
 		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
 		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },
@@ -230,6 +232,8 @@ int main(int argc, char **argv)
 	}
 	free(o.found_sandbox);
 	free(o.conf.join.at);
+	free(o.conf.allow_local.at);
+	free(o.conf.local_for.at);
 	free(conf.words.at);
 	free(conf.rest.at);
 	if (bad)

@@ -7,6 +7,7 @@
 
 #include "worker/agent.h"
 #include "worker/home.h"
+#include "worker/local.h"
 #include "worker/notes.h"
 #include "common/fetch.h"
 #include "common/key.h"
@@ -22,6 +23,7 @@ struct talk_self {
 	const char *platform, *platform_class, *agent;
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
+	const struct local *local; /* NULL: no data of the owner's */
 };
 
 struct talk_fns {
