@@ -63,7 +63,7 @@ USE_GATEWAY := -lminiupnpc -lnatpmp
 USE_FILTER := -lseccomp
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox
-EXAMPLES := fold fold-report
+EXAMPLES := fold fold-report wordcount fedavg
 
 .PHONY: all deps demo check unit system layers shape bench format install uninstall clean fuzz programs
 .DEFAULT_GOAL := all
@@ -144,6 +144,12 @@ $(BIN)/fold: jobs/examples/fold/fold.c Makefile
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
+$(BIN)/wordcount $(BIN)/fedavg: $(BIN)/%: Makefile
+	@mkdir -p $(@D)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -static -o $@ jobs/examples/$*/$*.c
+$(BIN)/wordcount: jobs/examples/wordcount/wordcount.c
+$(BIN)/fedavg: jobs/examples/fedavg/fedavg.c
 $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'

@@ -78,6 +78,23 @@ static void learn_terms(struct worker *w, const json_t *ask)
 			w->only[w->n_only++] = node_tag(&key);
 }
 
+/* Its own data, and whose jobs may read it. Not kept: every ask says it. */
+static void learn_locals(struct worker *w, const json_t *ask)
+{
+	const json_t *names = json_object_get(ask, "local"), *keys = json_object_get(ask, "local_for");
+	json_t *j;
+	size_t i;
+
+	free(TAKE(w->locals));
+	if (!json_array_size(names) || !json_array_size(keys))
+		return;
+	w->locals = xcalloc(1, sizeof(*w->locals)); /* both lists are bounded by the shape */
+	json_array_foreach(names, i, j)
+		snprintf(w->locals->names[w->locals->n++], sizeof(w->locals->names[0]), "%s", json_string_value(j));
+	json_array_foreach(keys, i, j)
+		id_parse(&w->locals->keys[w->locals->n_keys++], json_string_value(j));
+}
+
 /* What the ask says of the worker; true when the store should know. */
 static bool learn(struct worker *w, const json_t *ask, const char *address, int64_t now)
 {
@@ -90,6 +107,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	snprintf(w->agent, sizeof(w->agent), "%s", jtext(ask, "agent"));
 	snprintf(w->address, sizeof(w->address), "%s", jtext(ask, "address"));
 	learn_terms(w, ask);
+	learn_locals(w, ask);
 	w->slots = jint(ask, "slots", 1);
 	w->cpus = jint(ask, "cpus", 1);
 	w->memory_mib = jint(ask, "memory_mib", 0);

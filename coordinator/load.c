@@ -68,6 +68,13 @@ static void load_result(void *arg, const struct result_row *r)
 	sched_restore_vote(&l->c->sched, l->job, r->index, &v);
 }
 
+static void load_answerer(void *arg, int64_t worker)
+{
+	struct loading *l = arg;
+
+	sched_restore_had(&l->c->sched, l->job, worker_by_row(l->c, worker));
+}
+
 static void load_lease(void *arg, const struct lease_row *r)
 {
 	struct loading *l = arg;
@@ -107,6 +114,8 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 	store_each_result(c->store, row->n, load_result, &l);
 	checkpoint_load(c, l.job, false);
 	store_each_lease(c->store, row->n, load_lease, &l);
+	if (job->n_local)
+		store_each_answerer(c->store, row->n, load_answerer, &l);
 	if (!strcmp(row->state, "cancelled")) {
 		sched_cancel(&c->sched, l.job, NULL, 0);
 		c->more = true;

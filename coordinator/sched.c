@@ -27,7 +27,10 @@ void sched_release(struct sched *s)
 	for (size_t i = 0; i < s->n_jobs; i++) {
 		free(s->jobs[i].tasks);
 		free(s->jobs[i].window);
+		free(s->jobs[i].had);
 	}
+	for (size_t i = 0; i < s->n_workers; i++)
+		free(s->workers[i].locals);
 	free(s->jobs);
 	for (size_t i = 0; i < s->n_workers; i++)
 		free(s->workers[i].only);
@@ -66,6 +69,33 @@ void window_drop(struct sjob *j, int64_t index)
 	j->window[t->place] = last;
 	j->tasks[last].place = t->place;
 	t->in_window = false;
+}
+
+/* --- one task a worker ---------------------------------------------------------------------- */
+bool job_had(const struct sjob *j, uint32_t worker)
+{
+	for (size_t i = 0; i < j->n_had; i++)
+		if (j->had[i] == worker)
+			return true;
+	return false;
+}
+
+static void had_add(struct sjob *j, uint32_t worker)
+{
+	if (!j->needs.n_local || job_had(j, worker))
+		return;
+	array_room(&j->had, &j->had_room, j->n_had, sizeof(*j->had));
+	j->had[j->n_had++] = worker;
+}
+
+/* It did nothing with it: it may have one again. */
+static void had_drop(struct sjob *j, uint32_t worker)
+{
+	for (size_t i = 0; i < j->n_had; i++)
+		if (j->had[i] == worker) {
+			j->had[i] = j->had[--j->n_had];
+			return;
+		}
 }
 
 /* --- a task's past ------------------------------------------------------------------------ */
@@ -221,6 +251,7 @@ uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index
 	map_put(&s->lease_by_id, name, at);
 	list_append(s, at);
 	window_drop(j, index);
+	had_add(j, worker);
 	t->leased = true;
 	t->place = at;
 	restate(s, j, t);
@@ -349,6 +380,7 @@ struct verdict sched_expire(struct sched *s, uint32_t lease)
 	struct sjob *j = &s->jobs[l.job];
 	struct vote v = { .kind = EXPIRED, .from = l.voter };
 
+	had_drop(j, l.worker);
 	if (!has_expired(s, &j->tasks[l.index], l.worker))
 		remember(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
@@ -359,6 +391,7 @@ void sched_give_back(struct sched *s, uint32_t lease)
 	struct lease l = lease_end(s, lease);
 	struct sjob *j = &s->jobs[l.job];
 
+	had_drop(j, l.worker);
 	restate(s, j, &j->tasks[l.index]);
 	window_add(j, l.index);
 	s->stirred = true;
@@ -423,6 +456,12 @@ void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task
 {
 	if (!TASK_IS_FINAL(s->jobs[job].tasks[index].state))
 		finish(s, &s->jobs[job], index, state);
+}
+
+void sched_restore_had(struct sched *s, uint32_t job, uint32_t worker)
+{
+	if (worker != NOBODY)
+		had_add(&s->jobs[job], worker);
 }
 
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v)

@@ -58,8 +58,18 @@ struct needs {
 	int64_t memory_mib, disk_mib, threads;
 	char platforms[JOB_PROGRAMS_MAX][40];
 	size_t n_platforms;
-	unsigned bits;      /* JOB_BIT_… */
-	uint64_t submitter; /* node_tag() of its key */
+	unsigned bits; /* JOB_BIT_… */
+	char local[JOB_LOCAL_MAX][101]; /* data that the worker must have, for this submitter */
+	size_t n_local;
+	struct id submitter;
+};
+
+/* Data of a worker's own, and whose jobs may read it. */
+#define LOCALS_MAX 16
+struct locals {
+	char names[LOCALS_MAX][101];
+	struct id keys[LOCALS_MAX];
+	size_t n, n_keys;
 };
 
 struct sjob {
@@ -70,6 +80,8 @@ struct sjob {
 	bool ending; /* cancelled: what is not final is being cancelled */
 	bool gone;   /* its slot is free */
 	bool waits;  /* for other jobs: nothing of it is leased yet */
+	uint32_t *had; /* of a job that reads workers' own data: who has or had a task, and gets no other */
+	size_t n_had, had_room;
 	struct rule rule;
 	struct needs needs;
 	struct task *tasks;
@@ -99,6 +111,7 @@ struct worker {
 	double pace;      /* results a second, fading */
 	int64_t returned; /* results since the start */
 	int64_t paced_ms;
+	struct locals *locals; /* its own; NULL: nothing */
 	struct hold *hold; /* its ask that waits, or NULL: the coordinator's */
 };
 
@@ -201,9 +214,13 @@ void sched_unvote(struct sched *s, uint32_t worker);
 
 /* --- what the store remembers, at start --------------------------------------------------- */
 void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task_state state);
+/* The worker has had its task of a job that reads workers' own data. */
+void sched_restore_had(struct sched *s, uint32_t job, uint32_t worker);
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v);
 void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now);
 
+/* --- for sched.c and pick.c: whether a job that reads workers' own data has given the worker its one task --- */
+bool job_had(const struct sjob *j, uint32_t worker);
 /* --- for sched.c and pick.c --------------------------------------------------------------- */
 uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index, int64_t now,
 	const unsigned char id[LEASE_ID_BYTES]);

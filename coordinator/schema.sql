@@ -58,7 +58,8 @@ CREATE TABLE job (
 	valid INTEGER NOT NULL DEFAULT 0,
 	failed INTEGER NOT NULL DEFAULT 0,
 	cancelled INTEGER NOT NULL DEFAULT 0,
-	inputs BLOB -- the digest of what its inputs from other jobs came to (a blob); NULL: not yet, or none
+	inputs BLOB, -- the digest of what its inputs from other jobs came to (a blob); NULL: not yet, or none
+	local TEXT -- the workers' own data that it reads, names with a space between; NULL: none
 );
 CREATE INDEX job_unfinished ON job (n) WHERE finished_ms IS NULL;
 

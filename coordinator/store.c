@@ -260,6 +260,7 @@ static const char to_version_3[] =
 	" root BLOB NOT NULL, closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)));"
 	"CREATE INDEX checkpoint_task ON checkpoint (job, idx);"
 	"CREATE INDEX checkpoint_worker ON checkpoint (worker);"
+	"ALTER TABLE job ADD COLUMN local TEXT;"
 	"PRAGMA user_version = 3;"
 	"COMMIT";
 

@@ -69,6 +69,7 @@ struct job_row {
 	struct digest id;
 	struct id submitter;
 	char name[201], state[12], assurance[32], why[200];
+	char local[JOB_LOCAL_MAX * 101]; /* names, a space between; "": none */
 };
 int64_t store_add_job(struct store *s, const struct job *job, int64_t envelope, int64_t now);
 void store_set_job_fact(struct store *s, int64_t job, int64_t envelope);
@@ -141,6 +142,9 @@ int64_t store_add_result(struct store *s, const struct result_row *row,
 int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_ID_BYTES]);
 typedef void result_fn(void *arg, const struct result_row *row);
 void store_task_results(struct store *s, int64_t job, int64_t index, result_fn *fn, void *arg);
+/* Everybody whose result for a task of the job was received. */
+typedef void worker_row_fn(void *arg, int64_t worker);
+void store_each_answerer(struct store *s, int64_t job, worker_row_fn *fn, void *arg);
 /* The received ones of a job, in the order they came. */
 void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg);
 /* The envelope of the result that stands for a final task with an outcome: the first received one of that outcome.

@@ -218,6 +218,15 @@ void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg)
 		fn, arg);
 }
 
+void store_each_answerer(struct store *s, int64_t job, worker_row_fn *fn, void *arg)
+{
+	struct rows *r = ask(s, "SELECT DISTINCT worker FROM result WHERE job = ? AND state <> 'late'", "i", job);
+
+	while (rows_next(s, r))
+		fn(arg, col_int(r, 0));
+	rows_end(r);
+}
+
 void store_void_results(struct store *s, int64_t worker)
 {
 	run(s,

@@ -165,6 +165,8 @@ static char *join_parts(struct boxrun *b, size_t file, const char *tmp, struct e
 
 static int put_files(struct boxrun *b, struct argv *a, const char *tmp, struct err *e)
 {
+	if (b->job->n_local)
+		return err_set(e, ERR_NOT_FOUND, "the data %s is with the workers", b->job->local[0]);
 	for (size_t i = 0; i < b->job->n_files; i++) {
 		const struct job_file *f = &b->job->files[i];
 		auto_free char *path = f->from ? join_parts(b, i, tmp, e) : b->find(b->arg, &f->blob, e);

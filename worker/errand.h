@@ -12,6 +12,7 @@
 #include "worker/book.h"
 #include "worker/collect.h"
 #include "worker/keeper.h"
+#include "worker/local.h"
 #include "worker/resume.h"
 #include "worker/terms.h"
 
@@ -29,6 +30,7 @@ struct errands {
 	int guard;             /* guard.h's fd */
 	const struct terms *terms;
 	bool files;            /* the profile `files` works here */
+	const struct local *local; /* data of the owner's */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */

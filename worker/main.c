@@ -214,6 +214,8 @@ int main(int argc, char **argv)
 		{ "submitters", 0, KNOB_TEXTS, &o.submitters, "any|KEY,...", "take only these submitters' jobs (default any); may be repeated", 0, 0, NULL, false },
 		{ "profiles", 0, KNOB_TEXT, &o.profiles, "WORD,...", "offer only these of compute, files, image (default: all that the box can do)", 0, 0, NULL, false },
 		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc); default: none", 0, 0, NULL, false },
+		{ "allow-local", 0, KNOB_TEXTS, &o.conf.allow_local, "NAME=PATH", "a file or folder that tasks may read here as /in/NAME; may be repeated", 0, 0, NULL, false },
+		{ "local-for", 0, KNOB_TEXTS, &o.conf.local_for, "KEY", "the submitter whose tasks may; everybody sees what these make of it", 0, 0, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
 		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
 		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },
@@ -237,6 +239,8 @@ int main(int argc, char **argv)
 	free(o.found_sandbox);
 	free(o.conf.join.at);
 	free(o.submitters.at);
+	free(o.conf.allow_local.at);
+	free(o.conf.local_for.at);
 	free(conf.words.at);
 	free(conf.rest.at);
 	if (bad)

@@ -119,6 +119,25 @@ static void add_self(json_t *j, const struct talk_self *self)
 		json_object_set_new(j, "address", json_string(self->address));
 }
 
+static void add_local(json_t *j, const struct local *l)
+{
+	json_t *names = json_array(), *keys = json_array();
+	char hex[ID_TEXT + 1];
+
+	for (size_t i = 0; l && i < l->n; i++)
+		json_array_append_new(names, json_string(l->at[i].name));
+	for (size_t i = 0; l && i < l->n_keys; i++) {
+		id_text(hex, &l->keys[i]);
+		json_array_append_new(keys, json_string(hex));
+	}
+	if (l && l->n) {
+		json_object_set(j, "local", names);
+		json_object_set(j, "local_for", keys);
+	}
+	json_decref(names);
+	json_decref(keys);
+}
+
 /* Whom this ask comes through: our network is then not what the coordinator sees. */
 static void add_via(json_t *j, const struct way *way)
 {
@@ -150,6 +169,7 @@ static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
 		json_object_set_new(j, "checkpoints", checkpoints);
 	json_object_set_new(j, "wait_ms", json_integer(ask->wait_ms));
 	add_self(j, t->self);
+	add_local(j, t->self->local);
 	json_object_set_new(j, "state", json_string(agent_mode_name(ask->mode)));
 	add_via(j, &t->way);
 	free(t->line);

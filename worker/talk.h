@@ -8,6 +8,7 @@
 #include "worker/agent.h"
 #include "worker/claims.h"
 #include "worker/home.h"
+#include "worker/local.h"
 #include "worker/notes.h"
 #include "worker/terms.h"
 #include "common/fetch.h"
@@ -26,6 +27,7 @@ struct talk_self {
 	struct claims *claims;
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
+	const struct local *local; /* NULL: no data of the owner's */
 };
 
 struct talk_fns {

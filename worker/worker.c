@@ -319,6 +319,7 @@ static void know_self(struct worker *w)
 	s->relays = w->relay != NULL;
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
+	s->local = &w->local;
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */
@@ -378,7 +379,7 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files, .local = &w->local,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
@@ -426,7 +427,8 @@ static void open_agent(struct worker *w)
 
 static int worker_open(struct worker *w, struct err *e)
 {
-	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
+	if (lock_dir(w, e) || local_read(&w->local, &w->conf.allow_local, &w->conf.local_for, w->conf.dir, e) ||
+		guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
 	worker_know_box(w);
 	if (open_stores(w, e) || open_errands(w, e) || port_open(w, e))
@@ -467,6 +469,7 @@ static void worker_close(struct worker *w)
 	notes_close(&w->notes);
 	home_close(&w->home);
 	key_free(w->key);
+	local_release(&w->local);
 	guard_stop(&w->guard);
 	if (w->lock >= 0)
 		close(w->lock);

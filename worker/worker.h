@@ -13,6 +13,7 @@
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/lan.h"
+#include "worker/local.h"
 #include "worker/mapport.h"
 #include "worker/outbox.h"
 #include "worker/probe.h"
@@ -40,6 +41,7 @@ struct worker_conf {
 	struct terms terms;
 	int64_t slots, memory_mib, disk_mib;
 	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
+	struct texts allow_local, local_for; /* local.h */
 	const char *sandbox;  /* a path */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
 	int64_t exit_idle_ms; /* 0: never */
@@ -55,6 +57,7 @@ struct worker {
 	struct home home;
 	struct notes notes;
 	struct ability ability;
+	struct local local;
 	struct agent agent;
 	char address[LINK_HOST_MAX + 9]; /* told to the coordinator; "": none */
 	char link[LINK_TEXT_MAX + 1];    /* "none" without --listen */
