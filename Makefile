@@ -45,7 +45,7 @@ GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
 	httpd_route.c httpd_answer.c httpd_tunnel.c range.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
-JOB := jobs/job.c jobs/job_task.c jobs/job_more.c jobs/glob.c
+JOB := jobs/job.c jobs/job_task.c jobs/job_more.c jobs/job_inputs.c jobs/glob.c
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
@@ -65,7 +65,7 @@ USE_FILTER := -lseccomp
 USE_ARCHIVE := -larchive -lz -lzstd -llzma -lbz2
 
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox talkoot-image
-EXAMPLES := fold fold-report
+EXAMPLES := fold fold-report wordcount fedavg
 
 .PHONY: all deps demo check unit system layers shape bench format install uninstall clean fuzz programs
 .DEFAULT_GOAL := all
@@ -152,6 +152,12 @@ $(BIN)/fold: jobs/examples/fold/fold.c Makefile
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'
 	$(Q)$(CC) -std=c11 -O2 $(WARN) $(WERROR) -ffp-contract=off -static -o $@ $<
+$(BIN)/wordcount $(BIN)/fedavg: $(BIN)/%: Makefile
+	@mkdir -p $(@D)
+	@$(SAY) '  LINK  $@'
+	$(Q)$(CC) -std=c11 -D_GNU_SOURCE -O2 $(WARN) $(WERROR) -static -o $@ jobs/examples/$*/$*.c
+$(BIN)/wordcount: jobs/examples/wordcount/wordcount.c
+$(BIN)/fedavg: jobs/examples/fedavg/fedavg.c
 $(BIN)/fold-report: jobs/examples/fold/report.c Makefile
 	@mkdir -p $(@D)
 	@$(SAY) '  LINK  $@'

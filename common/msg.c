@@ -166,6 +166,8 @@ static const struct shape ticket_shape[] = {
 
 static const struct shape returned_shape[] = { ONE("lease", SHAPE_NONCE), TEXT("why", 0, 100), END };
 
+static const struct shape checkpoint_shape[] = { ONE("lease", SHAPE_NONCE), OBJECT("blob", shape_blob), END };
+
 static const struct shape ask_shape[] = {
 	INT("want", 0, 64),
 	EACH("held", 0, 256, SHAPE_NONCE, 0),
@@ -184,12 +186,16 @@ static const struct shape ask_shape[] = {
 	{ .name = "bits", .kind = SHAPE_ARRAY, OPTIONAL, .max = 8, .each = SHAPE_TEXT, .each_max = 20 },
 	{ .name = "local", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .each = SHAPE_TEXT, .each_max = 100 },
 	{ .name = "submitters", .kind = SHAPE_ARRAY, OPTIONAL, .max = 64, .each = SHAPE_ID },
+	{ .name = "checkpoints", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .of = checkpoint_shape },
+	{ .name = "local_for", .kind = SHAPE_ARRAY, OPTIONAL, .max = 16, .each = SHAPE_ID },
 	WORD("state", "run|pause|finish"),
 	END,
 };
 
 static const struct shape one_lease_shape[] = {
-	ONE("id", SHAPE_NONCE), INT("index", 0, 1048575), INT("ttl_ms", 1, 86400000), END
+	ONE("id", SHAPE_NONCE), INT("index", 0, 1048575), INT("ttl_ms", 1, 86400000),
+	{ .name = "stdin", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob },
+	{ .name = "checkpoint", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob }, END
 };
 
 static const struct shape lease_shape[] = {
@@ -197,6 +203,7 @@ static const struct shape lease_shape[] = {
 	ONE("job", SHAPE_ID),
 	LIST("leases", 1, 64, one_lease_shape),
 	INT("now", 0, MS_MAX),
+	{ .name = "inputs", .kind = SHAPE_OBJECT, OPTIONAL, .of = shape_blob },
 	END,
 };
 
@@ -216,6 +223,7 @@ static const struct shape one_result_shape[] = {
 	INT("rss_kib", 0, MS_MAX),
 	{ .name = "stderr", .kind = SHAPE_OBJECT, OPTIONAL, .of = stderr_shape },
 	{ .name = "inherited", .kind = SHAPE_DIGEST, OPTIONAL },
+	{ .name = "inputs", .kind = SHAPE_DIGEST, OPTIONAL },
 	END,
 };
 

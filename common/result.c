@@ -161,6 +161,8 @@ static void read_item(struct result *r, const json_t *j)
 		digest_from_text(&r->stderr_digest, jtext(err_output, "digest"));
 		r->stderr_size = jint(err_output, "size", 0);
 	}
+	r->has_inherited = digest_from_text(&r->inherited, jtext(j, "inherited"));
+	r->has_inputs = digest_from_text(&r->inputs, jtext(j, "inputs"));
 }
 
 /* Give subject `j` ("INDEX/NAME") to its item. */
@@ -237,7 +239,7 @@ static json_t *subject_of(const struct result *r, const struct output *o)
 
 static json_t *item_of(const struct result *r)
 {
-	char outcome[DIGEST_TEXT + 1], err_digest[DIGEST_TEXT + 1];
+	char outcome[DIGEST_TEXT + 1], err_digest[DIGEST_TEXT + 1], inputs[DIGEST_TEXT + 1], inherited[DIGEST_TEXT + 1];
 
 	digest_text(outcome, &r->outcome);
 	json_t *j = json_pack("{s:I, s:s, s:s, s:I, s:I, s:s, s:I, s:I, s:I}", "index",
@@ -248,6 +250,14 @@ static json_t *item_of(const struct result *r)
 		digest_text(err_digest, &r->stderr_digest);
 		json_object_set_new(j, "stderr",
 			json_pack("{s:s, s:I}", "digest", err_digest, "size", (json_int_t)r->stderr_size));
+	}
+	if (r->has_inherited) {
+		digest_text(inherited, &r->inherited);
+		json_object_set_new(j, "inherited", json_string(inherited));
+	}
+	if (r->has_inputs) {
+		digest_text(inputs, &r->inputs);
+		json_object_set_new(j, "inputs", json_string(inputs));
 	}
 	return j;
 }

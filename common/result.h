@@ -33,6 +33,10 @@ struct result {
 	bool has_stderr;
 	struct digest stderr_digest;
 	int64_t stderr_size;
+	bool has_inherited;
+	struct digest inherited; /* the checkpoint that it went on from */
+	bool has_inputs; /* it was given other jobs' outputs: */
+	struct digest inputs; /* which, see jobs/job_inputs.h */
 	struct output *outputs; /* sorted by name; [..] includes stdout */
 	size_t n_outputs;
 };

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "coordinator/coord.h"
 #include "coordinator/gossip.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -135,20 +136,17 @@ static int check_list(struct checking *k, const struct job *job,
 
 static int check_demands(struct coord *c, const struct job *job, struct err *e)
 {
-	struct needs needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-		.n_platforms = job->n_programs };
+	struct needs needs = needs_of(job);
 	bool any = false;
 
-	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(needs.platforms[i], job->programs[i].platform, sizeof(needs.platforms[i]));
 	for (size_t i = 0; i < c->sched.n_workers && !any; i++)
 		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
 	if (!any || sched_anyone_can(&c->sched, &needs))
 		return 0;
 	return err_set(e, ERR_TOO_DEMANDING,
 		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, "
-	        "the platform and the"
-		" profile that the job asks for",
+	        "the platform, the"
+		" profile and the bits that the job asks for, and takes its submitter's jobs",
 		(long long)job->memory_mib, (long long)job->disk_mib, (long long)job->threads);
 }
 
@@ -166,7 +164,7 @@ static int check_job(struct coord *c, const struct job *job, struct err *e)
 	for (size_t i = 0; job->profile != PROFILE_IMAGE && i < job->n_programs; i++) /* an image's is in a layer */
 		if (check_program(c, &job->programs[i], e))
 			return -1;
-	return check_demands(c, job, e);
+	return sources_check(c, job, e) ? -1 : check_demands(c, job, e);
 }
 
 static char *take_job(struct coord *c, const struct msg *m, struct job *job)
@@ -183,6 +181,7 @@ static char *take_job(struct coord *c, const struct msg *m, struct job *job)
 	uint32_t at = sched_add_job(&c->sched, job, row);
 	array_room(&c->manifests, &c->manifests_room, at, sizeof(struct job *));
 	c->manifests[at] = job;
+	sources_add(c, at);
 	digest_hex(id, &job->id);
 	log_info("job %.16s \"%s\": %lld tasks", id, job->name, (long long)job->count);
 	return ack;
@@ -233,6 +232,7 @@ int cancel_job(struct coord *c, const struct digest *id, const char *why, struct
 	if (strcmp(row.state, "active") != 0 || at == NOBODY)
 		return 0; /* over already: nothing left to cancel */
 	store_cancel_job(c->store, row.n, why);
+	sources_stir(c);
 	end_leases_of(c, at, NOBODY);
 	sched_cancel(&c->sched, at, NULL, 0);
 	gossip_stir(c->gossip);

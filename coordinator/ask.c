@@ -8,8 +8,10 @@
  */
 #include "common/codec.h"
 #include "common/log.h"
+#include "coordinator/checkpoint.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -39,20 +41,58 @@ static bool same_request(struct call *call, const struct msg *m, enum asker who)
 	return over;
 }
 
-static unsigned profiles_of(const json_t *ask)
+/* The words of the ask's list that are known, as bits by their place. */
+static unsigned set_of(const json_t *ask, const char *field, const char *const *known, size_t n)
 {
-	static const char *const names[] = {
-		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
-	};
 	unsigned bits = 0;
 	json_t *p;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "profiles"), i, p)
-		for (size_t k = 0; k < ARRAY_LEN(names); k++)
-			if (!strcmp(json_string_value(p), names[k]))
+	json_array_foreach(json_object_get(ask, field), i, p)
+		for (size_t k = 0; k < n; k++)
+			if (!strcmp(json_string_value(p), known[k]))
 				bits |= 1u << k;
 	return bits;
+}
+
+/* What it is willing to run. */
+static void learn_terms(struct worker *w, const json_t *ask)
+{
+	static const char *const profiles[] = {
+		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
+	};
+	static const char *const bits[] = { "jit", "proc" }; /* JOB_BIT_… */
+	const json_t *only = json_object_get(ask, "submitters");
+	struct id key;
+	json_t *j;
+	size_t i;
+
+	w->profiles = set_of(ask, "profiles", profiles, ARRAY_LEN(profiles));
+	w->bits = set_of(ask, "bits", bits, ARRAY_LEN(bits));
+	free(TAKE(w->only));
+	w->n_only = 0;
+	if (json_array_size(only))
+		w->only = xcalloc(json_array_size(only), sizeof(*w->only));
+	json_array_foreach(only, i, j)
+		if (id_parse(&key, json_string_value(j)))
+			w->only[w->n_only++] = node_tag(&key);
+}
+
+/* Its own data, and whose jobs may read it. Not kept: every ask says it. */
+static void learn_locals(struct worker *w, const json_t *ask)
+{
+	const json_t *names = json_object_get(ask, "local"), *keys = json_object_get(ask, "local_for");
+	json_t *j;
+	size_t i;
+
+	free(TAKE(w->locals));
+	if (!json_array_size(names) || !json_array_size(keys))
+		return;
+	w->locals = xcalloc(1, sizeof(*w->locals)); /* both lists are bounded by the shape */
+	json_array_foreach(names, i, j)
+		snprintf(w->locals->names[w->locals->n++], sizeof(w->locals->names[0]), "%s", json_string_value(j));
+	json_array_foreach(keys, i, j)
+		id_parse(&w->locals->keys[w->locals->n_keys++], json_string_value(j));
 }
 
 /* What the ask says of the worker; true when the store should know. */
@@ -66,7 +106,8 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	snprintf(w->platform_class, sizeof(w->platform_class), "%s", jtext(ask, "platform_class"));
 	snprintf(w->agent, sizeof(w->agent), "%s", jtext(ask, "agent"));
 	snprintf(w->address, sizeof(w->address), "%s", jtext(ask, "address"));
-	w->profiles = profiles_of(ask);
+	learn_terms(w, ask);
+	learn_locals(w, ask);
 	w->slots = jint(ask, "slots", 1);
 	w->cpus = jint(ask, "cpus", 1);
 	w->memory_mib = jint(ask, "memory_mib", 0);
@@ -80,7 +121,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	             w->voter.relay != was.voter.relay ||
 	             w->slots != was.slots || w->cpus != was.cpus ||
 	             w->memory_mib != was.memory_mib || w->disk_mib != was.disk_mib ||
-	             w->profiles != was.profiles || strcmp(w->platform, was.platform) != 0 ||
+	             w->profiles != was.profiles || w->bits != was.bits || strcmp(w->platform, was.platform) != 0 ||
 	             strcmp(w->address, was.address) != 0 || strcmp(w->agent, was.agent) != 0 ||
 	             strcmp(w->platform_class, was.platform_class) != 0;
 	w->seen_ms = now;
@@ -217,10 +258,13 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		char id[2 * LEASE_ID_BYTES + 1];
 
 		hex_encode(id, l->id, LEASE_ID_BYTES);
-		json_array_append_new(
-			list, json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index,
-				      "ttl_ms", (json_int_t)LEASE_TERM_MS));
+		json_t *one = json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index, "ttl_ms",
+			(json_int_t)LEASE_TERM_MS);
+		sources_tell_task(c, l->job, l->index, one);
+		checkpoint_tell(c, l->job, l->index, one);
+		json_array_append_new(list, one);
 	}
+	sources_tell_job(c, first->job, m);
 	json_object_set_new(m, "leases", list);
 	json_object_set_new(m, "now", json_integer(now));
 	return seal_ours(c, m);
@@ -391,6 +435,7 @@ void handle_ask(struct call *call, struct msg *m, const char *address)
 	}
 	meter_add(&c->asks, now, 1);
 	at = meet(c, m, at, address);
+	checkpoint_take(c, at, m->body);
 	take_back(c, at, m->body);
 	struct hold *h = xcalloc(1, sizeof(*h));
 	wait = jint(m->body, "wait_ms", 0);

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
+#include "coordinator/sources.h"
 #include "coordinator/uploads.h"
 
 #include <stdlib.h>
@@ -346,6 +347,7 @@ void coord_turn(struct coord *c)
 	if (!c->failed || recovered(c, &e)) {
 		expire(c, now);
 		sweep_cancelled(c);
+		sources_turn(c);
 		serve_holds(c, now);
 		record_verdicts(c);
 	}
@@ -414,6 +416,7 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	open_time(c);
 	store_epoch(c->store, &c->epoch, c->time_base);
 	c->uploads = uploads_new(c);
+	c->sources = sources_new();
 	c->gossip = gossip_new(c);
 	if (coord_load(c, e) || store_commit(c->store, e)) {
 		coord_close(c);
@@ -460,6 +463,7 @@ void coord_close(struct coord *c)
 	send_replies(c, NULL);
 	gossip_free(c->gossip);
 	coord_unload(c);
+	sources_free(c->sources);
 	uploads_free(c->uploads);
 	blobs_close(c->blobs);
 	store_close(c->store);

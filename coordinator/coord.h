@@ -84,6 +84,7 @@ struct decided {
 };
 
 struct uploads;
+struct sources;
 
 struct coord {
 	struct coord_options o;
@@ -104,6 +105,7 @@ struct coord {
 	struct decided *decided;
 	size_t n_decided, decided_room;
 	struct uploads *uploads;
+	struct sources *sources; /* sources.h */
 	char web_seed[SEED_BASE_MAX]; /* "http://HOST:PORT" of --web-seed; "": none */
 	struct gossip *gossip;
 	bool draining, more; /* more: the next turn has work waiting */

@@ -4,7 +4,8 @@
  *
  * Only unfinished jobs are read. A live lease gets a full term: downtime does not age it.
  */
-#include "coordinator/coord.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,13 @@ static void load_result(void *arg, const struct result_row *r)
 	sched_restore_vote(&l->c->sched, l->job, r->index, &v);
 }
 
+static void load_answerer(void *arg, int64_t worker)
+{
+	struct loading *l = arg;
+
+	sched_restore_had(&l->c->sched, l->job, worker_by_row(l->c, worker));
+}
+
 static void load_lease(void *arg, const struct lease_row *r)
 {
 	struct loading *l = arg;
@@ -100,9 +108,14 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 	struct loading l = { .c = c, .job = sched_add_job(&c->sched, job, row->n) };
 	array_room(&c->manifests, &c->manifests_room, l.job, sizeof(struct job *));
 	c->manifests[l.job] = job;
+	sources_add(c, l.job);
 	store_each_task(c->store, row->n, load_task, &l);
+	checkpoint_load(c, l.job, true);
 	store_each_result(c->store, row->n, load_result, &l);
+	checkpoint_load(c, l.job, false);
 	store_each_lease(c->store, row->n, load_lease, &l);
+	if (job->n_local)
+		store_each_answerer(c->store, row->n, load_answerer, &l);
 	if (!strcmp(row->state, "cancelled")) {
 		sched_cancel(&c->sched, l.job, NULL, 0);
 		c->more = true;
@@ -127,6 +140,7 @@ void coord_unload(struct coord *c)
 {
 	for (size_t i = 0; i < c->sched.n_jobs; i++)
 		if (!c->sched.jobs[i].gone) {
+			sources_drop(c, (uint32_t)i);
 			job_release(c->manifests[i]);
 			free(c->manifests[i]);
 		}

@@ -50,6 +50,17 @@ static uint32_t free_job(struct sched *s)
 	return (uint32_t)s->n_jobs++;
 }
 
+struct needs needs_of(const struct job *job)
+{
+	struct needs n = { job->profile, job->memory_mib, job->disk_mib, job->threads,
+		.n_platforms = job->n_programs, .bits = job->bits, .n_local = job->n_local, .submitter = job->submitter };
+
+	memcpy(n.local, job->local, sizeof(n.local));
+	for (size_t i = 0; i < job->n_programs; i++)
+		memcpy(n.platforms[i], job->programs[i].platform, sizeof(n.platforms[i]));
+	return n;
+}
+
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 {
 	uint32_t at = free_job(s);
@@ -62,11 +73,7 @@ uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 		.max_failures = job->max_failures,
 		.priority = job->priority,
 		.rule = { job->quorum, (int)job->max_results, EXPIRED_MAX, s->by },
-		.needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-			.n_platforms = job->n_programs } };
-	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(j->needs.platforms[i], job->programs[i].platform,
-			sizeof(j->needs.platforms[i]));
+		.needs = needs_of(job) };
 	j->tasks = xcalloc((size_t)j->count, sizeof(*j->tasks));
 	for (int64_t i = 0; i < j->count; i++)
 		j->tasks[i].results = NOBODY;
@@ -94,6 +101,7 @@ void sched_drop_job(struct sched *s, uint32_t job)
 	map_drop(&s->job_by_id, j->id.b);
 	free(j->tasks);
 	free(j->window);
+	free(j->had);
 	*j = (struct sjob){ .gone = true };
 	s->active--;
 }
@@ -121,10 +129,42 @@ bool worker_online(const struct worker *w, int64_t now)
 	return w->has_asked && !w->banned && now - w->seen_ms < ONLINE_MS;
 }
 
+static bool takes_from(const struct worker *w, const struct id *submitter)
+{
+	uint64_t tag = node_tag(submitter);
+
+	for (size_t i = 0; i < w->n_only; i++)
+		if (w->only[i] == tag)
+			return true;
+	return w->n_only == 0;
+}
+
+static bool has_name(const struct locals *l, const char *name)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (!strcmp(l->names[i], name))
+			return true;
+	return false;
+}
+
+/* All of the data, and for this submitter. */
+static bool has_local(const struct locals *l, const struct needs *n)
+{
+	bool serves = false;
+
+	for (size_t i = 0; l && i < n->n_local; i++)
+		if (!has_name(l, n->local[i]))
+			return false;
+	for (size_t i = 0; l && i < l->n_keys; i++)
+		serves |= id_equal(&l->keys[i], &n->submitter);
+	return serves;
+}
+
 bool worker_can(const struct worker *w, const struct needs *n)
 {
-	if (!(w->profiles & 1u << n->profile) || w->memory_mib < n->memory_mib ||
-		w->disk_mib < n->disk_mib || w->cpus < n->threads)
+	if ((n->bits & ~w->bits) || !takes_from(w, &n->submitter) || !(w->profiles & 1u << n->profile) ||
+		w->memory_mib < n->memory_mib || w->disk_mib < n->disk_mib || w->cpus < n->threads ||
+		(n->n_local && !has_local(w->locals, n)))
 		return false;
 	for (size_t i = 0; i < n->n_platforms; i++)
 		if (!strcmp(w->platform, n->platforms[i]))
@@ -172,6 +212,20 @@ int sched_independent(const struct sched *s, const struct needs *n, int64_t now,
 	return k;
 }
 
+/* Each worker that has the data takes one task: say when there are more tasks than workers left. */
+static void lacks_holders(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
+{
+	int64_t open = j->count - j->leased - j->tally[TASK_VALID] - j->tally[TASK_FAILED] - j->tally[TASK_CANCELLED], have = 0;
+
+	for (size_t i = 0; i < s->n_workers; i++)
+		have += worker_online(&s->workers[i], now) && worker_can(&s->workers[i], &j->needs) &&
+			!job_had(j, (uint32_t)i);
+	if (open > have)
+		snprintf(out, size, "%lld task%s need%s another worker that has the data %.60s and lets its submitter read it "
+			    "(one task a worker)", (long long)(open - have), open - have == 1 ? "" : "s",
+			open - have == 1 ? "s" : "", j->needs.local[0]);
+}
+
 void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
 {
 	int need = j->rule.quorum, has = sched_independent(s, &j->needs, now, need);
@@ -179,7 +233,9 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 	out[0] = '\0';
 	if (j->ending || sched_job_over(j))
 		return;
-	if (has < need)
+	if (j->needs.n_local)
+		lacks_holders(s, j, now, out, size);
+	else if (has < need)
 		snprintf(out, size, "needs %d independent worker%s, has %d", need,
 			need == 1 ? "" : "s", has);
 	else if (j->leased == 0 && j->fresh >= j->count && j->n_window > 0 &&
@@ -303,15 +359,16 @@ static bool goes_first(const struct sched *s, const struct sjob *a, const struct
 	return a->row < b->row;
 }
 
-static size_t candidates(const struct sched *s, const struct worker *w, uint32_t *out)
+static size_t candidates(const struct sched *s, uint32_t worker, uint32_t *out)
 {
+	const struct worker *w = &s->workers[worker];
 	size_t n = 0;
 
 	for (size_t i = 0; i < s->n_jobs && n < JOBS_ACTIVE_MAX; i++) {
 		const struct sjob *j = &s->jobs[i];
 
-		if (!j->gone && !j->ending && (j->n_window > 0 || j->fresh < j->count) &&
-			worker_can(w, &j->needs))
+		if (!j->gone && !j->ending && !j->waits && (j->n_window > 0 || j->fresh < j->count) &&
+			worker_can(w, &j->needs) && !(j->needs.n_local && job_had(j, worker)))
 			out[n++] = (uint32_t)i;
 	}
 	return n;
@@ -334,7 +391,7 @@ size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, u
 {
 	uint32_t jobs[JOBS_ACTIVE_MAX];
 	const struct voter v = s->workers[worker].voter;
-	size_t n = 0, n_jobs = candidates(s, &s->workers[worker], jobs);
+	size_t n = 0, n_jobs = candidates(s, worker, jobs);
 	int64_t room = worker_cap(&s->workers[worker], now) - s->workers[worker].leased;
 
 	if (want > LEASES_PER_ASK)
@@ -353,6 +410,8 @@ size_t sched_lease(struct sched *s, uint32_t worker, size_t want, int64_t now, u
 		}
 		draw_id(id);
 		out[n++] = lease_new(s, worker, jobs[best], index, now, id);
+		if (s->jobs[jobs[best]].needs.n_local)
+			jobs[best] = jobs[--n_jobs]; /* one task a worker */
 	}
 	qsort_r(out, n, sizeof(*out), by_job, s);
 	return n;

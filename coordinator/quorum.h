@@ -12,6 +12,8 @@ enum vote_kind {
 	VOTE,    /* ran to its end (exited, signaled): its outcome votes */
 	ATTEMPT, /* ended by a limit, the policy or the set-up: counts towards max_results only */
 	EXPIRED, /* a lease that ran out; at most one a worker */
+	AUTHOR,  /* wrote a checkpoint since the last result; does not count yet */
+	WRITTEN, /* wrote one that a result rests on: no other copy is for it or who depends on it */
 };
 
 struct vote {

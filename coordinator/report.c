@@ -13,7 +13,8 @@
  */
 #include "common/codec.h"
 #include "common/log.h"
-#include "coordinator/coord.h"
+#include "coordinator/checkpoint.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -207,7 +208,9 @@ static int report_read(struct report *p, const struct msg *m, const json_t *blob
 	if (blobs && read_inside(p, blobs, e))
 		return -1;
 	for (size_t i = 0; i < p->r.n; i++)
-		if (p->fate[i] == RECEIVED && check_outputs(p, &p->r.items[i], e))
+		if (p->fate[i] == RECEIVED &&
+			(check_outputs(p, &p->r.items[i], e) || sources_check_result(c, p->at, &p->r.items[i], e) ||
+				checkpoint_check_result(c, p->at, &p->r.items[i], e)))
 			return -1;
 	return 0;
 }
@@ -261,6 +264,7 @@ static void keep(struct report *p, size_t i, int64_t envelope)
 		c->counts.late++;
 		return;
 	}
+	checkpoint_close(c, p->at, r->index);
 	store_end_lease(c->store, row.lease, "returned");
 	struct verdict v = sched_result(&c->sched, p->lease[i], result_votes(r) ? VOTE : ATTEMPT,
 		r->exit == 0 && r->signal == 0, &r->outcome, ref, coord_now(c));

@@ -10,6 +10,7 @@
 #include "common/tus.h"
 #include "coordinator/gossip.h"
 #include "coordinator/spread.h"
+#include "coordinator/sources.h"
 #include "coordinator/status.h"
 #include "coordinator/uploads.h"
 
@@ -186,6 +187,11 @@ static void manifest_get(void *arg, struct req *r)
 	show_manifest(begin(arg, r), req_part(r, 0));
 }
 
+static void inputs_get(void *arg, struct req *r)
+{
+	show_inputs(begin(arg, r), req_part(r, 0));
+}
+
 static void verdicts_get(void *arg, struct req *r)
 {
 	show_verdicts(begin(arg, r), req_part(r, 0), req_query(r, "limit"), req_query(r, "after"));
@@ -224,6 +230,7 @@ const struct route grid_routes[] = {
 	{ "GET", "/v1/jobs", public_jobs, 0 },
 	{ "GET", "/v1/jobs/*", public_job, 0 },
 	{ "GET", "/v1/jobs/*/manifest", manifest_get, 0 },
+	{ "GET", "/v1/jobs/*/inputs", inputs_get, 0 },
 	{ "GET", "/v1/jobs/*/verdicts", verdicts_get, 0 },
 	{ "GET", "/v1/jobs/*/attestations", attestations_get, 0 },
 	{ "GET", "/v1/workers", public_workers, 0 },

@@ -10,7 +10,7 @@
 #include <string.h>
 
 _Static_assert(sizeof(struct task) <= 16, "a task costs at most 16 bytes");
-_Static_assert(JOB_RESULTS_MAX + EXPIRED_MAX <= VOTES_MAX, "the votes of a task fit");
+_Static_assert(JOB_RESULTS_MAX + EXPIRED_MAX + AUTHORS_MAX <= VOTES_MAX, "the votes of a task fit");
 
 void sched_init(struct sched *s, enum independence by, struct chance chance)
 {
@@ -27,8 +27,13 @@ void sched_release(struct sched *s)
 	for (size_t i = 0; i < s->n_jobs; i++) {
 		free(s->jobs[i].tasks);
 		free(s->jobs[i].window);
+		free(s->jobs[i].had);
 	}
+	for (size_t i = 0; i < s->n_workers; i++)
+		free(s->workers[i].locals);
 	free(s->jobs);
+	for (size_t i = 0; i < s->n_workers; i++)
+		free(s->workers[i].only);
 	free(s->workers);
 	free(s->leases);
 	free(s->past);
@@ -66,6 +71,33 @@ void window_drop(struct sjob *j, int64_t index)
 	t->in_window = false;
 }
 
+/* --- one task a worker ---------------------------------------------------------------------- */
+bool job_had(const struct sjob *j, uint32_t worker)
+{
+	for (size_t i = 0; i < j->n_had; i++)
+		if (j->had[i] == worker)
+			return true;
+	return false;
+}
+
+static void had_add(struct sjob *j, uint32_t worker)
+{
+	if (!j->needs.n_local || job_had(j, worker))
+		return;
+	array_room(&j->had, &j->had_room, j->n_had, sizeof(*j->had));
+	j->had[j->n_had++] = worker;
+}
+
+/* It did nothing with it: it may have one again. */
+static void had_drop(struct sjob *j, uint32_t worker)
+{
+	for (size_t i = 0; i < j->n_had; i++)
+		if (j->had[i] == worker) {
+			j->had[i] = j->had[--j->n_had];
+			return;
+		}
+}
+
 /* --- a task's past ------------------------------------------------------------------------ */
 static size_t votes_of(const struct sched *s, const struct task *t, struct vote *votes)
 {
@@ -87,8 +119,9 @@ static void remember(struct sched *s, struct task *t, const struct vote *v)
 		s->free_past = s->past[at].next;
 	}
 	s->past[at] = (struct past){ .vote = *v, .next = NOBODY };
-	while (*end != NOBODY)
-		end = &s->past[*end].next;
+	for (; *end != NOBODY; end = &s->past[*end].next)
+		if (s->past[*end].vote.kind == AUTHOR && (v->kind == VOTE || v->kind == ATTEMPT))
+			s->past[*end].vote.kind = WRITTEN;
 	*end = at;
 }
 
@@ -104,7 +137,7 @@ static void forget_one(struct sched *s, uint32_t *from)
 bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v)
 {
 	for (uint32_t i = j->tasks[index].results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind != EXPIRED &&
+		if (s->past[i].vote.kind != EXPIRED && s->past[i].vote.kind != AUTHOR &&
 			!voters_independent(&s->past[i].vote.from, v, j->rule.by))
 			return false;
 	return true;
@@ -218,6 +251,7 @@ uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index
 	map_put(&s->lease_by_id, name, at);
 	list_append(s, at);
 	window_drop(j, index);
+	had_add(j, worker);
 	t->leased = true;
 	t->place = at;
 	restate(s, j, t);
@@ -321,12 +355,32 @@ static bool has_expired(const struct sched *s, const struct task *t, uint32_t wo
 	return false;
 }
 
+bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v)
+{
+	struct task *t = &s->jobs[job].tasks[index];
+	struct vote author = { .kind = AUTHOR, .from = *v };
+	int n = 0;
+
+	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next) {
+		const struct vote *p = &s->past[i].vote;
+
+		if (p->kind == AUTHOR && p->from.worker == v->worker)
+			return true; /* it wrote a newer one */
+		n += p->kind == AUTHOR || p->kind == WRITTEN;
+	}
+	if (n == AUTHORS_MAX)
+		return false;
+	remember(s, t, &author);
+	return true;
+}
+
 struct verdict sched_expire(struct sched *s, uint32_t lease)
 {
 	struct lease l = lease_end(s, lease);
 	struct sjob *j = &s->jobs[l.job];
 	struct vote v = { .kind = EXPIRED, .from = l.voter };
 
+	had_drop(j, l.worker);
 	if (!has_expired(s, &j->tasks[l.index], l.worker))
 		remember(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
@@ -337,6 +391,7 @@ void sched_give_back(struct sched *s, uint32_t lease)
 	struct lease l = lease_end(s, lease);
 	struct sjob *j = &s->jobs[l.job];
 
+	had_drop(j, l.worker);
 	restate(s, j, &j->tasks[l.index]);
 	window_add(j, l.index);
 	s->stirred = true;
@@ -401,6 +456,12 @@ void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task
 {
 	if (!TASK_IS_FINAL(s->jobs[job].tasks[index].state))
 		finish(s, &s->jobs[job], index, state);
+}
+
+void sched_restore_had(struct sched *s, uint32_t job, uint32_t worker)
+{
+	if (worker != NOBODY)
+		had_add(&s->jobs[job], worker);
 }
 
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v)

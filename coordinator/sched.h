@@ -27,6 +27,7 @@
 #define LEASE_ID_BYTES 16
 #define WINDOW_MIN 1024 /* tasks that the next one is drawn from: order reveals nothing */
 #define WINDOW_PER_LEASE 16
+#define AUTHORS_MAX 16     /* of one task's checkpoints */
 #define EXPIRED_MAX 16     /* workers that may let one task's lease run out */
 #define WORKERS_MAX 200000 /* known; an ask of one more is refused */
 #define JOBS_ACTIVE_MAX 4096
@@ -57,6 +58,18 @@ struct needs {
 	int64_t memory_mib, disk_mib, threads;
 	char platforms[JOB_PROGRAMS_MAX][40];
 	size_t n_platforms;
+	unsigned bits; /* JOB_BIT_… */
+	char local[JOB_LOCAL_MAX][101]; /* data that the worker must have, for this submitter */
+	size_t n_local;
+	struct id submitter;
+};
+
+/* Data of a worker's own, and whose jobs may read it. */
+#define LOCALS_MAX 16
+struct locals {
+	char names[LOCALS_MAX][101];
+	struct id keys[LOCALS_MAX];
+	size_t n, n_keys;
 };
 
 struct sjob {
@@ -66,6 +79,9 @@ struct sjob {
 	int64_t count, max_failures, priority;
 	bool ending; /* cancelled: what is not final is being cancelled */
 	bool gone;   /* its slot is free */
+	bool waits;  /* for other jobs: nothing of it is leased yet */
+	uint32_t *had; /* of a job that reads workers' own data: who has or had a task, and gets no other */
+	size_t n_had, had_room;
 	struct rule rule;
 	struct needs needs;
 	struct task *tasks;
@@ -85,6 +101,9 @@ struct worker {
 	bool banned, admitted, has_asked, ever_leased;
 	enum { RUN, PAUSE, FINISH } state;
 	unsigned profiles; /* bits 1 << enum job_profile */
+	unsigned bits;     /* JOB_BIT_… that it allows */
+	uint64_t *only;    /* node_tag() of the submitters whose jobs it takes; NULL: of any */
+	size_t n_only;
 	int64_t slots, cpus, memory_mib, disk_mib;
 	char platform[40], platform_class[40], agent[64], address[270];
 	int64_t seen_ms, first_ms;
@@ -92,6 +111,7 @@ struct worker {
 	double pace;      /* results a second, fading */
 	int64_t returned; /* results since the start */
 	int64_t paced_ms;
+	struct locals *locals; /* its own; NULL: nothing */
 	struct hold *hold; /* its ask that waits, or NULL: the coordinator's */
 };
 
@@ -138,6 +158,8 @@ void sched_init(struct sched *s, enum independence by, struct chance chance);
 void sched_release(struct sched *s);
 
 /* --- jobs and workers --------------------------------------------------------------------- */
+/* What a worker must have for it. */
+struct needs needs_of(const struct job *job);
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row);
 uint32_t sched_job(const struct sched *s, const struct digest *id); /* or NOBODY */
 /* Forget a job all of whose tasks are final. */
@@ -185,6 +207,8 @@ int64_t sched_next_expiry(const struct sched *s);
 struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind, bool success,
 	const struct digest *outcome, int64_t ref, int64_t now);
 struct verdict sched_expire(struct sched *s, uint32_t lease);
+/* The voter wrote a checkpoint of the task. False: one more than a task can have (AUTHORS_MAX). */
+bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v);
 void sched_give_back(struct sched *s, uint32_t lease);
 
 /* --- endings ------------------------------------------------------------------------------ */
@@ -195,9 +219,13 @@ void sched_unvote(struct sched *s, uint32_t worker);
 
 /* --- what the store remembers, at start --------------------------------------------------- */
 void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task_state state);
+/* The worker has had its task of a job that reads workers' own data. */
+void sched_restore_had(struct sched *s, uint32_t job, uint32_t worker);
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v);
 void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now);
 
+/* --- for sched.c and pick.c: whether a job that reads workers' own data has given the worker its one task --- */
+bool job_had(const struct sjob *j, uint32_t worker);
 /* --- for sched.c and pick.c --------------------------------------------------------------- */
 uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index, int64_t now,
 	const unsigned char id[LEASE_ID_BYTES]);

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: Apache-2.0
 --
--- schema.sql: everything the coordinator knows. Version 2 (PRAGMA user_version); store.c brings
--- version 1 to it. `relay`: 64 bits of the key of the relay that the worker came through; 0: it came directly.
+-- schema.sql: everything the coordinator knows. Version 3 (PRAGMA user_version); store.c brings
+-- versions 1 and 2 to it. `relay`: 64 bits of the key of the relay that the worker came through; 0: it came directly.
 -- Envelopes are kept once, byte for byte, with the line that answered them; everything else refers to them.
 -- Digests, keys and lease ids are raw bytes; times are milliseconds of the coordinator's clock.
 
@@ -57,7 +57,9 @@ CREATE TABLE job (
 	finished_ms INTEGER,
 	valid INTEGER NOT NULL DEFAULT 0,
 	failed INTEGER NOT NULL DEFAULT 0,
-	cancelled INTEGER NOT NULL DEFAULT 0
+	cancelled INTEGER NOT NULL DEFAULT 0,
+	inputs BLOB, -- the digest of what its inputs from other jobs came to (a blob); NULL: not yet, or none
+	local TEXT -- the workers' own data that it reads, names with a space between; NULL: none
 );
 CREATE INDEX job_unfinished ON job (n) WHERE finished_ms IS NULL;
 
@@ -92,7 +94,7 @@ CREATE TABLE worker (
 	platform_class TEXT NOT NULL,
 	agent TEXT NOT NULL,
 	address TEXT NOT NULL,
-	profiles INTEGER NOT NULL,
+	profiles INTEGER NOT NULL, -- and from bit 16 on the optional bits that it allows
 	slots INTEGER NOT NULL,
 	cpus INTEGER NOT NULL,
 	memory_mib INTEGER NOT NULL,
@@ -120,6 +122,23 @@ CREATE TABLE lease (
 ) WITHOUT ROWID;
 CREATE INDEX lease_live ON lease (job) WHERE state IN ('live', 'expired');
 CREATE INDEX lease_worker ON lease (worker);
+
+-- What a task had reached: of jobs whose checkpoints travel. `closed`: a result came after it.
+CREATE TABLE checkpoint (
+	n INTEGER PRIMARY KEY,
+	job INTEGER NOT NULL REFERENCES job (n),
+	idx INTEGER NOT NULL,
+	worker INTEGER NOT NULL REFERENCES worker (n),
+	network INTEGER NOT NULL,
+	owner INTEGER NOT NULL,
+	relay INTEGER NOT NULL,
+	digest BLOB NOT NULL CHECK (length(digest) = 32),
+	size INTEGER NOT NULL,
+	root BLOB NOT NULL,
+	closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1))
+);
+CREATE INDEX checkpoint_task ON checkpoint (job, idx);
+CREATE INDEX checkpoint_worker ON checkpoint (worker);
 
 -- `outputs`: the digests of stdout, files and stderr, one after the other. `late` ones never vote,
 -- `void` ones are of a worker that was banned before the task was final.

@@ -4,6 +4,7 @@
  */
 #include "coordinator/status.h"
 #include "common/clock.h"
+#include "coordinator/sources.h"
 
 #include <string.h>
 
@@ -28,6 +29,22 @@ static json_t *tally_json(const struct job_row *row, const struct sjob *j, bool 
 	return o;
 }
 
+/* Where a job reads workers' own data, each result rests on one worker's word: that is said beside its assurance. */
+static void add_local(json_t *o, const struct job_row *row)
+{
+	json_t *names = json_array();
+
+	for (const char *at = row->local; *at;) {
+		size_t n = strcspn(at, " ");
+
+		json_array_append_new(names, json_stringn(at, n));
+		at += n + (at[n] == ' ');
+	}
+	if (row->local[0])
+		json_object_set(o, "local", names);
+	json_decref(names);
+}
+
 json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 {
 	uint32_t at = sched_job(&c->sched, &row->id);
@@ -41,12 +58,14 @@ json_t *job_json(struct coord *c, const struct job_row *row, bool hide)
 		"submitter", submitter, "state", row->state, "count", (json_int_t)row->count,
 		"tasks", tally_json(row, j, hide), "assurance", row->assurance, "submitted",
 		(json_int_t)row->submitted_ms);
+	add_local(o, row);
 	json_object_set_new(
 		o, "finished", row->finished_ms ? json_integer(row->finished_ms) : json_null());
 	if (j && c->draining && !j->ending && !sched_job_over(j))
 		snprintf(waiting, sizeof(waiting),
-			"the grid is drained: no tasks are given out until its coordinator starts "
-		        "again");
+			"the grid is drained: no tasks are given out until its coordinator starts again");
+	else if (j && j->waits)
+		sources_waiting(c, at, waiting, sizeof(waiting));
 	else if (j)
 		sched_waiting(&c->sched, j, coord_now(c), waiting, sizeof(waiting));
 	if (waiting[0])

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 #define STATEMENTS_MAX 256 /* a power of two, well above the number of literals */
 #define BUSY_MS 5000       /* somebody reads the file with another program */
 
@@ -250,6 +250,19 @@ static const char to_version_2[] =
 	"ALTER TABLE result ADD COLUMN relay INTEGER NOT NULL DEFAULT 0;"
 	"PRAGMA user_version = 2;"
 	"COMMIT";
+/* Version 2 knew no inputs from other jobs, and no checkpoints. */
+static const char to_version_3[] =
+	"BEGIN IMMEDIATE;"
+	"ALTER TABLE job ADD COLUMN inputs BLOB;"
+	"CREATE TABLE checkpoint (n INTEGER PRIMARY KEY, job INTEGER NOT NULL REFERENCES job (n), idx INTEGER NOT NULL,"
+	" worker INTEGER NOT NULL REFERENCES worker (n), network INTEGER NOT NULL, owner INTEGER NOT NULL,"
+	" relay INTEGER NOT NULL, digest BLOB NOT NULL CHECK (length(digest) = 32), size INTEGER NOT NULL,"
+	" root BLOB NOT NULL, closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)));"
+	"CREATE INDEX checkpoint_task ON checkpoint (job, idx);"
+	"CREATE INDEX checkpoint_worker ON checkpoint (worker);"
+	"ALTER TABLE job ADD COLUMN local TEXT;"
+	"PRAGMA user_version = 3;"
+	"COMMIT";
 
 static int make_schema(struct store *s, struct err *e)
 {
@@ -262,14 +275,14 @@ static int make_schema(struct store *s, struct err *e)
 	}
 	if (version == SCHEMA_VERSION)
 		return 0;
-	if (version == 1)
-		return simple(s, to_version_2, e);
+	if (version == 1 || version == 2)
+		return (version == 1 && simple(s, to_version_2, e)) || simple(s, to_version_3, e) ? -1 : 0;
 	if (version != 0)
 		return err_set(e, ERR_REFUSED,
 			"the database is of version %d, this program knows %d", (int)version,
 			SCHEMA_VERSION);
 	return simple(s, "BEGIN IMMEDIATE", e) || simple(s, schema_sql, e) ||
-	                       simple(s, "PRAGMA user_version = 2", e) || simple(s, "COMMIT", e)
+	                       simple(s, "PRAGMA user_version = 3", e) || simple(s, "COMMIT", e)
 	               ? -1
 	               : 0;
 }

@@ -69,6 +69,7 @@ struct job_row {
 	struct digest id;
 	struct id submitter;
 	char name[201], state[12], assurance[32], why[200];
+	char local[JOB_LOCAL_MAX * 101]; /* names, a space between; "": none */
 };
 int64_t store_add_job(struct store *s, const struct job *job, int64_t envelope, int64_t now);
 void store_set_job_fact(struct store *s, int64_t job, int64_t envelope);
@@ -76,6 +77,9 @@ bool store_job(struct store *s, const struct digest *id, struct job_row *row);
 /* Up to max jobs after row `after`, oldest first; unfinished only, or all. */
 size_t store_jobs(
 	struct store *s, int64_t after, bool unfinished, struct job_row *rows, size_t max);
+/* What its inputs from other jobs came to: the digest of the resolution's text. False: nothing yet. */
+void store_set_inputs(struct store *s, int64_t job, const struct digest *d);
+bool store_inputs(struct store *s, int64_t job, struct digest *d);
 void store_cancel_job(struct store *s, int64_t job, const char *why);
 void store_finish_job(struct store *s, int64_t job, int64_t now, int64_t valid, int64_t failed,
 	int64_t cancelled);
@@ -138,8 +142,14 @@ int64_t store_add_result(struct store *s, const struct result_row *row,
 int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_ID_BYTES]);
 typedef void result_fn(void *arg, const struct result_row *row);
 void store_task_results(struct store *s, int64_t job, int64_t index, result_fn *fn, void *arg);
+/* Everybody whose result for a task of the job was received. */
+typedef void worker_row_fn(void *arg, int64_t worker);
+void store_each_answerer(struct store *s, int64_t job, worker_row_fn *fn, void *arg);
 /* The received ones of a job, in the order they came. */
 void store_each_result(struct store *s, int64_t job, result_fn *fn, void *arg);
+/* The envelope of the result that stands for a final task with an outcome: the first received one of that outcome.
+ * 0: there is none. */
+int64_t store_result_that_counts(struct store *s, int64_t job, int64_t index);
 void store_void_results(struct store *s, int64_t worker);
 /* A task is final: its results' outputs may be seen, and envelopes none of whose tasks is open. */
 void store_show_task(struct store *s, int64_t job, int64_t index);
@@ -169,6 +179,25 @@ void store_add_upload(struct store *s, const struct upload_row *row, int64_t now
 /* `public`: anybody may fetch it from now on. */
 void store_upload_done(struct store *s, const struct upload_row *row, bool public);
 int64_t store_open_uploads(struct store *s, const struct id *author);
+
+/* --- checkpoints that travel -------------------------------------------------------------- */
+struct checkpoint_row {
+	int64_t index, worker; /* worker: its row */
+	network net;
+	uint64_t owner, relay;
+	struct blob blob;
+	bool closed; /* a result came after it: handed on no more */
+};
+/* In place of an open one of the same worker. */
+void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row);
+/* The newest open one of the task. */
+bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
+bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
+void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
+/* The open ones of a worker that is banned. */
+void store_drop_checkpoints(struct store *s, int64_t worker);
+typedef void checkpoint_fn(void *arg, const struct checkpoint_row *row); /* without its blob */
+void store_each_checkpoint(struct store *s, int64_t job, checkpoint_fn *fn, void *arg);
 
 /* --- numbers for the status page, read once at start -------------------------------------- */
 /* jobs_failed: of those done, the ones with a failed task. */

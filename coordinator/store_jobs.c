@@ -3,6 +3,7 @@
  * store_jobs.c: jobs, their final tasks, and the verdicts and attestations that prove them.
  */
 #include "coordinator/store_in.h"
+#include "common/buf.h"
 
 #include <string.h>
 
@@ -20,19 +21,23 @@ static enum task_state state_by_name(const char *name)
 /* --- jobs --------------------------------------------------------------------------------- */
 int64_t store_add_job(struct store *s, const struct job *job, int64_t envelope, int64_t now)
 {
+	auto_buf struct buf local = { 0 };
+
+	for (size_t i = 0; i < job->n_local; i++)
+		buf_printf(&local, "%s%s", i ? " " : "", job->local[i]);
 	return run(s,
 		"INSERT INTO job (id, envelope, submitter, name, state, count, assurance, "
-	        "submitted_ms)"
-		" VALUES (?, ?, ?, ?, 'active', ?, ?, ?)",
+	        "submitted_ms, local)"
+		" VALUES (?, ?, ?, ?, 'active', ?, ?, ?, ?)",
 		"dikt"
-		"iti",
-		&job->id, envelope, &job->submitter, job->name, job->count, job->assurance, now);
+		"itit",
+		&job->id, envelope, &job->submitter, job->name, job->count, job->assurance, now, local.data);
 }
 
 #define JOB_COLUMNS                                                                                \
 	"SELECT n, envelope, count, submitted_ms, finished_ms, valid, failed, cancelled, id, "     \
 	"submitter, name,"                                                                         \
-	" state, assurance, why FROM job "
+	" state, assurance, why, local FROM job "
 
 static void read_job(struct rows *r, struct job_row *row)
 {
@@ -44,6 +49,7 @@ static void read_job(struct rows *r, struct job_row *row)
 	col_word(r, 11, row->state, sizeof(row->state));
 	col_word(r, 12, row->assurance, sizeof(row->assurance));
 	col_word(r, 13, row->why, sizeof(row->why));
+	col_word(r, 14, row->local, sizeof(row->local));
 }
 
 bool store_job(struct store *s, const struct digest *id, struct job_row *row)
@@ -72,6 +78,22 @@ size_t store_jobs(struct store *s, int64_t after, bool unfinished, struct job_ro
 		read_job(r, &rows[n++]);
 	rows_end(r);
 	return n;
+}
+
+void store_set_inputs(struct store *s, int64_t job, const struct digest *d)
+{
+	run(s, "UPDATE job SET inputs = ? WHERE n = ?", "di", d, job);
+}
+
+bool store_inputs(struct store *s, int64_t job, struct digest *d)
+{
+	struct rows *r = ask(s, "SELECT inputs FROM job WHERE n = ? AND inputs IS NOT NULL", "i", job);
+	bool there = rows_next(s, r);
+
+	if (there)
+		col_copy(r, 0, d, sizeof(*d));
+	rows_end(r);
+	return there;
 }
 
 void store_cancel_job(struct store *s, int64_t job, const char *why)

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "coordinator/coord.h"
 #include "coordinator/gossip.h"
+#include "coordinator/sources.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,8 @@ static void end_job(struct coord *c, uint32_t at)
 	c->counts.jobs_failed += !j->ending && j->tally[TASK_FAILED] > 0;
 	c->counts.valid += j->tally[TASK_VALID];
 	c->counts.failed += j->tally[TASK_FAILED];
+	sources_drop(c, at);
+	sources_stir(c);
 	job_release(c->manifests[at]);
 	free(c->manifests[at]);
 	sched_drop_job(&c->sched, at);

@@ -46,6 +46,7 @@ int ban_worker(struct coord *c, const char *text, bool banned, struct err *e)
 	if (banned) {
 		end_leases_of(c, NOBODY, at);
 		store_void_results(c->store, w->row);
+		store_drop_checkpoints(c->store, w->row);
 		sched_unvote(&c->sched, at);
 		wake_worker(c, at);
 	}

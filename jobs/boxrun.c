@@ -84,10 +84,46 @@ static char *seed_text(const struct boxrun *b)
 	return xstrdup(hex);
 }
 
-static int put_files(struct boxrun *b, struct tool *a, struct err *e)
+static int append_file(int out, const char *from, struct err *e)
 {
+	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
+	char part[65536];
+	ssize_t n = -1;
+
+	while (in >= 0 && (n = read(in, part, sizeof(part))) > 0)
+		if (fd_write_all(out, part, (size_t)n, e))
+			return -1;
+	return n < 0 ? err_sys(e, "reading %s", from) : 0;
+}
+
+/* Outputs of another job as one file, TMP/in-NAME. Its path is yours. */
+static char *join_parts(struct boxrun *b, size_t file, const char *tmp, struct err *e)
+{
+	auto_free char *path = xprintf("%s/in-%s", tmp, b->job->files[file].name);
+	auto_close int out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	size_t n = 0;
+	const struct inputs_part *p = b->inputs ? inputs_of(b->inputs, file, &n) : NULL;
+
+	if (out < 0 || !n) {
+		err_set(e, ERR_NOT_FOUND, "what /in/%s is of another job is not here", b->job->files[file].name);
+		return NULL;
+	}
+	for (size_t i = 0; i < n; i++) {
+		auto_free char *from = b->find(b->arg, &p[i].blob, e);
+
+		if (!from || append_file(out, from, e))
+			return NULL;
+	}
+	return TAKE(path);
+}
+
+static int put_files(struct boxrun *b, struct tool *a, const char *tmp, struct err *e)
+{
+	if (b->job->n_local)
+		return err_set(e, ERR_NOT_FOUND, "the data %s is with the workers", b->job->local[0]);
 	for (size_t i = 0; i < b->job->n_files; i++) {
-		auto_free char *path = b->find(b->arg, &b->job->files[i].blob, e);
+		const struct job_file *f = &b->job->files[i];
+		auto_free char *path = f->from ? join_parts(b, i, tmp, e) : b->find(b->arg, &f->blob, e);
 
 		if (!path)
 			return -1;
@@ -143,7 +179,7 @@ static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *
 	if (!in)
 		return -1;
 	tool_option(a, "--stdin", in);
-	if (put_files(b, a, e) || (b->job->profile == PROFILE_IMAGE && put_image(b, a, e)))
+	if (put_files(b, a, tmp, e) || (b->job->profile == PROFILE_IMAGE && put_image(b, a, e)))
 		return -1;
 	char *program = put_program(b, tmp, e);
 	if (!program)

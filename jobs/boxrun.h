@@ -6,11 +6,12 @@
 #define JOBS_BOXRUN_H
 
 #include "common/result.h"
-#include "jobs/job.h"
+#include "jobs/job_inputs.h"
 
 struct boxrun {
 	const struct job *job;
 	const struct job_task *task;
+	const struct inputs *inputs; /* of other jobs; NULL: none */
 	/* The path of a file that holds the blob: yours to free after; NULL with `e` when there is none. */
 	char *(*find)(void *arg, const struct blob *b, struct err *e);
 	void *arg;

@@ -100,6 +100,20 @@ int cmd_jobs(int argc, char **argv)
 }
 
 /* --- status ---------------------------------------------------------------------------------- */
+/* Data of the workers' own: nobody else can check what is made of it. */
+static void print_local(const json_t *job)
+{
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(json_object_get(job, "local"), i, name) {
+		const char *text = json_string_value(name) ? json_string_value(name) : "";
+		auto_free char *shown = text_safe(text, strlen(text));
+
+		printf("%-12s%s (each result is one worker's word)\n", "local", shown);
+	}
+}
+
 static void print_job(const json_t *job)
 {
 	auto_free char *counts = job_counts(job), *waiting = safe(job, "waiting"),
@@ -111,6 +125,7 @@ static void print_job(const json_t *job)
 	printf("%-12s%lld%s%s\n", "tasks", (long long)jint(job, "count", 0), *counts ? ": " : "",
 		counts);
 	print_text("assurance", job, "assurance");
+	print_local(job);
 	print_text("submitter", job, "submitter");
 	print_time("submitted", jint(job, "submitted", 0));
 	print_time("finished", jint(job, "finished", 0));

@@ -5,7 +5,9 @@
 #include "jobs/await.h"
 #include "jobs/boxrun.h"
 #include "jobs/harvest.h"
+#include "jobs/job_inputs.h"
 #include "jobs/manifest.h"
+#include "jobs/ref.h"
 #include "jobs/upload.h"
 
 #include "common/log.h"
@@ -22,6 +24,8 @@ struct submit {
 	bool try, dry_run, wait;
 	const char *output;
 	struct client client;
+	bool opened; /* the client */
+	struct job_finder finder;
 	char id[DIGEST_HEX + 1];
 };
 
@@ -43,11 +47,13 @@ static int read_options(struct submit *s, int argc, char **argv)
 	const struct knob knobs[] = {
 		INT("range", o->tasks.range, 1, JOB_TASKS_MAX, "N", "N tasks; {index} is 0 to N-1"),
 		{ .name = "each", .kind = KNOB_WORDS, .where = &o->tasks.each, .argument = "FILE...",
-			.help = "a task a file, on its standard input; {name}", .command_line_only = true },
+			.help = "a task a file, on its standard input; {name}; or JOB/*/FILE: a task for each of its tasks", .command_line_only = true },
 		TEXT("lines", o->tasks.lines, "FILE", "a task a line, on its standard input; {line}"),
 		TEXTS("param", o->tasks.params, "K=V", "k=a,b,c or k=1..100 or k=0..1:0.1; {k}; repeat for the product"),
 		TEXT("table", o->tasks.table, "FILE.csv", "a task a row; {column}"),
-		TEXTS("file", o->files, "NAME=PATH", "a file that every task reads as /in/NAME"),
+		TEXTS("file", o->files, "NAME=PATH", "a file that every task reads as /in/NAME; or JOB/INDEX/FILE, JOB/*/FILE"),
+		TEXTS("after", o->after, "JOB", "begin when that job is done"),
+		TEXTS("local", o->local, "NAME", "a dataset of the volunteers': /in/NAME; a task a worker that has it"),
 		TEXTS("outputs", o->outputs, "GLOB", "files below /out that are results"),
 		{ .name = "profile", .kind = KNOB_CHOICE, .where = &o->profile, .argument = "WORD",
 			.help = "compute; files where --file or --outputs ask for it; image with --image", .choices = "compute|files|image" },
@@ -67,6 +73,9 @@ static int read_options(struct submit *s, int argc, char **argv)
 		INT("processes", o->processes, 1, 4096, "N", "processes a task (32)"),
 		{ .name = "deterministic", .kind = KNOB_CHOICE, .where = &o->deterministic, .argument = "on|off",
 			.help = "pin what could make honest machines differ (on)", .choices = "on|off" },
+		{ .name = "checkpoint", .kind = KNOB_CHOICE, .where = &o->checkpoint, .argument = "none|local|travels",
+			.help = "what the task writes to /out/checkpoint comes back as /in/checkpoint: on the same worker, or any (none)",
+			.choices = "none|local|travels" },
 		TEXT("name", o->name, "TEXT", "what the job is called"),
 		INT("priority", o->priority, -10, 10, "N", "-10 to 10 (0)"),
 		INT("max-failures", o->max_failures, 1, JOB_TASKS_MAX, "N", "cancel the job when more tasks failed"),
@@ -142,6 +151,32 @@ static int any_blob(void *arg, const struct blob *b, const char *what)
 	return 0;
 }
 
+static int open_client(struct submit *s, struct err *e)
+{
+	if (s->opened)
+		return 0;
+	s->opened = true;
+	return client_open(&s->client, &s->cmd, e);
+}
+
+/* The grid is asked only for what a whole id does not say. */
+static int find_job(void *arg, const char *prefix, char id[DIGEST_HEX + 1], int64_t *count, struct err *e)
+{
+	struct submit *s = arg;
+	bool whole = strlen(prefix) == DIGEST_HEX && id_is_prefix(prefix);
+
+	if ((count || !whole) && open_client(s, e))
+		return -1;
+	if (client_job_id(&s->client, id, prefix, e))
+		return -1;
+	if (!count)
+		return 0;
+	auto_free char *path = xprintf("/v1/jobs/%s", id);
+	auto_json json_t *job = client_get(&s->client, path, e);
+	*count = jint(job, "count", 0);
+	return job ? 0 : -1;
+}
+
 static int prepare(struct submit *s, struct job *job, struct err *e)
 {
 	const struct conf *c = &s->cmd.conf;
@@ -209,6 +244,10 @@ static int try_here(struct submit *s, const struct job *job, struct err *e)
 	size_t n = 0;
 
 	const char *list = list_text(s, job, &n);
+	if (job_has_sources(job) || job->tasks == TASKS_EACH)
+		return err_set(e, ERR_USAGE, "--try: its inputs are outputs of other jobs, which are not here");
+	if (job->n_local)
+		return err_set(e, ERR_USAGE, "--try: the data %s is with the volunteers", job->local[0]);
 	if (job->tasks == TASKS_LIST && !list)
 		return err_set(e, ERR_UNKNOWN_BLOB, "--try: the list of tasks is not here as text");
 	if (job_task(&task, job, 0, list, n, e))
@@ -270,11 +309,13 @@ int cmd_submit(int argc, char **argv)
 	if (exit_code >= 0)
 		return exit_code;
 	exit_code = 0;
+	s.finder = (struct job_finder){ find_job, &s };
+	s.options.tasks.finder = &s.finder;
 	if (prepare(&s, &job, &e)) {
 		exit_code = cmd_fail(&e);
 	} else if (s.dry_run) {
 		exit_code = show_manifest(&s.manifest);
-	} else if (client_open(&s.client, &s.cmd, &e) || client_key(&s.client, &s.cmd, true, &e) ||
+	} else if (open_client(&s, &e) || client_key(&s.client, &s.cmd, true, &e) ||
 		(s.output && harvest_claim(s.output, &e)) || (s.try && try_here(&s, &job, &e)) ||
 		submit_send(&s.manifest, &s.client, s.id, &e)) {
 		exit_code = cmd_fail(&e);

@@ -6,6 +6,7 @@
  */
 #include "jobs/boxrun.h"
 #include "jobs/cmd.h"
+#include "jobs/origin.h"
 #include "jobs/resdir.h"
 #include "jobs/verify.h"
 
@@ -32,20 +33,21 @@ static void tell(void *arg, const char *what, const char *why)
 /* --- reruns ---------------------------------------------------------------------------------- */
 static char *find_input(void *arg, const struct blob *b, struct err *e)
 {
-	const struct verify *v = arg;
-	char *path = resdir_input_path(v->dir, &b->digest);
+	const struct origin *o = arg;
+	auto_free char *path = resdir_input_path(o->v->dir, &b->digest);
 
 	if (!resdir_file_is(path, &b->digest, e))
-		return path;
+		return TAKE(path);
 	err_wrap(e, "%s", path);
-	free(path);
-	return NULL;
+	return origin_find(o, &b->digest);
 }
 
-static void rerun(struct verify *v, int64_t index, const struct digest *expected)
+static void rerun(struct origin *o, int64_t index, const struct digest *expected)
 {
+	struct verify *v = o->v;
 	struct evidence *ev = &v->evidence;
-	struct boxrun b = { .job = &ev->job, .find = find_input, .arg = v };
+	struct boxrun b = { .job = &ev->job, .find = find_input, .arg = o,
+		.inputs = o->complete ? &o->inputs : &ev->inputs };
 	struct job_task task;
 	char what[32];
 	struct err e;
@@ -56,7 +58,9 @@ static void rerun(struct verify *v, int64_t index, const struct digest *expected
 		return;
 	}
 	b.task = &task;
-	if (boxrun(&b, &e)) {
+	if (ev->job.tasks == TASKS_EACH)
+		task.has_stdin_blob = !origin_stdin(o, index, &task.stdin_blob, &e);
+	if ((ev->job.tasks == TASKS_EACH && !task.has_stdin_blob) || boxrun(&b, &e)) {
 		verify_fault(v, what, "could not be run here: %s", e.msg);
 	} else {
 		if (!digest_equal(&b.result.outcome, expected))
@@ -68,9 +72,9 @@ static void rerun(struct verify *v, int64_t index, const struct digest *expected
 }
 
 /* Run n tasks, drawn without repetition from those with an outcome. How many there were. */
-static int64_t rerun_some(struct verify *v, int64_t n)
+static int64_t rerun_some(struct origin *o, int64_t n)
 {
-	struct evidence *ev = &v->evidence;
+	struct evidence *ev = &o->v->evidence;
 	auto_free int64_t *of = xcalloc((size_t)ev->job.count, sizeof(*of));
 	uint64_t seed = random_seed();
 	int64_t have = 0;
@@ -83,7 +87,7 @@ static int64_t rerun_some(struct verify *v, int64_t n)
 		int64_t k = i + (int64_t)rng_below(&seed, (uint64_t)(have - i)), index = of[k];
 
 		of[k] = of[i];
-		rerun(v, index, &ev->tasks[index]->outcome);
+		rerun(o, index, &ev->tasks[index]->outcome);
 	}
 	return n;
 }
@@ -158,6 +162,8 @@ static json_t *summary(const struct verify *v)
 	json_object_set_new(j, "failed", json_integer(in_state(ev, "failed")));
 	json_object_set_new(j, "cancelled", json_integer(in_state(ev, "cancelled")));
 	json_object_set_new(j, "workers", json_integer(count_workers(ev)));
+	if (ev->job.n_local)
+		json_object_set_new(j, "one_word", json_integer(in_state(ev, "valid") + in_state(ev, "failed")));
 	return j;
 }
 
@@ -182,7 +188,30 @@ static void print_summary(const json_t *j, int64_t reran)
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
 	if (reran >= 0)
 		printf("; %lld run again here", (long long)reran);
+	if (jint(j, "one_word", 0))
+		printf("\n%lld task%s on one worker's word: its data is local", (long long)jint(j, "one_word", 0),
+			jint(j, "one_word", 0) == 1 ? " rests" : "s rest");
+	if (json_object_get(j, "inputs_checked"))
+		printf("\ninputs %schecked against the results of the jobs that they are of",
+			jbool(j, "inputs_checked", false) ? "" : "NOT ");
 	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
+}
+
+/* Whether the inputs are the outputs of other jobs, and if so whether that was checked. */
+static void tell_origin(const struct origin *o, json_t *said, bool json)
+{
+	json_t *unchecked = origin_unchecked(o), *id;
+	const struct job *job = &o->v->evidence.job;
+	size_t i;
+
+	if (job_has_sources(job) || job->tasks == TASKS_EACH)
+		json_object_set_new(said, "inputs_checked", json_boolean(o->complete));
+	json_array_foreach(unchecked, i, id)
+		if (!json)
+			complain("inputs of job %s not checked: its results are not here (--source DIR)", json_string_value(id));
+	if (json_array_size(unchecked))
+		json_object_set(said, "unchecked", unchecked);
+	json_decref(unchecked);
 }
 
 /* --grid takes an id, a prefix of one, or a whole link. */
@@ -211,6 +240,7 @@ static int expected_id(const char **id, const char *text, const char *option, st
 int cmd_verify(int argc, char **argv)
 {
 	const char *grid = NULL, *job = NULL;
+	struct texts sources = { 0 };
 	int64_t reruns = 0;
 	bool json = false;
 	const struct knob knobs[] = {
@@ -218,12 +248,14 @@ int cmd_verify(int argc, char **argv)
 			.help = "the grid that it must be of (its link, its id, or 8 or more digits of that)" },
 		{ .name = "job", .kind = KNOB_TEXT, .where = &job, .argument = "ID",
 			.help = "the job that it must be of" },
+		{ .name = "source", .kind = KNOB_TEXTS, .where = &sources, .argument = "DIR",
+			.help = "the results of a job that its inputs are of: check them against these; may be repeated" },
 		{ .name = "rerun", .kind = KNOB_INT, .where = &reruns, .argument = "N", .max = 1048576,
 			.help = "run N tasks, drawn at random, here and compare (0)" },
 		{ .name = "json", .kind = KNOB_FLAG, .where = &json, .help = "print one JSON document" },
 		{ .name = NULL },
 	};
-	const struct cmd_about about = { "verify", "talkoot verify DIR [--grid ID] [--job ID] [--rerun N]",
+	const struct cmd_about about = { "verify", "talkoot verify DIR [--grid ID] [--job ID] [--source DIR]... [--rerun N]",
 		"Check a results folder against its own evidence, with everything switched off: every signature,\n"
 		"role and digest, every line, and that no task is missing. Exit 1 names what is at fault.",
 		CMD_PLAIN, 1, 1, false };
@@ -242,9 +274,14 @@ int cmd_verify(int argc, char **argv)
 	v.dir = cmd.conf.words.at[0];
 	told.json = json;
 	int64_t reran = -1; /* not asked for, or not come to that */
-	if (!verify_dir(&v) && reruns)
-		reran = rerun_some(&v, reruns);
+	struct origin origin = { .v = &v };
+	if (!verify_dir(&v))
+		origin_check(&origin, &v, &sources);
+	if (!v.faults && reruns)
+		reran = rerun_some(&origin, reruns);
 	json_t *said = summary(&v);
+	if (!v.faults)
+		tell_origin(&origin, said, json);
 	exit_code = v.faults ? 1 : 0;
 	if (json) {
 		json_object_set(said, "faults", told.faults);
@@ -254,8 +291,10 @@ int cmd_verify(int argc, char **argv)
 			print_summary(said, v.faults ? -1 : reran);
 		json_decref(said);
 	}
+	origin_release(&origin);
 	verify_release(&v);
 out:
+	free(sources.at);
 	json_decref(told.faults);
 	return exit_code;
 }

@@ -76,6 +76,18 @@ int evidence_list(struct evidence *v, const char *text, size_t n, struct err *e)
 	return 0;
 }
 
+int evidence_inputs(struct evidence *v, const char *text, size_t n, struct err *e)
+{
+	if (!job_has_sources(&v->job))
+		return err_set(e, ERR_FIELD, "the job has no files of other jobs");
+	if (inputs_read(&v->inputs, &v->job, text, n, e)) {
+		inputs_release(&v->inputs);
+		return -1;
+	}
+	v->has_inputs = true;
+	return 0;
+}
+
 int evidence_attest(struct evidence *v, const char *line, size_t n, struct err *e)
 {
 	struct attested a = { 0 };
@@ -193,6 +205,7 @@ void evidence_release(struct evidence *v)
 	for (int64_t i = 0; v->tasks && i < v->job.count; i++)
 		judged_free(v->tasks[i]);
 	free(v->tasks);
+	inputs_release(&v->inputs);
 	free(v->list);
 	free(v->list_at);
 	if (v->has_job)
@@ -266,8 +279,25 @@ static int follows(const struct judged *j, const struct result *r, struct err *e
 	return 0;
 }
 
+/* All of them say that they were given the same, and as far as that is known here, that it was this. */
+static int check_given(const struct evidence *v, const struct result *r, const struct result *first, struct err *e)
+{
+	bool each = v->job.tasks == TASKS_EACH;
+
+	if (r->has_inputs != (each || job_has_sources(&v->job)))
+		return err_set(e, ERR_FIELD, r->has_inputs ? "a counted result names inputs that the job does not have"
+							   : "a counted result does not say what the task was given");
+	if (r->has_inputs && !digest_equal(&r->inputs, &first->inputs))
+		return err_set(e, ERR_FIELD, "the counted results were not given the same inputs");
+	if (!v->has_inputs || each)
+		return 0;
+	struct digest d = inputs_digest(&v->inputs, &v->job, NULL);
+	return digest_equal(&r->inputs, &d) ? 0 : err_set(e, ERR_FIELD, "was not given what sources.ndjson says");
+}
+
 static int check_agreement(struct evidence *v, const struct judged *j, struct err *e)
 {
+	const struct result *first = NULL;
 	struct id workers[JOB_RESULTS_MAX];
 
 	if (strcmp(j->basis, "agreement") != 0)
@@ -284,6 +314,9 @@ static int check_agreement(struct evidence *v, const struct judged *j, struct er
 			return err_set(e, ERR_FIELD, "a result is counted that has no vote");
 		if (!digest_equal(&r->outcome, &j->outcome)) /* results_read() recomputed it */
 			return err_set(e, ERR_FIELD, "a counted result has another outcome");
+		first = first ? first : r;
+		if (check_given(v, r, first, e))
+			return -1;
 	}
 	return distinct(workers, j->n_counted, e);
 }
@@ -402,7 +435,7 @@ int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e)
 	*line = line_write(&(struct line){ .index = index, .state = j->state, .assurance = j->class,
 		.why = j->why, .result = evidence_result(v, index), .workers = workers,
 		.n_workers = j->n_counted, .name = json_object_get(task, "name"),
-		.line = json_object_get(task, "line"), .params = json_object_get(task, "params"),
+		.job = &v->job, .line = json_object_get(task, "line"), .params = json_object_get(task, "params"),
 		.of = v->job.is_retry ? json_object_get(task, "of") : NULL });
 	return 0;
 }

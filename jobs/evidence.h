@@ -5,6 +5,7 @@
  *	grid.json            the descriptor: which keys act for the grid      evidence_grid()
  *	job.json             the manifest; the job id is its payload's digest   evidence_job()
  *	tasks.ndjson         the list blob, where tasks come from a list        evidence_list()
+ *	sources.ndjson       what its files from other jobs came to             evidence_inputs()
  *	attestations.ndjson  what each worker signed                            evidence_attest()
  *	verdicts.ndjson      what the coordinator found                         evidence_verdict()
  *	     |
@@ -18,7 +19,7 @@
 
 #include "common/grid.h"
 #include "common/result.h"
-#include "jobs/job.h"
+#include "jobs/job_inputs.h"
 
 /* One envelope of results, by the digest of its line. */
 struct attested {
@@ -50,6 +51,8 @@ struct evidence {
 	bool sorted;
 	struct judged **tasks; /* by index, job.count of them; NULL: no verdict */
 	int64_t n_judged;
+	bool has_inputs; /* sources.ndjson was read: */
+	struct inputs inputs;
 	char *list;
 	size_t list_n;
 	size_t *list_at; /* where each line of the list begins; job.count + 1 of them */
@@ -60,6 +63,7 @@ struct evidence {
 int evidence_grid(struct evidence *v, const char *line, size_t n, struct err *e);
 int evidence_job(struct evidence *v, const char *line, size_t n, struct err *e);
 int evidence_list(struct evidence *v, const char *text, size_t n, struct err *e);
+int evidence_inputs(struct evidence *v, const char *text, size_t n, struct err *e);
 int evidence_attest(struct evidence *v, const char *line, size_t n, struct err *e);
 int evidence_verdict(struct evidence *v, const char *line, size_t n, struct err *e);
 void evidence_release(struct evidence *v);

@@ -104,6 +104,27 @@ static int fetch_list(struct harvest *h, struct err *e)
 	return 0;
 }
 
+/* What its files from other jobs came to. A job that was cancelled before has none. */
+static int fetch_sources(struct harvest *h, struct err *e)
+{
+	auto_free char *path = xprintf("/v1/jobs/%s/inputs", h->id);
+	struct fetch_spec spec = { .method = "GET", .to = &h->c->to, .via = client_via(h->c), .path = path,
+		.answer_max = INPUTS_TEXT_MAX };
+	struct answer a = { 0 };
+
+	if (!job_has_sources(&h->ev.job))
+		return 0;
+	int bad = fetch_wait(h->c->fetcher, &spec, &a, e);
+	if (bad && e->code == ERR_NOT_FOUND) {
+		answer_release(&a);
+		return 0;
+	}
+	bad = bad || evidence_inputs(&h->ev, a.body.data ? a.body.data : "", a.body.len, e) ||
+		write_text(h, RESDIR_SOURCES, a.body.data, a.body.len, e);
+	answer_release(&a);
+	return bad ? err_wrap(e, RESDIR_SOURCES) : 0;
+}
+
 static void keep(struct buf *b, const char *line, size_t n)
 {
 	buf_add(b, line, n);
@@ -242,6 +263,8 @@ static int fetch_inputs(struct harvest *h, struct err *e)
 {
 	auto_free char *partial = resdir_path(h->dir, RESDIR_PARTIAL);
 
+	for (size_t i = 0; i < h->ev.inputs.n; i++)
+		want_input(h, &h->ev.inputs.parts[i].blob, "");
 	if (job_each_blob(&h->ev.job, want_input, h) ||
 		(h->ev.list &&
 			job_each_list_blob(&h->ev.job, h->ev.list, h->ev.list_n, want_input, h, e)))
@@ -272,7 +295,7 @@ static int fetch_outputs(struct harvest *h, struct err *e)
 static int run(struct harvest *h, struct err *e)
 {
 	*h->tally = (struct harvest_tally){ 0 };
-	int bad = fetch_manifest(h, e) || fetch_list(h, e) || fetch_messages(h, e) || judge(h, e) ||
+	int bad = fetch_manifest(h, e) || fetch_list(h, e) || fetch_sources(h, e) || fetch_messages(h, e) || judge(h, e) ||
 	          fetch_outputs(h, e) ||
 	          write_text(h, RESDIR_RESULTS, h->lines.data, h->lines.len, e) ||
 	          (!h->for_table && fetch_inputs(h, e));

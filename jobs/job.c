@@ -293,6 +293,8 @@ const struct job_program *job_program(const struct job *job, const char *platfor
 
 bool job_declares(const struct job *job, const char *path)
 {
+	if (job->checkpoint && !strcmp(path, "checkpoint"))
+		return false;
 	for (size_t i = 0; i < job->n_outputs; i++)
 		if (glob_matches(job->outputs[i], path))
 			return true;

@@ -164,7 +164,7 @@ struct digest job_image_key(const struct job_image *im);
 const struct job_program *job_program(const struct job *job, const char *platform);
 
 /* Whether `path` (below /out) is declared by the job's output globs: `*` and `?` match within a path
- * component, `**` across. */
+ * component, `**` across. A checkpoint is no output. */
 bool job_declares(const struct job *job, const char *path);
 
 /* "stdout" or "files/" and a path below /out. */

@@ -226,16 +226,6 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 
 static int read_later(const struct job *job, struct err *e)
 {
-	bool from = job->tasks == TASKS_EACH;
-
-	for (size_t i = 0; i < job->n_files; i++)
-		from |= job->files[i].from;
-	if (from || job->n_after)
-		return job_later(e, job->n_after ? "after" : "files", "an input that is another job's output");
-	if (job->n_local)
-		return job_later(e, "local", "data of the volunteer's");
-	if (job->checkpoint)
-		return job_later(e, "checkpoint", "a checkpoint");
 	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)
 		return job_later(e, "compare", "a comparison other than exact");
 	if (job->same_class)

@@ -59,6 +59,17 @@ static void add_workers(struct buf *b, const struct line *l)
 	buf_text(b, "]");
 }
 
+/* Datasets of the worker's own, that nobody else could look at. */
+static void add_local(struct buf *b, const struct job *job)
+{
+	auto_json json_t *names = json_array();
+
+	for (size_t i = 0; i < job->n_local; i++)
+		json_array_append_new(names, json_string(job->local[i]));
+	if (job->n_local)
+		add_json(b, "local", names);
+}
+
 char *line_write(const struct line *l)
 {
 	const struct result *r = l->result;
@@ -74,6 +85,7 @@ char *line_write(const struct line *l)
 		add_outputs(&b, r);
 	add_workers(&b, l);
 	add_text(&b, "assurance", l->assurance);
+	add_local(&b, l->job);
 	if (r) {
 		add_seconds(&b, "cpu_s", r->cpu_ms);
 		add_seconds(&b, "wall_s", r->wall_ms);

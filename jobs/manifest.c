@@ -3,6 +3,7 @@
  * manifest.c: a manifest from options or from a file, and its signing.
  */
 #include "jobs/manifest.h"
+#include "jobs/ref.h"
 
 #include "common/buf.h"
 #include "common/clock.h"
@@ -19,6 +20,7 @@
 const struct manifest_options manifest_defaults = {
 	.compare = "exact",
 	.deterministic = "on",
+	.checkpoint = "none",
 	.name = "",
 	.cpu_s = JOB_CPU_S,
 	.wall_s = JOB_WALL_S,
@@ -121,7 +123,7 @@ static int check_later(const struct manifest_options *o, struct err *e)
 
 static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct err *e)
 {
-	*quorum = o->quorum ? o->quorum : 2;
+	*quorum = o->quorum ? o->quorum : o->local.n ? 1 : 2; /* nobody can check what nobody else has */
 	if (!o->assurance)
 		return 0;
 	if (o->quorum)
@@ -136,24 +138,37 @@ static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct
 /* `files` wherever files are asked for, unless that contradicts what was said. */
 static const char *read_profile(const struct manifest_options *o, struct err *e)
 {
-	bool files = o->files.n || o->outputs.n;
+	bool checkpoints = strcmp(o->checkpoint, "none") != 0;
+	bool files = o->files.n || o->outputs.n || o->local.n || checkpoints;
 
 	if (files && o->profile && !strcmp(o->profile, "compute")) {
 		err_set(e, ERR_USAGE, "--profile compute has no files at all: leave out %s, or say --profile files",
-			o->files.n ? "--file" : "--outputs");
+			o->files.n ? "--file" : o->outputs.n ? "--outputs" : o->local.n ? "--local" : "--checkpoint");
 		return NULL;
 	}
 	return o->image ? "image" : o->profile ? o->profile : files ? "files" : "compute";
 }
 
-static json_t *read_files(struct uploads *up, const struct texts *files, struct err *e)
+/* One --file, as the manifest has it: a file of ours, or an output of another job. */
+static json_t *file_json(struct uploads *up, const char *name, const char *path, const struct job_finder *f,
+	struct err *e)
 {
+	struct job_ref r;
+	int is = f ? ref_parse(&r, path, e) : 0;
+	json_t *bytes = is < 0 ? NULL : is ? ref_from(&r, f, e) : uploads_file(up, path, e);
+
+	return bytes ? json_pack("{s:s, s:o}", "name", name, is ? "from" : "blob", bytes) : NULL;
+}
+
+static json_t *read_files(struct uploads *up, const struct manifest_options *o, struct err *e)
+{
+	const struct texts *files = &o->files;
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < files->n; i++) {
 		const char *equals = strchr(files->at[i], '=');
 		auto_free char *name = xmemdup(files->at[i], equals ? (size_t)(equals - files->at[i]) : 0);
-		json_t *blob = NULL;
+		json_t *file = NULL;
 
 		if (!*name || !equals[1])
 			err_set(e, ERR_USAGE, "\"%.100s\" is not NAME=PATH", files->at[i]);
@@ -161,13 +176,13 @@ static json_t *read_files(struct uploads *up, const struct texts *files, struct 
 			err_set(e, ERR_USAGE, "\"%.100s\" is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
 				name);
 		else
-			blob = uploads_file(up, equals + 1, e);
-		if (!blob) {
+			file = file_json(up, name, equals + 1, o->tasks.finder, e);
+		if (!file) {
 			err_wrap(e, "--file");
 			json_decref(all);
 			return NULL;
 		}
-		json_array_append_new(all, json_pack("{s:s, s:o}", "name", name, "blob", blob));
+		json_array_append_new(all, file);
 	}
 	return all;
 }
@@ -224,6 +239,8 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 	json_object_set_new(j, "assurance", json_sprintf("quorum:%lld", (long long)quorum));
 	json_object_set_new(j, "max_results", json_integer(o->max_results ? o->max_results : quorum + 4));
 	json_object_set_new(j, "compare", json_string(o->compare));
+	if (strcmp(o->checkpoint, "none") != 0)
+		json_object_set_new(j, "checkpoint", json_string(o->checkpoint));
 	if (o->max_failures)
 		json_object_set_new(j, "max_failures", json_integer(o->max_failures));
 }
@@ -235,6 +252,35 @@ static int set_program(struct manifest *m, const char *path, bool image, struct 
 	if (!first)
 		return -1;
 	json_object_set_new(m->fields, "programs", json_pack("[o]", first));
+	return 0;
+}
+
+static int set_after(json_t *fields, const struct manifest_options *o, struct err *e)
+{
+	json_t *all = json_array();
+	char id[DIGEST_HEX + 1];
+
+	for (size_t i = 0; i < o->after.n; i++) {
+		if (o->tasks.finder->find(o->tasks.finder->arg, o->after.at[i], id, NULL, e)) {
+			json_decref(all);
+			return err_wrap(e, "--after");
+		}
+		json_array_append_new(all, json_string(id));
+	}
+	if (o->after.n)
+		json_object_set(fields, "after", all);
+	json_decref(all);
+	return 0;
+}
+
+static int set_local(json_t *fields, const struct texts *local, struct err *e)
+{
+	for (size_t i = 0; i < local->n; i++)
+		if (!job_plain_name(local->at[i]))
+			return err_set(e, ERR_USAGE, "--local: \"%.100s\" is no good name: use A-Z a-z 0-9 . _ -, no dot in front",
+				local->at[i]);
+	if (local->n)
+		json_object_set_new(fields, "local", texts_json(local->at, local->n));
 	return 0;
 }
 
@@ -254,11 +300,12 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	json_object_set_new(m->fields, "name", json_string(o->name));
 	if (!profile || set_program(m, program->at[0], o->image != NULL, e))
 		return -1;
-	json_t *files = read_files(&m->uploads, &o->files, e);
+	json_t *files = read_files(&m->uploads, o, e);
 	if (!files)
 		return -1;
 	json_object_set_new(m->fields, "files", files);
-	if (task_set_make(&t, &m->uploads, &o->tasks, e))
+	if (set_after(m->fields, o, e) || set_local(m->fields, &o->local, e) ||
+		task_set_make(&t, &m->uploads, &o->tasks, e))
 		return -1;
 	json_object_set(m->fields, "tasks", t.tasks);
 	int bad = set_args(m, &t, program, e);
@@ -360,8 +407,11 @@ static void add_defaults(json_t *j)
 
 	if (!strncmp(assurance, "quorum:", 7))
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
-	bool files = json_array_size(json_object_get(j, "files")) ||
+	bool local = json_array_size(json_object_get(j, "local")) > 0;
+	bool files = local || json_array_size(json_object_get(j, "files")) ||
 		json_array_size(json_object_get(j, "outputs"));
+	if (local && !*assurance)
+		quorum = 1;
 	set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");
 	json_object_set_new(d, "name", json_string(""));
 	json_object_set_new(d, "args", json_array());

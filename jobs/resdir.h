@@ -5,6 +5,7 @@
  *	DIR/results.ndjson        a line a task, in index order
  *	DIR/grid.json job.json    the signed descriptor and manifest: one line each
  *	DIR/tasks.ndjson          the list blob, where the job has one
+ *	DIR/sources.ndjson        what the job's files from other jobs came to, where it has any
  *	DIR/verdicts.ndjson attestations.ndjson
  *	DIR/INDEX/stdout stderr files/NAME
  *	DIR/inputs/HEX            programs and inputs, for `verify --rerun`
@@ -20,6 +21,7 @@
 #define RESDIR_GRID "grid.json"
 #define RESDIR_JOB "job.json"
 #define RESDIR_TASKS "tasks.ndjson"
+#define RESDIR_SOURCES "sources.ndjson"
 #define RESDIR_VERDICTS "verdicts.ndjson"
 #define RESDIR_ATTESTATIONS "attestations.ndjson"
 #define RESDIR_RESULTS "results.ndjson"

@@ -9,6 +9,7 @@
 #include "jobs/csv.h"
 #include "jobs/job.h"
 #include "jobs/param.h"
+#include "jobs/ref.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,10 +146,29 @@ static int from_range(
 	return 0;
 }
 
-static int from_each(
-	struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
+/* A task for each of another job's. */
+static int from_job(struct task_set *t, const struct job_ref *r, const struct task_options *o, struct err *e)
+{
+	if (o->each.n > 1)
+		return err_set(e, ERR_USAGE, "--each: one job's outputs (JOB/*/FILE), and nothing beside them");
+	json_t *each = ref_each(r, o->finder, &t->count, e);
+	if (!each)
+		return err_wrap(e, "--each");
+	t->tasks = json_pack("{s:o}", "each", each);
+	return 0;
+}
+
+static int from_each(struct task_set *t, struct uploads *up, const struct task_options *o, struct err *e)
 {
 	auto_buf struct buf list = { 0 };
+	struct job_ref r;
+
+	for (size_t i = 0; o->finder && i < o->each.n; i++) {
+		int is = ref_parse(&r, o->each.at[i], e);
+
+		if (is)
+			return is < 0 ? err_wrap(e, "--each") : from_job(t, &r, o, e);
+	}
 
 	word(t, "name");
 	for (size_t i = 0; i < o->each.n; i++) {

@@ -5,6 +5,7 @@
  *
  *	--range N      {"range":{"count":N}}
  *	--each FILE…   a list: {"name":"the base name","stdin":BLOB} a line
+ *	--each JOB/'*'/FILE  {"each":{"job","file","count"}}: a task for each of another job's
  *	--lines FILE   a list: {"line":"…"}
  *	--param …      {"product":[{"name","values"}]}; a list of {"params":{…}} when that would not fit a manifest
  *	--table FILE   a list: {"params":{COLUMN:"…"}}
@@ -19,10 +20,13 @@
 
 #include <jansson.h>
 
+struct job_finder;
+
 struct task_options {
 	int64_t range; /* 0: not given */
 	struct texts each, params;
 	const char *lines, *table;
+	const struct job_finder *finder; /* NULL: outputs of other jobs are not to be found */
 };
 
 /* Something to upload: a file's bytes, or text of ours. */

@@ -104,6 +104,20 @@ static int check_list(struct verify *v)
 	return -1;
 }
 
+/* It may be absent: then what results were given is not known here. */
+static void check_sources(struct verify *v)
+{
+	auto_free char *path = resdir_path(v->dir, RESDIR_SOURCES);
+	auto_free char *text = NULL;
+	struct err e;
+	size_t n;
+
+	if (access(path, F_OK))
+		return;
+	if (file_read(&text, &n, path, (size_t)INPUTS_TEXT_MAX, &e) || evidence_inputs(&v->evidence, text, n, &e))
+		verify_fault(v, RESDIR_SOURCES, "%s", e.msg);
+}
+
 static void take(struct verify *v, const char *file, size_t number, int bad, const struct err *e)
 {
 	char what[64];
@@ -372,6 +386,7 @@ int verify_dir(struct verify *v)
 	v->evidence = (struct evidence){ 0 };
 	if (check_grid(v) || check_job(v) || check_list(v))
 		return -1;
+	check_sources(v);
 	check_messages(v);
 	check_lines(v);
 	for (int64_t i = 0; i < v->evidence.job.count; i++)

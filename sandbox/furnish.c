@@ -143,8 +143,9 @@ int space_unshare(struct plan *p)
 /* --- taking from the old root ------------------------------------------------------------------------ */
 
 /* A private clone of what is at `path` of the host, with `attributes` set on it and all below; or -errno.
- * Never anything of /proc: it would show the host's processes. */
-static int clone_tree(const struct plan *p, const char *path, uint64_t attributes)
+ * `deep`: with what is mounted below; else a folder with a mount in it is refused where that would uncover what the
+ * mount hides (EINVAL). Never anything of /proc: it would show the host's processes. */
+static int clone_tree(const struct plan *p, const char *path, uint64_t attributes, bool deep)
 {
 	struct mount_attr a = { .attr_set = attributes };
 	bool secret = strcmp(path, "/proc") == 0 || strncmp(path, "/proc/", 6) == 0;
@@ -153,7 +154,7 @@ static int clone_tree(const struct plan *p, const char *path, uint64_t attribute
 	if (secret)
 		return -2; /* ENOENT */
 	fd = raw3(SYS_open_tree, p->host, RAW(path[1] ? path + 1 : "."),
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW);
+		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW | (deep ? AT_RECURSIVE : 0));
 	if (fd < 0)
 		return (int)fd;
 	rc = raw5(SYS_mount_setattr, fd, RAW(""), AT_EMPTY_PATH | AT_RECURSIVE, RAW(&a), sizeof(a));
@@ -168,7 +169,7 @@ static int clone_opened(const struct plan *p, const struct plan_input *in)
 {
 	const uint64_t attributes =
 		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	int tree = in->path ? clone_tree(p, in->path, attributes) : -1;
+	int tree = in->path ? clone_tree(p, in->path, attributes, false) : -1;
 	struct stat st;
 
 	if (tree < 0)
@@ -301,7 +302,7 @@ static int place_roots(struct plan *p)
 	for (size_t i = 0; i < p->n_roots; i++) {
 		const struct plan_root *r = &p->roots[i];
 		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name))
-		                  : clone_tree(p, r->path, attributes);
+		                  : clone_tree(p, r->path, attributes, true);
 
 		if (rc >= 0 && !r->link)
 			rc = place((int)rc, r->name);
@@ -319,7 +320,7 @@ static void place_device(const struct plan *p, const char *name)
 
 	if (!join(from, sizeof(from), "/dev", name) || !join(to, sizeof(to), "dev", name))
 		return;
-	tree = clone_tree(p, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC);
+	tree = clone_tree(p, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
 	if (tree >= 0)
 		(void)place(tree, to);
 }

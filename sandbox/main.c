@@ -110,6 +110,7 @@ static int run(const struct spec *s, struct given *g, struct place *p, struct wh
 	while (!watch_is_over(k))
 		turn(k, p->signals);
 	watch_leave(k);
+	watch_end_copy(k);
 	code = finish_box(k, s, g);
 	if (watch_return(k))
 		limit_cgroups_close(&p->cgroups); /* while its init ends */

@@ -267,6 +267,7 @@ static void finish(struct keeper *k, struct task *t)
 {
 	pid_t keeper = getpid();
 
+	watch_end_copy(t->watch);
 	if (t->given.outputs >= 0 && (t->finisher = fork()) == 0)
 		finish_apart(t, keeper);
 	if (t->finisher <= 0) {
@@ -290,6 +291,8 @@ static void on_reaped(struct keeper *k, pid_t pid, int status)
 			watch_reaped(t->watch);
 			return;
 		}
+		if (watch_helper_reaped(t->watch, pid))
+			return;
 		if (t->finisher == pid) {
 			t->finisher = 0;
 			tell(k, t, WIFEXITED(status) ? WEXITSTATUS(status) : BOX_EXIT_SETUP);

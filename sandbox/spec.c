@@ -24,6 +24,8 @@ const char spec_help[] =
 	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files, image; repeatable)\n"
 	"  --out DIR             take what it leaves in /out into DIR, empty or new (files, "
         "image)\n"
+	"  --checkpoint S        every S seconds copy /out/checkpoint to DIR/.checkpoint of --out "
+        "(files, image)\n"
 	"  --root DIR            show what is in DIR, read-only: a root file system (files, "
         "image)\n"
 	"  --env NAME=VALUE      one more in its environment (image; repeatable)\n"
@@ -181,7 +183,7 @@ static const struct option options[] = {
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
 	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
 	{ "priority", read_priority, 0, 0 }, { "env", read_env, 0, 0 },
-	{ "cwd", read_folder, AT(cwd), 0 },
+	{ "cwd", read_folder, AT(cwd), 0 }, { "checkpoint", read_number, AT(checkpoint_s), 86400 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -244,6 +246,8 @@ static int check(const struct spec *s, struct why *w)
 	const char *files = s->root ? "root" : s->out ? "out" : s->n_inputs ? "in" : NULL;
 	const char *image = s->n_env ? "env" : s->cwd ? "cwd" : NULL;
 
+	if (s->checkpoint_s && !s->out)
+		return why_set(w, "--checkpoint: needs --out, where the copy goes");
 	if (s->what == SPEC_SERVE)
 		return s->argv[0] || files || image
 		               ? why_set(w, "--serve takes nothing but --profile")

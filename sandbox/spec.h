@@ -23,6 +23,7 @@ struct spec {
 	enum box_profile profile;
 	struct box_limits limits;
 	bool idle;        /* run when nothing else wants the processor or the disk */
+	int64_t checkpoint_s; /* so often what is at /out/checkpoint is copied out; 0: never */
 	uint64_t seed[4]; /* of all chance in a deterministic run */
 	const char *root, *out, *in, *stdout_path, *stderr_path, *report; /* NULL: not given */
 	const char *cwd;              /* where the program begins (image); NULL: the usual place */

@@ -17,6 +17,7 @@
 #include "sandbox/plan.h"
 #include "sandbox/pour.h"
 #include "sandbox/proc.h"
+#include "sandbox/snap.h"
 #include "sandbox/space.h"
 #include "sandbox/talk.h"
 
@@ -48,6 +49,7 @@ struct watch {
 	struct guess guess; /* what it is made for; its descriptor is another's */
 	struct limit_cgroup cgroup;
 	struct meter meter;
+	struct snap snap;
 	struct ending end;
 	pid_t init;           /* 0: reaped */
 	int sock, work;       /* -1: none */
@@ -183,6 +185,7 @@ static int give(struct watch *k, struct why *w)
 	pour_init(&k->out, k->out.from, k->given->out);
 	pour_init(&k->err, k->err.from, k->given->err);
 	k->start = now_us();
+	k->snap.every_us = k->spec->checkpoint_s * 1000000;
 	k->next_look = k->start + (k->place->brief ? LOOK_SOON_US : LOOK_US);
 	return send_task(k, w);
 }
@@ -394,6 +397,8 @@ static void look_when_due(struct watch *k, int64_t now)
 	look(k, now);
 	if (now >= k->next_yield)
 		yield(k, now);
+	if (!k->kill_at && !k->held_at)
+		snap_turn(&k->snap, k->work, k->given->outputs, now);
 	k->next_look = now_us() + meter_pause_us(&k->meter, usual);
 }
 
@@ -462,6 +467,16 @@ void watch_reaped(struct watch *k)
 	k->init = 0;
 }
 
+bool watch_helper_reaped(struct watch *k, pid_t child)
+{
+	return snap_reaped(&k->snap, child);
+}
+
+void watch_end_copy(struct watch *k)
+{
+	snap_end(&k->snap, k->given ? k->given->outputs : -1);
+}
+
 void watch_leave(struct watch *k)
 {
 	shut(&k->told);
@@ -515,6 +530,7 @@ void watch_drop(struct watch *k)
 		while (waitpid(k->init, NULL, 0) < 0 && errno == EINTR)
 			;
 	}
+	snap_end(&k->snap, -1);
 	pour_stop(&k->out);
 	pour_stop(&k->err);
 	shut(&k->sock);

@@ -44,11 +44,15 @@ bool watch_is_over(const struct watch *k);
 pid_t watch_init(const struct watch *k);
 /* Its init has been waited for by the caller. */
 void watch_reaped(struct watch *k);
+/* The same of another child; whether it was one of this box's. */
+bool watch_helper_reaped(struct watch *k, pid_t child);
 /* Once it is over: its init, all that is left of it, may end too. */
 void watch_leave(struct watch *k);
 /* After watch_ending: another box may have its cgroup, where nothing can be left in it: then true. */
 bool watch_return(struct watch *k);
 
+/* Once it is over, before watch_collect and by who made it: no copy of its checkpoint is being made any more. */
+void watch_end_copy(struct watch *k);
 /* What happened, once it is over; without outputs until watch_collect. It lives as long as `k`. */
 struct ending *watch_ending(struct watch *k);
 /* Once, after watch_ending: copy its outputs to g->outputs. This may take long. */

@@ -192,6 +192,7 @@ static void take_lease(struct agent *a, const struct agent_lease *l, int64_t now
 	memcpy(t->lease, l->lease, sizeof(t->lease));
 	t->job = l->job;
 	t->index = l->index;
+	t->given = l->given;
 	t->ttl_ms = l->ttl_ms;
 	t->renewed_ms = a->asked_ms;
 	t->order = a->orders++;

@@ -17,7 +17,7 @@
 #ifndef WORKER_AGENT_H
 #define WORKER_AGENT_H
 
-#include "common/base.h"
+#include "common/blob.h"
 #include "common/digest.h"
 
 #define LEASE_HEX 32
@@ -59,11 +59,18 @@ enum task_state {
 	N_TASK_STATES
 };
 
+/* What a lease says its task is given, of other jobs or of who had it before; passed on, not looked at. */
+struct agent_given {
+	bool has_inputs, has_stdin, has_checkpoint;
+	struct blob inputs, standard_input, checkpoint;
+};
+
 struct agent_task {
 	enum task_state state;
 	char lease[LEASE_HEX + 1];
 	struct digest job;
 	int64_t index;
+	struct agent_given given;
 	int64_t ttl_ms, renewed_ms;
 	int64_t since_ms;  /* in this state */
 	uint64_t order;    /* first leased, first run */
@@ -99,6 +106,7 @@ struct act {
 	struct digest job;           /* STOP, RUN, FETCH, SEAL */
 	char lease[LEASE_HEX + 1];   /* STOP, RUN, FETCH */
 	int64_t index;
+	struct agent_given given;    /* FETCH */
 	char leases[AGENT_BATCH_MAX][LEASE_HEX + 1]; /* SEAL: one envelope of these */
 	size_t n_leases;
 	const struct agent_ask *ask; /* ASK: borrowed till the next call; replaces one that is out */
@@ -152,6 +160,7 @@ struct agent_lease {
 	char lease[LEASE_HEX + 1];
 	struct digest job;
 	int64_t index, ttl_ms;
+	struct agent_given given;
 };
 struct agent_ended {
 	char lease[LEASE_HEX + 1];

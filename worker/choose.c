@@ -51,6 +51,7 @@ static bool give_task(struct act *act, enum act_kind kind, const struct agent_ta
 	act->kind = kind;
 	act->job = t->job;
 	act->index = t->index;
+	act->given = t->given;
 	memcpy(act->lease, t->lease, sizeof(act->lease));
 	return true;
 }
@@ -216,15 +217,52 @@ static bool listens(const struct agent *a, int64_t now)
 	return now >= a->heard_ms + AGENT_LISTEN_MS && first_renewal(a) != INT64_MAX;
 }
 
+/* What is given back is not said before it has stopped here: its checkpoint goes first, and nobody else begins
+ * meanwhile. */
+static bool has_stopped(const struct agent *a, const struct agent_return *r)
+{
+	for (const struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX; t++)
+		if (t->state == TASK_QUITTING && !strcmp(t->lease, r->lease))
+			return false;
+	return true;
+}
+
+static bool any_return(const struct agent *a)
+{
+	for (size_t i = 0; i < a->n_returns; i++)
+		if (has_stopped(a, &a->returns[i]))
+			return true;
+	return false;
+}
+
+/* Those that may be said to the front; how many. */
+static size_t list_returns(struct agent *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n_returns; i++) {
+		struct agent_return r = a->returns[i];
+
+		r.listed = has_stopped(a, &r);
+		a->returns[i] = r;
+		if (r.listed) {
+			a->returns[i] = a->returns[n];
+			a->returns[n++] = r;
+		}
+	}
+	return n;
+}
+
 static bool ask_due(const struct agent *a, int64_t now)
 {
 	bool changed = a->ask.mode != a->mode && !a->told_mode;
-	bool urgent = !a->told_mode || a->news || a->n_returns || first_renewal(a) <= now;
+	bool returns = any_return(a);
+	bool urgent = !a->told_mode || a->news || returns || first_renewal(a) <= now;
 
 	bool work = now >= a->next_ms && wants(a, now);
 
 	if (a->asking) /* only a poll that waits is cut short */
-		return changed || (a->ask.wait_ms && (a->news || (a->n_returns && now - a->asked_ms >= AGENT_LISTEN_MS) ||
+		return changed || (a->ask.wait_ms && (a->news || (returns && now - a->asked_ms >= AGENT_LISTEN_MS) ||
 							     (!a->ask.want && work)));
 	if (a->tries)
 		return now >= a->next_ms;
@@ -238,18 +276,16 @@ static void fill_ask(struct agent *a, int64_t now)
 
 	a->news = false;
 	a->ask.mode = a->mode;
+	a->ask.n_returned = list_returns(a);
 	a->ask.want = wanted(a, now, &target);
-	a->ask.wait_ms = (!a->ask.want && !listens(a, now)) || a->n_returns || !a->told_mode || a->tries ? 0 : AGENT_WAIT_MS;
+	a->ask.wait_ms = (!a->ask.want && !listens(a, now)) || a->ask.n_returned || !a->told_mode || a->tries ? 0 : AGENT_WAIT_MS;
 	if (a->ask.wait_ms > renew)
 		a->ask.wait_ms = renew > 0 ? renew : 0;
 	a->ask.n_held = 0;
 	for (const struct agent_task *t = a->tasks; t < a->tasks + AGENT_TASKS_MAX; t++)
 		if (renew_at(t) != INT64_MAX)
 			memcpy(a->ask.held[a->ask.n_held++], t->lease, sizeof(t->lease));
-	for (size_t i = 0; i < a->n_returns; i++)
-		a->returns[i].listed = true;
 	a->ask.returned = a->returns;
-	a->ask.n_returned = a->n_returns;
 	a->asked_ms = now;
 }
 

@@ -3,6 +3,7 @@
  * errand.c: one task on its way through this machine.
  */
 #include "worker/errand.h"
+#include "worker/feed.h"
 #include "worker/packet.h"
 #include "worker/runner.h"
 #include "common/buf.h"
@@ -21,17 +22,21 @@ struct errand {
 	char lease[LEASE_HEX + 1];
 	int64_t index;
 	char *dir;
+	struct resume resume;
 	struct page_ref *page;
 	bool opened; /* the page may be read */
 	struct job_task task;
-	struct want *wants[JOB_FILES_MAX + 2];
+	struct agent_given given;
+	struct want *resolution; /* the list of what it is given of other jobs; NULL: nothing */
+	struct inputs inputs;
 	struct image_want *image; /* NULL: no such job */
 	char *refusal;            /* why its image is none; NULL: it is one */
-	size_t n_wants, missing;
+	struct want **wants;
+	size_t n_wants, wants_room, missing;
 	struct box *box;
 	int64_t began_ms;
 	struct timer *overrun;
-	bool overran, stopping, has_product;
+	bool overran, stopping, hands_on, has_product;
 	struct product product;
 	struct errand *next;
 };
@@ -50,9 +55,14 @@ static void clear(struct errand *t)
 {
 	struct err e;
 
+	resume_end(&t->resume, t->has_product && !t->product.broken);
+	t->opened = false;
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
-	t->n_wants = 0;
+	free(TAKE(t->wants));
+	want_free(TAKE(t->resolution));
+	t->n_wants = t->wants_room = 0;
+	inputs_release(&t->inputs);
 	image_want_free(TAKE(t->image));
 	free(TAKE(t->refusal));
 	page_free(TAKE(t->page));
@@ -109,6 +119,7 @@ static void on_blob(void *arg, const struct err *e)
 
 static void want(struct errand *t, const struct blob *b)
 {
+	array_room(&t->wants, &t->wants_room, t->n_wants, sizeof(struct want *));
 	t->missing++;
 	t->wants[t->n_wants++] = cache_want(t->all->cache, b, on_blob, t);
 }
@@ -125,12 +136,64 @@ static void on_image(void *arg, const struct err *e)
 
 static void want_own(struct errand *t, const struct blob *b)
 {
+	array_room(&t->wants, &t->wants_room, t->n_wants, sizeof(struct want *));
 	t->missing++;
 	t->wants[t->n_wants++] = cache_want_own(t->all->cache, b, on_blob, t);
 }
 
+/* The list is here: what it names comes next. */
+static void on_resolution(void *arg, const struct err *why)
+{
+	struct errand *t = arg;
+	auto_free char *text = NULL;
+	struct err e;
+	size_t n;
+
+	if (why) {
+		fail(t, why);
+		return;
+	}
+	if (blob_read(cache_blobs(t->all->cache), &t->given.inputs.digest, &text, &n, INPUTS_TEXT_MAX, &e) ||
+		inputs_read(&t->inputs, page_job(t->page), text, n, &e)) {
+		fail(t, &e);
+		return;
+	}
+	for (size_t i = 0; i < t->inputs.n; i++)
+		want(t, &t->inputs.parts[i].blob);
+	if (--t->missing == 0)
+		ready(t);
+}
+
+/* Data of the owner's is read by whom the owner named, whatever the coordinator thinks. */
+static int check_local(const struct errand *t, const struct job *job, struct err *e)
+{
+	char key[ID_TEXT + 1];
+
+	id_text(key, &job->submitter);
+	for (size_t i = 0; i < job->n_local; i++)
+		if (!local_path(t->all->local, job->local[i]))
+			return err_set(e, ERR_REFUSED, "there is no data %s here (--allow-local)", job->local[i]);
+	if (job->n_local && !local_serves(t->all->local, &job->submitter))
+		return err_set(e, ERR_REFUSED, "the data here is not for the programs of %s (--local-for)", key);
+	return 0;
+}
+
+/* What the manifest leaves to the lease. */
+static int check_given(const struct errand *t, const struct job *job, struct err *e)
+{
+	if (job_has_sources(job) && !t->given.has_inputs)
+		return err_field(e, "inputs", "the lease does not say what the task is given");
+	if (job->tasks == TASKS_EACH && !t->given.has_stdin)
+		return err_field(e, "stdin", "the lease does not say what the task is given");
+	if (t->given.has_inputs && t->given.inputs.size > INPUTS_TEXT_MAX)
+		return err_set(e, ERR_TOO_BIG, "the list of its inputs is too long");
+	return 0;
+}
+
 static int check_job(const struct errand *t, const struct job *job, struct err *e)
 {
+	if (terms_check(t->all->terms, job, e))
+		return -1;
 	if (!job_program(job, platform_here()))
 		return err_set(e, ERR_REFUSED, "the job has no program for %s", platform_here());
 	if (job->profile == PROFILE_FILES && !t->all->files)
@@ -140,7 +203,7 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 	if (job->disk_mib > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
 			(long long)job->disk_mib, (long long)t->all->disk_mib);
-	return 0;
+	return check_local(t, job, e) || check_given(t, job, e) ? -1 : 0;
 }
 
 static void on_page(void *arg, const struct err *why)
@@ -169,17 +232,30 @@ static void on_page(void *arg, const struct err *why)
 		want(t, &job_program(job, platform_here())->blob);
 	}
 	for (size_t i = 0; i < job->n_files; i++)
-		want(t, &job->files[i].blob);
+		if (!job->files[i].from)
+			want(t, &job->files[i].blob);
+	if (job_has_sources(job)) {
+		t->missing++;
+		t->resolution = cache_want(t->all->cache, &t->given.inputs, on_resolution, t);
+	}
+	if (job->tasks == TASKS_EACH) {
+		t->task.has_stdin_blob = true;
+		t->task.stdin_blob = t->given.standard_input;
+	}
 	if (t->task.has_stdin_blob)
 		want_own(t, &t->task.stdin_blob);
+	if (t->given.has_checkpoint)
+		want_own(t, &t->given.checkpoint);
 }
 
-void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index)
+void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
+	const struct agent_given *given)
 {
 	struct errand *t = xcalloc(1, sizeof(*t));
 
 	t->all = all;
 	t->index = index;
+	t->given = *given;
 	snprintf(t->lease, sizeof(t->lease), "%s", lease);
 	t->next = all->list;
 	all->list = t;
@@ -234,7 +310,15 @@ static void put_files(struct line *l, const struct errand *t, const struct job *
 		return;
 	for (size_t i = 0; i < job->n_files; i++)
 		line_input(l, job->files[i].name,
-			blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
+			job->files[i].from
+				? feed_path(&t->inputs, job, i, cache_blobs(t->all->cache), t->dir)
+				: blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
+	if (t->resume.from)
+		line_input(l, "checkpoint", xstrdup(t->resume.from));
+	for (size_t i = 0; i < job->n_local; i++)
+		line_input(l, job->local[i], xstrdup(local_path(t->all->local, job->local[i])));
+	if (job->checkpoint && t->all->own_sandbox)
+		line_number(l, "--checkpoint", RESUME_COPY_S);
 	line_file(l, LINE_OUT, "--out", xprintf("%s/out", t->dir));
 }
 
@@ -315,6 +399,8 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 		return -1;
 	if (job->profile != PROFILE_IMAGE && link_program(t, job_program(job, platform_here()), e))
 		return -1;
+	if (feed_make(&t->inputs, job, cache_blobs(t->all->cache), t->dir, e))
+		return -1;
 	if (!t->task.stdin_text)
 		return 0;
 	auto_file FILE *f = fopen(in, "we");
@@ -338,6 +424,17 @@ static void on_overrun(void *arg)
 	box_kill(t->box);
 }
 
+/* Its result says what it was given. */
+static void note_inputs(struct errand *t)
+{
+	const struct job *job = page_job(t->page);
+	const struct blob *in = job->tasks == TASKS_EACH ? &t->task.stdin_blob : NULL;
+
+	t->product.result.has_inputs = in || job_has_sources(job);
+	if (t->product.result.has_inputs)
+		t->product.result.inputs = inputs_digest(&t->inputs, job, in);
+}
+
 static void finish(struct errand *t)
 {
 	struct agent_exit x = { 0 };
@@ -346,6 +443,9 @@ static void finish(struct errand *t)
 
 	snprintf(t->product.result.lease, sizeof(t->product.result.lease), "%s", t->lease);
 	t->product.result.index = t->index;
+	note_inputs(t);
+	t->product.result.has_inherited = t->resume.inherits;
+	t->product.result.inherited = t->resume.inherited;
 	if (collect(&t->product, t->dir, page_job(t->page), t->all->outputs, t->overran, &e)) {
 		fail(t, &e);
 		return;
@@ -381,6 +481,11 @@ static void note_why(const struct errand *t, const char *name, const char *why)
 		fprintf(f, "%s: %s\n", name, why);
 }
 
+static void on_handed_on(void *arg)
+{
+	gone(arg);
+}
+
 static void on_end(void *arg, const char *why)
 {
 	struct errand *t = arg;
@@ -388,10 +493,10 @@ static void on_end(void *arg, const char *why)
 	t->box = NULL;
 	if (why)
 		note_why(t, "talkoot-sandbox", why);
-	if (t->stopping)
-		gone(t);
-	else
+	if (!t->stopping)
 		finish(t);
+	else if (!t->hands_on || !resume_hand_on(&t->resume, on_handed_on, t))
+		gone(t);
 }
 
 /* In its profile's keeper if there is one and the line fits a packet, else by itself. */
@@ -411,8 +516,10 @@ static int start_box(struct errand *t, const struct job *job, struct err *e)
 static int start(struct errand *t, struct err *e)
 {
 	const struct job *job = page_job(t->page);
+	const struct blob *given = t->given.has_checkpoint ? &t->given.checkpoint : NULL;
 
-	if (make_folder(t, job, e))
+	if (make_folder(t, job, e) ||
+		resume_begin(&t->resume, &t->all->resume, job, t->index, t->lease, t->dir, given, e))
 		return -1;
 	t->began_ms = clock_mono_ms();
 	if (t->refusal) {
@@ -436,11 +543,12 @@ void errand_run(struct errands *all, const char *lease)
 		fail(t, &e);
 }
 
-void errand_stop(struct errands *all, const char *lease)
+void errand_stop(struct errands *all, const char *lease, bool hand_on)
 {
 	struct errand *t = find(all, lease);
 
 	if (t && t->box) {
+		t->hands_on = hand_on;
 		t->stopping = true;
 		box_kill(t->box);
 	} else if (t) {
@@ -503,6 +611,7 @@ static int open_images(struct errands *all, struct err *e)
 int errands_open(struct errands *all, struct err *e)
 {
 	all->list = NULL;
+	saved_rescue(all->resume.saved, all->dir);
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);

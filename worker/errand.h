@@ -13,6 +13,9 @@
 #include "worker/collect.h"
 #include "worker/images.h"
 #include "worker/keeper.h"
+#include "worker/local.h"
+#include "worker/resume.h"
+#include "worker/terms.h"
 
 struct errand;
 
@@ -21,6 +24,7 @@ struct errands {
 	struct book *book;
 	struct cache *cache;
 	struct blobs *outputs; /* where large outputs go */
+	struct resume_of resume; /* where checkpoints are kept, and how they are sent */
 	const char *dir;       /* DIR/tasks */
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
@@ -29,6 +33,8 @@ struct errands {
 	const char *images_dir; /* DIR/images */
 	const char *image_tool; /* talkoot-image, or NULL */
 	struct images *images;  /* the errands' */
+	const struct terms *terms;
+	const struct local *local; /* data of the owner's */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */
@@ -40,16 +46,18 @@ struct errands {
 	struct errand *list;
 };
 
-/* Removes what an earlier process left in `dir`. The other fields but `keepers` and `images` are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`, but for checkpoints, which are kept. The other fields but `keepers` and
+ * `images` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */
 void errands_renew(struct errands *all);
 
-void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index);
+void errand_begin(struct errands *all, const char *lease, const struct digest *job, int64_t index,
+	const struct agent_given *given);
 void errand_run(struct errands *all, const char *lease);
-/* stopped() follows, at once or when the box is dead. */
-void errand_stop(struct errands *all, const char *lease);
+/* stopped() follows, at once or when the box is dead; `hand_on`: and a checkpoint that travels is sent. */
+void errand_stop(struct errands *all, const char *lease, bool hand_on);
 /* The result in hand, or NULL. Borrowed till errand_done(). */
 const struct product *errand_product(const struct errands *all, const char *lease);
 void errand_done(struct errands *all, const char *lease);

@@ -9,8 +9,8 @@
 #include "common/err.h"
 #include "jobs/job.h"
 
-#define LINE_WORDS_MAX (64 + 2 * JOB_FILES_MAX + 2 * JOB_ENV_MAX + JOB_ARGS_MAX)
-#define LINE_FILES_MAX (JOB_FILES_MAX + 8)
+#define LINE_WORDS_MAX (64 + 2 * (JOB_FILES_MAX + JOB_LOCAL_MAX) + 2 * JOB_ENV_MAX + JOB_ARGS_MAX)
+#define LINE_FILES_MAX (JOB_FILES_MAX + JOB_LOCAL_MAX + 8)
 
 /* In the order in which a keeper takes them. */
 enum line_role {

@@ -79,6 +79,27 @@ static json_t *returned_json(const struct agent_ask *ask)
 	return returned;
 }
 
+/* What is not said is any submitter, and no bit. */
+static void add_terms(json_t *j, const struct terms *t)
+{
+	json_t *bits = json_array(), *submitters = json_array();
+	char id[ID_TEXT + 1];
+
+	for (size_t i = 0; i < t->n_submitters; i++) {
+		id_text(id, &t->submitters[i]);
+		json_array_append_new(submitters, json_string(id));
+	}
+	for (size_t i = 0; terms_bit_words[i]; i++)
+		if (t->bits & 1u << i)
+			json_array_append_new(bits, json_string(terms_bit_words[i]));
+	if (json_array_size(bits))
+		json_object_set(j, "bits", bits);
+	if (t->n_submitters)
+		json_object_set(j, "submitters", submitters);
+	json_decref(bits);
+	json_decref(submitters);
+}
+
 static void add_self(json_t *j, const struct talk_self *self)
 {
 	json_t *profiles = json_array();
@@ -93,8 +114,28 @@ static void add_self(json_t *j, const struct talk_self *self)
 	json_object_set_new(j, "platform", json_string(self->platform));
 	json_object_set_new(j, "platform_class", json_string(self->platform_class));
 	json_object_set_new(j, "agent", json_string(self->agent));
+	add_terms(j, self->terms);
 	if (self->address)
 		json_object_set_new(j, "address", json_string(self->address));
+}
+
+static void add_local(json_t *j, const struct local *l)
+{
+	json_t *names = json_array(), *keys = json_array();
+	char hex[ID_TEXT + 1];
+
+	for (size_t i = 0; l && i < l->n; i++)
+		json_array_append_new(names, json_string(l->at[i].name));
+	for (size_t i = 0; l && i < l->n_keys; i++) {
+		id_text(hex, &l->keys[i]);
+		json_array_append_new(keys, json_string(hex));
+	}
+	if (l && l->n) {
+		json_object_set(j, "local", names);
+		json_object_set(j, "local_for", keys);
+	}
+	json_decref(names);
+	json_decref(keys);
 }
 
 /* Whom this ask comes through: our network is then not what the coordinator sees. */
@@ -123,8 +164,12 @@ static int build(struct talk *t, const struct agent_ask *ask, struct err *e)
 	json_object_set_new(j, "want", json_integer(ask->want));
 	json_object_set_new(j, "held", held_json(ask));
 	json_object_set_new(j, "returned", returned_json(ask));
+	json_t *checkpoints = claims_json(t->self->claims);
+	if (checkpoints)
+		json_object_set_new(j, "checkpoints", checkpoints);
 	json_object_set_new(j, "wait_ms", json_integer(ask->wait_ms));
 	add_self(j, t->self);
+	add_local(j, t->self->local);
 	json_object_set_new(j, "state", json_string(agent_mode_name(ask->mode)));
 	add_via(j, &t->way);
 	free(t->line);
@@ -183,6 +228,21 @@ static int read_ack(struct talk *t, struct heard *h, const json_t *envelope, str
 	return 0;
 }
 
+static void read_given(struct agent_given *g, const json_t *inputs, const json_t *one)
+{
+	const json_t *standard_input = json_object_get(one, "stdin"), *checkpoint = json_object_get(one, "checkpoint");
+
+	g->has_inputs = inputs != NULL;
+	g->has_stdin = standard_input != NULL;
+	if (inputs)
+		blob_from_json(&g->inputs, inputs);
+	if (standard_input)
+		blob_from_json(&g->standard_input, standard_input);
+	g->has_checkpoint = checkpoint != NULL;
+	if (checkpoint)
+		blob_from_json(&g->checkpoint, checkpoint);
+}
+
 static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 {
 	char me[ID_TEXT + 1];
@@ -195,6 +255,7 @@ static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 		log_warn("a lease for another worker is ignored");
 		return;
 	}
+	const json_t *inputs = json_object_get(m->body, "inputs");
 	digest_from_hex(&job, jtext(m->body, "job"));
 	json_array_foreach(json_object_get(m->body, "leases"), i, j) {
 		struct agent_lease *l = &h->leases[h->answer.n_leases++];
@@ -202,6 +263,7 @@ static void read_leases(struct talk *t, struct heard *h, const struct msg *m)
 		*l = (struct agent_lease){ .job = job, .index = jint(j, "index", 0),
 			.ttl_ms = jint(j, "ttl_ms", 0) };
 		snprintf(l->lease, sizeof(l->lease), "%s", jtext(j, "id"));
+		read_given(&l->given, inputs, j);
 	}
 }
 

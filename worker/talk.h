@@ -6,11 +6,15 @@
 #define WORKER_TALK_H
 
 #include "worker/agent.h"
+#include "worker/claims.h"
 #include "worker/home.h"
+#include "worker/local.h"
 #include "worker/notes.h"
+#include "worker/terms.h"
 #include "common/fetch.h"
 #include "common/key.h"
 #include "common/loop.h"
+#include "jobs/job.h"
 
 /* What an ask says of the worker; the profiles may change between two asks, the rest does not. All borrowed. */
 struct talk_self {
@@ -19,8 +23,11 @@ struct talk_self {
 	const char *profiles[4];
 	size_t n_profiles;
 	const char *platform, *platform_class, *agent;
+	const struct terms *terms;
+	struct claims *claims;
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
+	const struct local *local; /* NULL: no data of the owner's */
 };
 
 struct talk_fns {

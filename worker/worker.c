@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #define LOCK_PAUSE_MS 20
+#define CHECKPOINTS_SHARE 10 /* of --disk, one part for checkpoints */
 #define LOCK_TRIES 100
 /* All hear of a job at once; those who do not wait at the coordinator's already ask for it within this. */
 #define NUDGE_MS 3000
@@ -30,12 +31,12 @@
 
 static void do_stop(struct worker *w, const struct act *act)
 {
-	errand_stop(&w->errands, act->lease);
+	errand_stop(&w->errands, act->lease, w->agent.mode == AGENT_STOP);
 }
 
 static void do_fetch(struct worker *w, const struct act *act)
 {
-	errand_begin(&w->errands, act->lease, &act->job, act->index);
+	errand_begin(&w->errands, act->lease, &act->job, act->index, &act->given);
 }
 
 static void do_run(struct worker *w, const struct act *act)
@@ -121,6 +122,7 @@ static void on_heard(void *arg, const struct agent_answer *answer)
 	if (w->complained)
 		log_info("the coordinator answers");
 	w->complained = false;
+	claims_heard(w->claims);
 	agent_heard(&w->agent, answer, clock_mono_ms());
 	if (answer->n_leases)
 		note_leases(w);
@@ -263,6 +265,14 @@ static void on_over(void *arg, const char *lease)
 	turn_end_ask(w->turn);
 }
 
+static void on_claim(void *arg)
+{
+	struct worker *w = arg;
+
+	agent_news(&w->agent);
+	turn_end_ask(w->turn);
+}
+
 static bool on_needed(void *arg, const struct digest *output)
 {
 	const struct worker *w = arg;
@@ -271,6 +281,11 @@ static bool on_needed(void *arg, const struct digest *output)
 }
 
 /* --- opening --------------------------------------------------------------------------------------------------- */
+
+static bool allows(const struct worker *w, enum job_profile profile)
+{
+	return w->conf.terms.profiles & 1u << profile;
+}
 
 void worker_know_box(struct worker *w)
 {
@@ -283,11 +298,11 @@ void worker_know_box(struct worker *w)
 	w->errands.files = w->ability.files;
 	w->errands.image = w->ability.image;
 	s->n_profiles = 0;
-	if (w->ability.compute)
+	if (w->ability.compute && allows(w, PROFILE_COMPUTE))
 		s->profiles[s->n_profiles++] = "compute";
-	if (w->ability.files)
+	if (w->ability.files && allows(w, PROFILE_FILES))
 		s->profiles[s->n_profiles++] = "files";
-	if (w->ability.image)
+	if (w->ability.image && allows(w, PROFILE_IMAGE))
 		s->profiles[s->n_profiles++] = "image";
 	if (!w->ability.compute)
 		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
@@ -307,9 +322,12 @@ static void know_self(struct worker *w)
 	s->disk_mib = w->conf.disk_mib;
 	s->platform = platform_here();
 	s->platform_class = host_platform_class();
+	s->terms = &w->conf.terms;
+	s->claims = w->claims;
 	s->relays = w->relay != NULL;
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
+	s->local = &w->local;
 }
 
 /* A child that a killed worker had just started holds the lock until its first steps are done. */
@@ -368,14 +386,19 @@ static int open_stores(struct worker *w, struct err *e)
 
 static int open_errands(struct worker *w, struct err *e)
 {
-	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
+	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files, .local = &w->local,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.image = w->ability.image;
 	w->errands.image_tool = w->conf.image_tool;
-	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
 	w->errands.images_dir = xprintf("%s/images", w->conf.dir);
+	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
+	w->errands.resume = (struct resume_of){ .loop = w->loop, .saved = &w->saved, .claims = w->claims, .blobs = cache_blobs(w->cache) };
+	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
+	auto_free char *checkpoints = xprintf("%s/checkpoints", w->conf.dir);
+	if (saved_open(&w->saved, checkpoints, w->conf.disk_mib * MIB / CHECKPOINTS_SHARE, e))
+		return -1;
 	return errands_open(&w->errands, e);
 }
 
@@ -415,7 +438,8 @@ static void open_agent(struct worker *w)
 
 static int worker_open(struct worker *w, struct err *e)
 {
-	if (lock_dir(w, e) || guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
+	if (lock_dir(w, e) || local_read(&w->local, &w->conf.allow_local, &w->conf.local_for, w->conf.dir, e) ||
+		guard_start(&w->guard, e) || open_identity(w, e) || loop_new(&w->loop, e) || fetcher_new(&w->fetcher, w->loop, e))
 		return -1;
 	worker_know_box(w);
 	if (open_stores(w, e) || open_errands(w, e) || port_open(w, e))
@@ -441,6 +465,8 @@ static void worker_close(struct worker *w)
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
 	free((char *)(uintptr_t)w->errands.images_dir);
+	saved_close(&w->saved);
+	claims_free(w->claims);
 	outbox_close(w->outbox);
 	book_free(w->book);
 	cache_free(w->cache);
@@ -455,6 +481,7 @@ static void worker_close(struct worker *w)
 	notes_close(&w->notes);
 	home_close(&w->home);
 	key_free(w->key);
+	local_release(&w->local);
 	guard_stop(&w->guard);
 	if (w->lock >= 0)
 		close(w->lock);

@@ -13,12 +13,14 @@
 #include "worker/guard.h"
 #include "worker/join.h"
 #include "worker/lan.h"
+#include "worker/local.h"
 #include "worker/mapport.h"
 #include "worker/outbox.h"
 #include "worker/probe.h"
 #include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
+#include "worker/terms.h"
 #include "common/conf.h"
 
 /* What the owner decided. All borrowed. */
@@ -36,8 +38,10 @@ struct worker_conf {
 	bool maps_port;      /* at the router */
 	const char *gateway; /* which one; NULL: found by itself */
 	bool discovers; /* nodes on the local network */
+	struct terms terms;
 	int64_t slots, memory_mib, disk_mib;
 	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
+	struct texts allow_local, local_for; /* local.h */
 	const char *sandbox;  /* a path */
 	const char *image_tool; /* talkoot-image; NULL: not found */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
@@ -54,6 +58,7 @@ struct worker {
 	struct home home;
 	struct notes notes;
 	struct ability ability;
+	struct local local;
 	struct agent agent;
 	char address[LINK_HOST_MAX + 9]; /* told to the coordinator; "": none */
 	char link[LINK_TEXT_MAX + 1];    /* "none" without --listen */
@@ -61,6 +66,8 @@ struct worker {
 	struct talk *talk;
 	struct cache *cache;
 	struct book *book;
+	struct saved saved;
+	struct claims *claims;
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;

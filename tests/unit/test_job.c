@@ -205,7 +205,6 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 		{ "{'tasks':{'each':{'job':'" HEX64 "','file':'files/a','count':3}}}", "files" },
 		{ "{'after':['" HEX64 "']}", "after" },
 		{ "{'local':['scans'],'assurance':'quorum:1'}", "local" },
-		{ "{'checkpoint':'travels'}", "checkpoint" },
 		{ "{'assurance':'audit:1'}", "assurance" },
 		{ "{'assurance':'trusted'}", "assurance" },
 		{ "{'assurance':'checker:x'}", "assurance" },

@@ -335,6 +335,73 @@ static void a_worker_gets_only_what_it_can_run(void **state)
 	sched_release(&w.s);
 }
 
+/* Chain one: a and b, whose result rests on a's checkpoint. Chain two must be neither's. */
+static void who_wrote_a_checkpoint_counts_as_an_author_from_the_next_result_on(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 9);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), c = add_worker(&w, 3, 0);
+	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
+	assert_int_equal(lease(&w, a, 1), 1);
+	assert_true(sched_author(&w.s, j, 0, &w.s.workers[a].voter));
+	sched_give_back(&w.s, w.out[0]);
+	assert_int_equal(w.s.jobs[j].tally[TASK_PENDING], 1); /* a checkpoint is no vote */
+	assert_int_equal(lease(&w, a, 1), 1); /* its own it may go on from */
+	sched_give_back(&w.s, w.out[0]);
+	assert_int_equal(lease(&w, b, 1), 1); /* and so may another */
+	assert_int_equal(returns(&w, w.out[0], "x"), NEED_MORE);
+	assert_int_equal(lease(&w, a, 1), 0);
+	assert_int_equal(lease(&w, b, 1), 0);
+	assert_int_equal(lease(&w, c, 1), 1);
+	assert_true(sched_author(&w.s, j, 0, &w.s.workers[c].voter));
+	assert_int_equal(returns(&w, w.out[0], "x"), AGREED_VALID);
+	sched_release(&w.s);
+}
+
+static void a_task_has_a_bounded_number_of_authors(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 10);
+	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
+	for (int i = 0; i < AUTHORS_MAX; i++) {
+		struct voter v = w.s.workers[add_worker(&w, i + 1, 0)].voter;
+
+		assert_true(sched_author(&w.s, j, 0, &v));
+		assert_true(sched_author(&w.s, j, 0, &v)); /* a newer one of the same is no further author */
+	}
+	struct voter one_more = w.s.workers[add_worker(&w, 99, 0)].voter;
+	assert_false(sched_author(&w.s, j, 0, &one_more));
+	sched_release(&w.s);
+}
+
+static void a_worker_gets_only_what_its_volunteer_allows(void **state)
+{
+	(void)state;
+	struct world w;
+	struct id mine = { { 0 } }, other = { { 9 } };
+	int one = 1;
+
+	memcpy(mine.b, &one, sizeof(one)); /* as add_job() makes it */
+	world_new(&w, 8);
+	uint32_t a = add_worker(&w, 1, 0), j = add_job(&w, 1, 1, 1, 1, 0);
+	struct worker *k = &w.s.workers[a];
+	k->only = xcalloc(2, sizeof(*k->only));
+	k->only[k->n_only++] = node_tag(&other);
+	assert_int_equal(lease(&w, a, 1), 0);
+	assert_false(sched_anyone_can(&w.s, &w.s.jobs[j].needs));
+	k->only[k->n_only++] = node_tag(&mine);
+	w.s.jobs[j].needs.bits = JOB_BIT_JIT | JOB_BIT_PROC;
+	k->bits = JOB_BIT_JIT;
+	assert_int_equal(lease(&w, a, 1), 0);
+	k->bits |= JOB_BIT_PROC;
+	assert_int_equal(lease(&w, a, 1), 1);
+	sched_release(&w.s);
+}
+
 static void submitters_share_and_priority_orders_ones_own(void **state)
 {
 	(void)state;
@@ -628,6 +695,9 @@ int main(void)
 		cmocka_unit_test(one_worker_alone_is_told_why_and_a_second_finishes),
 		cmocka_unit_test(what_a_job_lacks_is_said_in_words),
 		cmocka_unit_test(a_worker_gets_only_what_it_can_run),
+		cmocka_unit_test(a_worker_gets_only_what_its_volunteer_allows),
+		cmocka_unit_test(who_wrote_a_checkpoint_counts_as_an_author_from_the_next_result_on),
+		cmocka_unit_test(a_task_has_a_bounded_number_of_authors),
 		cmocka_unit_test(submitters_share_and_priority_orders_ones_own),
 		cmocka_unit_test(a_hoarder_holds_little),
 		cmocka_unit_test(window_order_reveals_nothing),
