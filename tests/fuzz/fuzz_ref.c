@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	struct err e;
 
 	if (ref_parse(&r, text, &e) == 1) {
-		assert(id_is_prefix(r.job) && r.index >= -1 && r.index < JOB_TASKS_MAX && job_output_name(r.file));
+		assert(id_is_prefix(r.job) && r.index >= -1 && r.index < JOB_TASKS_MAX &&
+			job_output_name(r.file));
 		assert(!strncmp(text, r.job, strlen(r.job)));
 	}
 	return 0;

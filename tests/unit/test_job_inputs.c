@@ -25,7 +25,8 @@ static struct blob blob_of(const char *text)
 
 static struct job_file from(const char *name, char job, int64_t index)
 {
-	struct job_file f = { .from = true, .source = { .job = id_of(job), .index = index, .file = "stdout" } };
+	struct job_file f = { .from = true,
+		.source = { .job = id_of(job), .index = index, .file = "stdout" } };
 
 	snprintf(f.name, sizeof(f.name), "%s", name);
 	return f;
@@ -115,7 +116,9 @@ static void the_digest_is_of_the_lines_that_the_protocol_says(void **state)
 	digest_text(y, &in.parts[1].blob.digest);
 	digest_text(z, &in.parts[2].blob.digest);
 	digest_text(l, &line.digest);
-	buf_printf(&b, "talkoot-inputs-v1\nin/all %s\nin/all %s\nin/one %s\nin/more %s\nin/more %s\n", x, y, z, x, y);
+	buf_printf(&b,
+		"talkoot-inputs-v1\nin/all %s\nin/all %s\nin/one %s\nin/more %s\nin/more %s\n", x,
+		y, z, x, y);
 	struct digest want = digest_of(b.data, b.len), got = inputs_digest(&in, &j, NULL);
 	assert_true(digest_equal(&want, &got));
 	buf_printf(&b, "stdin %s\n", l);
@@ -150,8 +153,8 @@ static void what_is_missing_twice_or_out_of_order_is_refused(void **state)
 {
 	(void)state;
 	static const char *const good[] = { "01234", "0234", "0123" };
-	static const char *const bad[] = { "", "0", "01", "012", "2", "10234", "00234", "01334", "012234", "0134", "012344",
-		"01324", "1234" };
+	static const char *const bad[] = { "", "0", "01", "012", "2", "10234", "00234", "01334",
+		"012234", "0134", "012344", "01324", "1234" };
 	struct job j = a_job();
 	struct inputs in;
 
@@ -216,8 +219,8 @@ static void references_are_told_from_paths(void **state)
 		{ PREFIX "/0/stdout", 1, 0, "stdout" },
 		{ WHOLE "/1048575/files/a/b.txt", 1, 1048575, "files/a/b.txt" },
 		{ WHOLE "/*/stdout", 1, -1, "stdout" },
-		{ "0123abc/0/stdout", 0, 0, NULL },      /* seven digits */
-		{ WHOLE "0/0/stdout", 0, 0, NULL },      /* 65 */
+		{ "0123abc/0/stdout", 0, 0, NULL }, /* seven digits */
+		{ WHOLE "0/0/stdout", 0, 0, NULL }, /* 65 */
 		{ "0123ABCD/0/stdout", 0, 0, NULL },
 		{ "./" PREFIX "/0/stdout", 0, 0, NULL },
 		{ "/" PREFIX "/0/stdout", 0, 0, NULL },
@@ -253,7 +256,8 @@ static void references_are_told_from_paths(void **state)
 	}
 }
 
-static int finds(void *arg, const char *prefix, char id[DIGEST_HEX + 1], int64_t *count, struct err *err)
+static int finds(
+	void *arg, const char *prefix, char id[DIGEST_HEX + 1], int64_t *count, struct err *err)
 {
 	(void)arg, (void)err;
 	assert_memory_equal(WHOLE, prefix, strlen(prefix));

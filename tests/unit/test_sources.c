@@ -40,7 +40,8 @@ static void failures_count_only_where_all_tasks_are_needed(void **state)
 	assert_string_equal(why, "job abcd00000000, which it waits for, has 1 failed task");
 	assert_int_equal(source_judge(&more, true, why), SOURCE_NEVER);
 	assert_string_equal(why, "job abcd00000000, which it waits for, has 3 failed tasks");
-	assert_int_equal(source_judge(&active, true, why), SOURCE_WAIT); /* its own max_failures may end it */
+	assert_int_equal(source_judge(&active, true, why),
+		SOURCE_WAIT); /* its own max_failures may end it */
 }
 
 static void a_cancelled_source_is_the_end_in_any_case(void **state)
@@ -60,15 +61,18 @@ static void sixty_four_leases_with_all_they_are_given_fit_a_message(void **state
 	(void)state;
 	struct key *k = key_new();
 	struct epoch epoch = { INT64_C(1) << 50, "00112233445566778899aabbccddeeff" };
-	json_t *m = msg_new_epoch(MSG_LEASE, key_id(k), key_id(k), INT64_C(1) << 50, &epoch), *list = json_array();
+	json_t *m = msg_new_epoch(MSG_LEASE, key_id(k), key_id(k), INT64_C(1) << 50, &epoch),
+	       *list = json_array();
 	struct blob most = { .size = BLOB_SIZE_MAX };
 	char id[ID_TEXT + 1], *line = NULL;
 	struct err e;
 
 	id_text(id, key_id(k));
 	for (int i = 0; i < LEASES_PER_ASK; i++)
-		json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:o}", "id", "00112233445566778899aabbccddeeff", "index",
-			JOB_TASKS_MAX - 1, "ttl_ms", LEASE_TERM_MS, "stdin", blob_to_json(&most)));
+		json_array_append_new(list,
+			json_pack("{s:s,s:i,s:i,s:o}", "id", "00112233445566778899aabbccddeeff",
+				"index", JOB_TASKS_MAX - 1, "ttl_ms", LEASE_TERM_MS, "stdin",
+				blob_to_json(&most)));
 	json_object_set_new(m, "worker", json_string(id));
 	json_object_set_new(m, "job", json_string(id));
 	json_object_set_new(m, "leases", list);
