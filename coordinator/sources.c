@@ -25,7 +25,7 @@ struct sources {
 	size_t room;
 	bool stirred, again; /* a walk goes on; and another is due after it */
 	uint32_t next;       /* of the walk */
-	int64_t envelope;    /* the result envelope that was opened last, since outputs often come from one; 0: none */
+	int64_t envelope; /* the result envelope that was opened last, since outputs often come from one; 0: none */
 	struct results last;
 };
 
@@ -37,13 +37,15 @@ enum source_says source_judge(const struct job_row *row, bool all, char why[SOUR
 
 	digest_hex(id, &row->id);
 	if (!strcmp(row->state, "cancelled")) {
-		snprintf(why, SOURCES_WHY_MAX, "job %.*s, which it waits for, was cancelled", SHORT_ID, id);
+		snprintf(why, SOURCES_WHY_MAX, "job %.*s, which it waits for, was cancelled",
+			SHORT_ID, id);
 		return SOURCE_NEVER;
 	}
 	if (strcmp(row->state, "done") != 0)
 		return SOURCE_WAIT;
 	if (all && row->failed > 0) {
-		snprintf(why, SOURCES_WHY_MAX, "job %.*s, which it waits for, has %lld failed task%s", SHORT_ID, id,
+		snprintf(why, SOURCES_WHY_MAX,
+			"job %.*s, which it waits for, has %lld failed task%s", SHORT_ID, id,
 			(long long)row->failed, row->failed == 1 ? "" : "s");
 		return SOURCE_NEVER;
 	}
@@ -80,25 +82,28 @@ static const struct output *output_of(const struct results *all, int64_t index, 
 }
 
 /* The output of a valid task. -1: `e` is a sentence about why it has none. */
-static int find_output(struct coord *c, const struct digest *job, int64_t index, const char *file, struct blob *out,
-	struct err *e)
+static int find_output(struct coord *c, const struct digest *job, int64_t index, const char *file,
+	struct blob *out, struct err *e)
 {
 	char id[DIGEST_HEX + 1];
 	struct job_row row;
 	struct task_row task;
 
 	digest_hex(id, job);
-	if (!store_job(c->store, job, &row) || !store_task(c->store, row.n, index, &task) || task.state != TASK_VALID)
-		return err_set(e, ERR_NOT_FOUND, "task %lld of job %.*s, whose output it needs, is not valid",
+	if (!store_job(c->store, job, &row) || !store_task(c->store, row.n, index, &task) ||
+		task.state != TASK_VALID)
+		return err_set(e, ERR_NOT_FOUND,
+			"task %lld of job %.*s, whose output it needs, is not valid",
 			(long long)index, SHORT_ID, id);
 	int64_t envelope = store_result_that_counts(c->store, row.n, index);
 	if (!envelope || open_envelope(c, envelope, e))
-		return err_set(e, ERR_NOT_FOUND, "the result of task %lld of job %.*s cannot be read", (long long)index,
+		return err_set(e, ERR_NOT_FOUND,
+			"the result of task %lld of job %.*s cannot be read", (long long)index,
 			SHORT_ID, id);
 	const struct output *o = output_of(&c->sources->last, index, file);
 	if (!o)
-		return err_set(e, ERR_NOT_FOUND, "task %lld of job %.*s left no %.60s", (long long)index, SHORT_ID, id,
-			file);
+		return err_set(e, ERR_NOT_FOUND, "task %lld of job %.*s left no %.60s",
+			(long long)index, SHORT_ID, id, file);
 	*out = (struct blob){ .digest = o->digest, .root = o->root, .size = o->size };
 	return 0;
 }
@@ -121,7 +126,9 @@ static void keep_text(struct coord *c, uint32_t at)
 	auto_free char *text = inputs_text(&s->inputs, job, &n);
 
 	pieces_add(p, text, n);
-	s->blob = (struct blob){ .digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n };
+	s->blob = (struct blob){
+		.digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n
+	};
 	pieces_free(p);
 	store_add_blob(c->store, &s->blob.digest, s->blob.size, true, text);
 	store_set_inputs(c->store, c->sched.jobs[at].row, &s->blob.digest);
@@ -162,7 +169,8 @@ static int resolve(struct coord *c, uint32_t at, struct err *e)
 	if (s->file < job->n_files)
 		return 0;
 	if (inputs_bytes(&s->inputs) > job->disk_mib * MIB)
-		return err_set(e, ERR_TOO_DEMANDING, "its inputs have %lld bytes together, more than its %lld MiB of disk",
+		return err_set(e, ERR_TOO_DEMANDING,
+			"its inputs have %lld bytes together, more than its %lld MiB of disk",
 			(long long)inputs_bytes(&s->inputs), (long long)job->disk_mib);
 	keep_text(c, at);
 	return 1;
@@ -193,8 +201,9 @@ static enum source_says judge_all(struct coord *c, const struct job *job, char w
 	struct job_row row;
 
 	for (size_t i = 0; i < n; i++) {
-		enum source_says one = store_job(c->store, &waits[i].job, &row) ? source_judge(&row, waits[i].all, why)
-									       : SOURCE_WAIT;
+		enum source_says one = store_job(c->store, &waits[i].job, &row)
+		                               ? source_judge(&row, waits[i].all, why)
+		                               : SOURCE_WAIT;
 
 		if (one == SOURCE_NEVER)
 			return one;
@@ -223,7 +232,9 @@ static bool look(struct coord *c, uint32_t at)
 		give_up(c, at, why);
 	if (says != SOURCE_READY)
 		return true;
-	int done = c->sources->at[at]->resolved || !job_has_sources(c->manifests[at]) ? 1 : resolve(c, at, &e);
+	int done = c->sources->at[at]->resolved || !job_has_sources(c->manifests[at])
+	                   ? 1
+	                   : resolve(c, at, &e);
 	if (done > 0)
 		done = check_each(c, at, &e);
 	if (done < 0)
@@ -301,10 +312,12 @@ static void recall(struct coord *c, uint32_t at)
 	struct err e;
 	size_t n;
 
-	if (!store_inputs(c->store, c->sched.jobs[at].row, &d) || !(text = store_blob_bytes(c->store, &d, &n)))
+	if (!store_inputs(c->store, c->sched.jobs[at].row, &d) ||
+		!(text = store_blob_bytes(c->store, &d, &n)))
 		return;
 	if (inputs_read(&s->inputs, c->manifests[at], text, n, &e)) {
-		log_error("the stored inputs of a job cannot be read, so they are found again: %s", e.msg);
+		log_error("the stored inputs of a job cannot be read, so they are found again: %s",
+			e.msg);
 		inputs_release(&s->inputs);
 		return;
 	}
@@ -345,14 +358,17 @@ void sources_drop(struct coord *c, uint32_t at)
 
 /* --- a new job ------------------------------------------------------------------------------------ */
 
-static int check_source(const struct job_source *from, const struct job_row *row, int64_t *parts, struct err *e)
+static int check_source(
+	const struct job_source *from, const struct job_row *row, int64_t *parts, struct err *e)
 {
 	if (from->index >= row->count)
-		return err_field(e, "files.from.index", "is %lld, but that job has %lld tasks", (long long)from->index,
-			(long long)row->count);
+		return err_field(e, "files.from.index", "is %lld, but that job has %lld tasks",
+			(long long)from->index, (long long)row->count);
 	*parts += from->index < 0 ? row->count : 1;
-	return *parts <= INPUTS_PARTS_MAX ? 0
-					  : err_field(e, "files.from", "more than %d outputs of other jobs", INPUTS_PARTS_MAX);
+	return *parts <= INPUTS_PARTS_MAX
+	               ? 0
+	               : err_field(e, "files.from", "more than %d outputs of other jobs",
+				 INPUTS_PARTS_MAX);
 }
 
 int sources_check(struct coord *c, const struct job *job, struct err *e)
@@ -366,15 +382,17 @@ int sources_check(struct coord *c, const struct job *job, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		digest_hex(id, &waits[i].job);
 		if (!store_job(c->store, &waits[i].job, &row))
-			return err_set(e, ERR_UNKNOWN_JOB, "job %s, which it waits for, is not known here", id);
+			return err_set(e, ERR_UNKNOWN_JOB,
+				"job %s, which it waits for, is not known here", id);
 	}
 	for (size_t i = 0; i < job->n_files; i++)
-		if (job->files[i].from && (!store_job(c->store, &job->files[i].source.job, &row) ||
-						  check_source(&job->files[i].source, &row, &parts, e)))
+		if (job->files[i].from &&
+			(!store_job(c->store, &job->files[i].source.job, &row) ||
+				check_source(&job->files[i].source, &row, &parts, e)))
 			return -1;
 	if (job->tasks == TASKS_EACH && count_of(c, &job->each.job) != job->count)
-		return err_field(e, "tasks.each.count", "is %lld, but that job has %lld tasks", (long long)job->count,
-			(long long)count_of(c, &job->each.job));
+		return err_field(e, "tasks.each.count", "is %lld, but that job has %lld tasks",
+			(long long)job->count, (long long)count_of(c, &job->each.job));
 	return 0;
 }
 
@@ -398,16 +416,17 @@ void sources_waiting(struct coord *c, uint32_t at, char *out, size_t size)
 
 	snprintf(out, size, "its inputs are being found");
 	for (size_t i = 0; i < n; i++) {
-		if (!store_job(c->store, &waits[i].job, &row) || source_judge(&row, waits[i].all, why) != SOURCE_WAIT ||
-			open++)
+		if (!store_job(c->store, &waits[i].job, &row) ||
+			source_judge(&row, waits[i].all, why) != SOURCE_WAIT || open++)
 			continue;
 		digest_hex(id, &row.id);
-		snprintf(out, size, "for job %.*s (%lld of %lld done)", SHORT_ID, id, (long long)final_of(c, &row),
-			(long long)row.count);
+		snprintf(out, size, "for job %.*s (%lld of %lld done)", SHORT_ID, id,
+			(long long)final_of(c, &row), (long long)row.count);
 	}
 	size_t len = strlen(out);
 	if (open > 1)
-		snprintf(out + len, size - len, " and %zu more job%s", open - 1, open == 2 ? "" : "s");
+		snprintf(out + len, size - len, " and %zu more job%s", open - 1,
+			open == 2 ? "" : "s");
 }
 
 void sources_tell_job(struct coord *c, uint32_t at, json_t *lease)
@@ -427,7 +446,8 @@ void sources_tell_task(struct coord *c, uint32_t at, int64_t index, json_t *one)
 	if (job->tasks != TASKS_EACH)
 		return;
 	if (find_output(c, &job->each.job, index, job->each.file, &b, &e))
-		log_error("a task without its standard input: %s", e.msg); /* its worker gives it back */
+		log_error("a task without its standard input: %s",
+			e.msg); /* its worker gives it back */
 	else
 		json_object_set_new(one, "stdin", blob_to_json(&b));
 }
@@ -440,10 +460,14 @@ int sources_check_result(struct coord *c, uint32_t at, const struct result *r, s
 	struct blob b;
 
 	if (!job_has_sources(job) && job->tasks != TASKS_EACH)
-		return r->has_inputs ? err_field(e, "inputs", "the job is given nothing of other jobs") : 0;
-	if (job->tasks == TASKS_EACH && find_output(c, &job->each.job, r->index, job->each.file, &b, e))
+		return r->has_inputs
+		               ? err_field(e, "inputs", "the job is given nothing of other jobs")
+		               : 0;
+	if (job->tasks == TASKS_EACH &&
+		find_output(c, &job->each.job, r->index, job->each.file, &b, e))
 		return -1;
-	struct digest d = inputs_digest(s ? &s->inputs : &none, job, job->tasks == TASKS_EACH ? &b : NULL);
+	struct digest d =
+		inputs_digest(s ? &s->inputs : &none, job, job->tasks == TASKS_EACH ? &b : NULL);
 	if (r->has_inputs && digest_equal(&d, &r->inputs))
 		return 0;
 	return err_field(e, "inputs", "is not what task %lld was given", (long long)r->index);
@@ -459,8 +483,10 @@ void show_inputs(struct call *call, const char *text)
 
 	if (!digest_from_hex(&id, text) || !store_job(call->c->store, &id, &row))
 		err_set(&e, ERR_UNKNOWN_JOB, "no such job");
-	else if (!store_inputs(call->c->store, row.n, &d) || !(bytes = store_blob_bytes(call->c->store, &d, &n)))
-		err_set(&e, ERR_NOT_FOUND, "it has no files of other jobs, or they are not final yet");
+	else if (!store_inputs(call->c->store, row.n, &d) ||
+		 !(bytes = store_blob_bytes(call->c->store, &d, &n)))
+		err_set(&e, ERR_NOT_FOUND,
+			"it has no files of other jobs, or they are not final yet");
 	else {
 		reply_text(call, 200, "application/x-ndjson", bytes, n);
 		return;

@@ -43,7 +43,8 @@ size_t job_waits(const struct job *job, struct job_wait out[JOB_WAITS_MAX])
 		wait_for(out, &n, &job->after[i], true);
 	for (size_t i = 0; i < job->n_files; i++)
 		if (job->files[i].from)
-			wait_for(out, &n, &job->files[i].source.job, job->files[i].source.index < 0);
+			wait_for(
+				out, &n, &job->files[i].source.job, job->files[i].source.index < 0);
 	if (job->tasks == TASKS_EACH)
 		wait_for(out, &n, &job->each.job, true);
 	return n;
@@ -90,8 +91,8 @@ char *inputs_text(const struct inputs *in, const struct job *job, size_t *n)
 
 	for (size_t i = 0; i < in->n; i++) {
 		const struct inputs_part *p = &in->parts[i];
-		auto_json json_t *j = json_pack("{s:s, s:I, s:o}", "name", job->files[p->file].name, "index",
-			(json_int_t)p->index, "blob", blob_to_json(&p->blob));
+		auto_json json_t *j = json_pack("{s:s, s:I, s:o}", "name", job->files[p->file].name,
+			"index", (json_int_t)p->index, "blob", blob_to_json(&p->blob));
 		auto_free char *line = shape_dump(j);
 
 		buf_text(&b, line);
@@ -101,7 +102,8 @@ char *inputs_text(const struct inputs *in, const struct job *job, size_t *n)
 	return buf_take(&b);
 }
 
-struct digest inputs_digest(const struct inputs *in, const struct job *job, const struct blob *standard_input)
+struct digest inputs_digest(
+	const struct inputs *in, const struct job *job, const struct blob *standard_input)
 {
 	auto_buf struct buf b = { 0 };
 	char text[DIGEST_TEXT + 1];
@@ -148,11 +150,13 @@ static bool fits(struct reading *r, const char *name, int64_t index)
 
 	if (r->file == r->job->n_files)
 		return false;
-	if (f->source.index < 0 && r->index > 0 && strcmp(f->name, name) != 0) { /* that one is whole */
+	if (f->source.index < 0 && r->index > 0 &&
+		strcmp(f->name, name) != 0) { /* that one is whole */
 		next_file(r);
 		return fits(r, name, index);
 	}
-	return !strcmp(f->name, name) && index == (f->source.index < 0 ? r->index : f->source.index);
+	return !strcmp(f->name, name) &&
+	       index == (f->source.index < 0 ? r->index : f->source.index);
 }
 
 static int read_part(struct reading *r, const char *line, size_t n, struct err *e)
@@ -163,8 +167,8 @@ static int read_part(struct reading *r, const char *line, size_t n, struct err *
 	if (!j || shape_check(j, part_shape, e))
 		return -1;
 	if (!fits(r, jtext(j, "name"), jint(j, "index", 0)))
-		return err_field(e, "name", "%.100s of task %lld is not what comes here", jtext(j, "name"),
-			(long long)jint(j, "index", 0));
+		return err_field(e, "name", "%.100s of task %lld is not what comes here",
+			jtext(j, "name"), (long long)jint(j, "index", 0));
 	blob_from_json(&b, json_object_get(j, "blob"));
 	inputs_add(r->in, r->file, jint(j, "index", 0), &b);
 	if (r->job->files[r->file].source.index < 0)
@@ -182,7 +186,8 @@ static int check_end(struct reading *r, struct err *e)
 	if (r->file < r->job->n_files)
 		return err_field(e, "name", "%s is missing", r->job->files[r->file].name);
 	if (inputs_bytes(r->in) > r->job->disk_mib * MIB)
-		return err_set(e, ERR_TOO_DEMANDING, "the inputs have %lld bytes together, more than the job's %lld MiB of disk",
+		return err_set(e, ERR_TOO_DEMANDING,
+			"the inputs have %lld bytes together, more than the job's %lld MiB of disk",
 			(long long)inputs_bytes(r->in), (long long)r->job->disk_mib);
 	return 0;
 }
@@ -194,14 +199,15 @@ int inputs_read(struct inputs *in, const struct job *job, const char *text, size
 
 	*in = (struct inputs){ 0 };
 	if (n > INPUTS_TEXT_MAX)
-		return err_set(e, ERR_TOO_BIG, "a resolution of %zu bytes; at most %lld are taken", n,
-			(long long)INPUTS_TEXT_MAX);
+		return err_set(e, ERR_TOO_BIG, "a resolution of %zu bytes; at most %lld are taken",
+			n, (long long)INPUTS_TEXT_MAX);
 	skip_blobs(&r);
 	while (at < end) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		if (!stop || in->n == INPUTS_PARTS_MAX)
-			return err_set(e, ERR_MALFORMED, stop ? "more than %d parts" : "the last of %d lines has no end",
+			return err_set(e, ERR_MALFORMED,
+				stop ? "more than %d parts" : "the last of %d lines has no end",
 				stop ? INPUTS_PARTS_MAX : (int)in->n + 1);
 		if (read_part(&r, at, (size_t)(stop - at), e))
 			return err_wrap(e, "line %zu of the resolution", in->n + 1);

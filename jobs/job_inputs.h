@@ -14,8 +14,8 @@
 
 #include "jobs/job.h"
 
-#define INPUTS_PARTS_MAX 4096      /* of all files of a job together */
-#define INPUTS_TEXT_MAX (4 * MIB)  /* bytes of a resolution */
+#define INPUTS_PARTS_MAX 4096     /* of all files of a job together */
+#define INPUTS_TEXT_MAX (4 * MIB) /* bytes of a resolution */
 #define JOB_WAITS_MAX (JOB_AFTER_MAX + JOB_FILES_MAX + 1)
 
 /* What another job must have come to. */
@@ -46,7 +46,8 @@ void inputs_release(struct inputs *in);
 char *inputs_text(const struct inputs *in, const struct job *job, size_t *n) MUST_USE;
 /* From text: each file of the job that has a source is there, in order, the right number of parts of it as far as
  * the manifest says that, and all together have at most the job's disk_mib. Release also after -1. */
-int inputs_read(struct inputs *in, const struct job *job, const char *text, size_t n, struct err *e);
+int inputs_read(
+	struct inputs *in, const struct job *job, const char *text, size_t n, struct err *e);
 /* Bytes of all parts together. */
 int64_t inputs_bytes(const struct inputs *in);
 /* The parts of job->files[file]: the first, and how many. */
@@ -54,6 +55,7 @@ const struct inputs_part *inputs_of(const struct inputs *in, size_t file, size_t
 /* What a task was given: SHA-256 over the lines "talkoot-inputs-v1", then "in/NAME sha256:HEX" a part, in the order
  * of the resolution, then "stdin sha256:HEX" if standard input is another job's output (NULL: it is not), each with
  * its newline. */
-struct digest inputs_digest(const struct inputs *in, const struct job *job, const struct blob *standard_input);
+struct digest inputs_digest(
+	const struct inputs *in, const struct job *job, const struct blob *standard_input);
 
 #endif

@@ -34,7 +34,9 @@ static void open_sources(struct origin *o, const struct texts *dirs)
 		char grid[ID_TEXT + 1];
 
 		id_text(grid, &v->evidence.grid.id);
-		*s = (struct verify){ .dir = dirs->at[i], .grid = grid, .fault = source_fault, .fault_arg = &t };
+		*s = (struct verify){
+			.dir = dirs->at[i], .grid = grid, .fault = source_fault, .fault_arg = &t
+		};
 		verify_dir(s);
 		s->fault = NULL;
 		s->grid = NULL;
@@ -51,7 +53,8 @@ static struct verify *source_of(const struct origin *o, const struct digest *job
 }
 
 /* The output of a valid task there. */
-static int output_of(const struct origin *o, const struct job_source *from, int64_t index, struct blob *b, struct err *e)
+static int output_of(const struct origin *o, const struct job_source *from, int64_t index,
+	struct blob *b, struct err *e)
 {
 	struct verify *s = source_of(o, &from->job);
 	struct evidence *ev = s ? &s->evidence : NULL;
@@ -59,17 +62,21 @@ static int output_of(const struct origin *o, const struct job_source *from, int6
 
 	digest_hex(id, &from->job);
 	if (!s)
-		return err_set(e, ERR_NOT_FOUND, "the results of job %.12s are not here (--source DIR)", id);
-	const struct result *r = index < ev->job.count && ev->tasks[index] && !strcmp(ev->tasks[index]->state, "valid")
-		? evidence_result(ev, index)
-		: NULL;
+		return err_set(e, ERR_NOT_FOUND,
+			"the results of job %.12s are not here (--source DIR)", id);
+	const struct result *r = index < ev->job.count && ev->tasks[index] &&
+	                                         !strcmp(ev->tasks[index]->state, "valid")
+	                                 ? evidence_result(ev, index)
+	                                 : NULL;
 	for (size_t i = 0; r && i < r->n_outputs; i++)
 		if (!strcmp(r->outputs[i].name, from->file)) {
-			*b = (struct blob){ .digest = r->outputs[i].digest, .root = r->outputs[i].root,
+			*b = (struct blob){ .digest = r->outputs[i].digest,
+				.root = r->outputs[i].root,
 				.size = r->outputs[i].size };
 			return 0;
 		}
-	return err_set(e, ERR_FIELD, "task %lld of job %.12s has no verified output %.60s", (long long)index, id, from->file);
+	return err_set(e, ERR_FIELD, "task %lld of job %.12s has no verified output %.60s",
+		(long long)index, id, from->file);
 }
 
 /* --- the inputs, made again ----------------------------------------------------------------------- */
@@ -78,7 +85,8 @@ static int add_file(struct origin *o, size_t file, struct err *e)
 {
 	const struct job_source *from = &o->v->evidence.job.files[file].source;
 	const struct verify *s = source_of(o, &from->job);
-	int64_t at = from->index < 0 ? 0 : from->index, end = from->index < 0 ? s->evidence.job.count : at + 1;
+	int64_t at = from->index < 0 ? 0 : from->index,
+		end = from->index < 0 ? s->evidence.job.count : at + 1;
 	struct blob b;
 
 	for (; at < end; at++) {
@@ -123,7 +131,8 @@ static void check_task(struct origin *o, int64_t index)
 	}
 	struct digest d = inputs_digest(&o->inputs, &ev->job, each ? &b : NULL);
 	if (!r->has_inputs || !digest_equal(&r->inputs, &d))
-		verify_fault(o->v, what, "was not given the verified outputs of the jobs that its job names");
+		verify_fault(o->v, what,
+			"was not given the verified outputs of the jobs that its job names");
 }
 
 static bool all_here(const struct origin *o)
@@ -147,7 +156,8 @@ void origin_check(struct origin *o, struct verify *v, const struct texts *dirs)
 		verify_fault(v, RESDIR_JOB, "%s", e.msg);
 		return;
 	}
-	for (int64_t i = 0; i < job->count && (job_has_sources(job) || job->tasks == TASKS_EACH); i++)
+	for (int64_t i = 0; i < job->count && (job_has_sources(job) || job->tasks == TASKS_EACH);
+		i++)
 		check_task(o, i);
 }
 
@@ -193,7 +203,8 @@ char *origin_find(const struct origin *o, const struct digest *d)
 	char *path = NULL;
 
 	for (size_t k = 0; k < o->n && !path; k++)
-		for (int64_t i = 0; !o->sources[k].faults && i < o->sources[k].evidence.job.count && !path; i++)
+		for (int64_t i = 0;
+			!o->sources[k].faults && i < o->sources[k].evidence.job.count && !path; i++)
 			path = find_in(&o->sources[k], i, d);
 	return path;
 }

@@ -16,8 +16,9 @@ struct origin {
 	struct verify *v; /* of the dependent job; borrowed */
 	struct verify *sources;
 	size_t n;
-	struct inputs inputs; /* recomputed from the sources, when `complete`; else what sources.ndjson says */
-	bool complete;        /* every job that outputs are taken from is here */
+	struct inputs
+		inputs; /* recomputed from the sources, when `complete`; else what sources.ndjson says */
+	bool complete; /* every job that outputs are taken from is here */
 };
 
 /* Verify each folder, and the inputs of `v` (which verified) against them; faults are told through `v`. Release in any

@@ -35,16 +35,21 @@ int ref_parse(struct job_ref *r, const char *text, struct err *e)
 	if (!digits)
 		return 0;
 	const char *index = text + digits + 1, *file = index + (n = strcspn(index, "/"));
-	bool is_ref = *file == '/' && strlen(file + 1) < sizeof(r->file) && job_output_name(file + 1) &&
-		read_index(&r->index, index, n);
+	bool is_ref = *file == '/' && strlen(file + 1) < sizeof(r->file) &&
+	              job_output_name(file + 1) && read_index(&r->index, index, n);
 
 	if (!access(text, F_OK))
-		return is_ref ? err_set(e, ERR_USAGE, "\"%.120s\" is a file here and an output of a job too: write ./%.120s "
-						     "for the file, or stand in another folder for the output", text, text)
-			      : 0;
+		return is_ref ? err_set(e, ERR_USAGE,
+					"\"%.120s\" is a file here and an output of a job too: "
+		                        "write ./%.120s "
+					"for the file, or stand in another folder for the output",
+					text, text)
+		              : 0;
 	if (!is_ref)
-		return err_set(e, ERR_USAGE, "\"%.120s\" is neither a file here nor JOB/INDEX/FILE (FILE is stdout or "
-					     "files/NAME, INDEX a number or *)", text);
+		return err_set(e, ERR_USAGE,
+			"\"%.120s\" is neither a file here nor JOB/INDEX/FILE (FILE is stdout or "
+			"files/NAME, INDEX a number or *)",
+			text);
 	memcpy(r->job, text, digits);
 	r->job[digits] = '\0';
 	snprintf(r->file, sizeof(r->file), "%s", file + 1);
@@ -68,10 +73,12 @@ json_t *ref_each(const struct job_ref *r, const struct job_finder *f, int64_t *c
 	char id[DIGEST_HEX + 1];
 
 	if (r->index >= 0) {
-		err_set(e, ERR_USAGE, "--each takes every task of a job: %.12s/*/%s", r->job, r->file);
+		err_set(e, ERR_USAGE, "--each takes every task of a job: %.12s/*/%s", r->job,
+			r->file);
 		return NULL;
 	}
 	return f->find(f->arg, r->job, id, count, e)
-		? NULL
-		: json_pack("{s:s, s:s, s:I}", "job", id, "file", r->file, "count", (json_int_t)*count);
+	               ? NULL
+	               : json_pack("{s:s, s:s, s:I}", "job", id, "file", r->file, "count",
+				 (json_int_t)*count);
 }

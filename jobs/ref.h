@@ -17,7 +17,8 @@ struct job_ref {
 
 /* Who knows the grid's jobs: the whole id of one, and how many tasks it has (count NULL: not asked for). */
 struct job_finder {
-	int (*find)(void *arg, const char *prefix, char id[DIGEST_HEX + 1], int64_t *count, struct err *e);
+	int (*find)(void *arg, const char *prefix, char id[DIGEST_HEX + 1], int64_t *count,
+		struct err *e);
 	void *arg;
 };
 
@@ -25,6 +26,7 @@ struct job_finder {
 int ref_parse(struct job_ref *r, const char *text, struct err *e);
 /* As the manifest's `from`, or `each` (with the job's number of tasks in *count). NULL with `e`. */
 json_t *ref_from(const struct job_ref *r, const struct job_finder *f, struct err *e) MUST_USE;
-json_t *ref_each(const struct job_ref *r, const struct job_finder *f, int64_t *count, struct err *e) MUST_USE;
+json_t *ref_each(const struct job_ref *r, const struct job_finder *f, int64_t *count,
+	struct err *e) MUST_USE;
 
 #endif

@@ -16,7 +16,8 @@ static char *joined_path(const char *dir, const struct job_file *f)
 	return xprintf("%s/in/%s", dir, f->name);
 }
 
-char *feed_path(const struct inputs *in, const struct job *job, size_t file, const struct blobs *blobs, const char *dir)
+char *feed_path(const struct inputs *in, const struct job *job, size_t file,
+	const struct blobs *blobs, const char *dir)
 {
 	size_t n;
 	const struct inputs_part *p = inputs_of(in, file, &n);
@@ -39,7 +40,8 @@ static int add_part(int out, struct blobs *blobs, const struct blob *b, struct e
 	return n < 0 ? err_sys(e, "joining the parts of an input") : 0;
 }
 
-static int join(const struct inputs_part *parts, size_t n, struct blobs *blobs, const char *path, struct err *e)
+static int join(const struct inputs_part *parts, size_t n, struct blobs *blobs, const char *path,
+	struct err *e)
 {
 	auto_close int out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 
@@ -51,7 +53,8 @@ static int join(const struct inputs_part *parts, size_t n, struct blobs *blobs, 
 	return 0;
 }
 
-int feed_make(const struct inputs *in, const struct job *job, struct blobs *blobs, const char *dir, struct err *e)
+int feed_make(const struct inputs *in, const struct job *job, struct blobs *blobs, const char *dir,
+	struct err *e)
 {
 	auto_free char *folder = xprintf("%s/in", dir);
 

@@ -28,11 +28,13 @@ struct look {
 static int look_kind(const struct look *k, const struct stat *st, const char *name)
 {
 	if (st->st_dev != k->dev)
-		return err_set(k->e, ERR_USAGE, "--allow-local %.100s: %.100s in it is another mount; name that by itself",
+		return err_set(k->e, ERR_USAGE,
+			"--allow-local %.100s: %.100s in it is another mount; name that by itself",
 			k->what, name);
 	if (S_ISREG(st->st_mode) || S_ISDIR(st->st_mode) || S_ISLNK(st->st_mode))
 		return 0;
-	return err_set(k->e, ERR_USAGE, "--allow-local %.100s: %.100s is neither a file nor a folder nor a link", k->what,
+	return err_set(k->e, ERR_USAGE,
+		"--allow-local %.100s: %.100s is neither a file nor a folder nor a link", k->what,
 		name);
 }
 
@@ -49,9 +51,11 @@ static int look_entry(struct look *k, int dir, const char *name, int depth)
 	if (!S_ISDIR(st.st_mode))
 		return 0;
 	if (depth == LOCAL_DEPTH_MAX)
-		return err_set(k->e, ERR_USAGE, "--allow-local %.100s: more than %d folders deep", k->what, LOCAL_DEPTH_MAX);
+		return err_set(k->e, ERR_USAGE, "--allow-local %.100s: more than %d folders deep",
+			k->what, LOCAL_DEPTH_MAX);
 	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? err_sys(k->e, "--allow-local %.100s: opening %.100s", k->what, name) : look_into(k, fd, depth + 1);
+	return fd < 0 ? err_sys(k->e, "--allow-local %.100s: opening %.100s", k->what, name)
+	              : look_into(k, fd, depth + 1);
 }
 
 /* Takes `dir`. */
@@ -91,11 +95,15 @@ static int look_at(const char *what, const char *path, struct err *e)
 		int bad = look_into(&k, fd, 1);
 
 		if (!bad && !k.left)
-			log_warn("--allow-local %.100s: only its first %d entries were looked at", what, LOCAL_LOOK_MAX);
+			log_warn("--allow-local %.100s: only its first %d entries were looked at",
+				what, LOCAL_LOOK_MAX);
 		return bad;
 	}
 	close(fd);
-	return S_ISREG(st.st_mode) ? 0 : err_set(e, ERR_USAGE, "--allow-local %.100s: neither a file nor a folder", what);
+	return S_ISREG(st.st_mode)
+	               ? 0
+	               : err_set(e, ERR_USAGE, "--allow-local %.100s: neither a file nor a folder",
+				 what);
 }
 
 /* --- reading -------------------------------------------------------------------------------------- */
@@ -117,7 +125,8 @@ static int check_apart(const char *what, const char *path, const char *worker_di
 		return err_sys(e, "%s", worker_dir);
 	if (!is_below(own, path) && !is_below(path, own))
 		return 0;
-	return err_set(e, ERR_USAGE, "--allow-local %.100s: the worker's own folder %.200s is in it, or around it", what,
+	return err_set(e, ERR_USAGE,
+		"--allow-local %.100s: the worker's own folder %.200s is in it, or around it", what,
 		worker_dir);
 }
 
@@ -129,8 +138,12 @@ static int read_one(struct local *l, const char *text, const char *worker_dir, s
 
 	if (l->n == LOCAL_MAX)
 		return err_set(e, ERR_USAGE, "--allow-local: more than %d", LOCAL_MAX);
-	if (n < 1 || n >= sizeof(d->name) || !equals[1] || strspn(text, NAME_CHARS) != n || *text == '.')
-		return err_set(e, ERR_USAGE, "--allow-local: \"%.100s\" is not NAME=PATH (a name is of A-Z a-z 0-9 . _ -)", text);
+	if (n < 1 || n >= sizeof(d->name) || !equals[1] || strspn(text, NAME_CHARS) != n ||
+		*text == '.')
+		return err_set(e, ERR_USAGE,
+			"--allow-local: \"%.100s\" is not NAME=PATH (a name is of A-Z a-z 0-9 . _ "
+		        "-)",
+			text);
 	memcpy(d->name, text, n);
 	d->name[n] = '\0';
 	if (local_path(l, d->name))
@@ -142,8 +155,8 @@ static int read_one(struct local *l, const char *text, const char *worker_dir, s
 	return check_apart(text, d->path, worker_dir, e) ? -1 : look_at(text, d->path, e);
 }
 
-int local_read(struct local *l, const struct texts *allowed, const struct texts *keys, const char *worker_dir,
-	struct err *e)
+int local_read(struct local *l, const struct texts *allowed, const struct texts *keys,
+	const char *worker_dir, struct err *e)
 {
 	*l = (struct local){ 0 };
 	for (size_t i = 0; i < allowed->n; i++)
@@ -153,12 +166,15 @@ int local_read(struct local *l, const struct texts *allowed, const struct texts 
 		if (i == LOCAL_MAX)
 			return err_set(e, ERR_USAGE, "--local-for: more than %d", LOCAL_MAX);
 		if (!id_parse(&l->keys[l->n_keys++], keys->at[i]))
-			return err_set(e, ERR_USAGE, "--local-for: \"%.80s\" is no submitter's key (64 hex digits, see talkoot id)",
+			return err_set(e, ERR_USAGE,
+				"--local-for: \"%.80s\" is no submitter's key (64 hex digits, see "
+			        "talkoot id)",
 				keys->at[i]);
 	}
 	if (!l->n != !l->n_keys)
-		return err_set(e, ERR_USAGE, l->n ? "--allow-local: whose programs may read it? Say --local-for KEY"
-						 : "--local-for: which data? Say --allow-local NAME=PATH");
+		return err_set(e, ERR_USAGE,
+			l->n ? "--allow-local: whose programs may read it? Say --local-for KEY"
+			     : "--local-for: which data? Say --allow-local NAME=PATH");
 	return 0;
 }
 

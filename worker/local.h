@@ -28,8 +28,8 @@ struct local {
 /* Read the options, and look at what is there: a file, or a folder that holds files, folders and links alone, all of
  * it on one mount, and neither in the worker's folder (which exists) nor around it. -1: ERR_USAGE says which and why. Release in any
  * case. */
-int local_read(struct local *l, const struct texts *allowed, const struct texts *keys, const char *worker_dir,
-	struct err *e);
+int local_read(struct local *l, const struct texts *allowed, const struct texts *keys,
+	const char *worker_dir, struct err *e);
 void local_release(struct local *l);
 /* The path of a dataset; NULL: there is none of that name. */
 const char *local_path(const struct local *l, const char *name);

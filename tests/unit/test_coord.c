@@ -3,7 +3,7 @@
  * test_coord.c: the whole machine without a socket: messages in, turns, replies out.
  */
 #include "common/codec.h"
-#include "coordinator/coord.h"
+#include "coordinator/sources.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -103,8 +103,8 @@ static char *sealed(const struct key *k, json_t *m)
 	return line;
 }
 
-/* A job of `count` tasks that needs no upload: its program is put in place. */
-static void submit(int64_t count, int quorum)
+/* A job that needs no upload: its program is put in place. `tasks` is yours. */
+static void submit_tasks(json_t *tasks, int quorum)
 {
 	char program[64 + 56] = "\177ELF\2\1\1", hex[33], assurance[16];
 	unsigned char nonce[16];
@@ -123,12 +123,12 @@ static void submit(int64_t count, int quorum)
 	hex_encode(hex, nonce, sizeof(nonce));
 	snprintf(assurance, sizeof(assurance), "quorum:%d", quorum);
 	json_t *m = msg_new(MSG_JOB, &c->id, key_id(submitter), 1),
-	       *more = json_pack("{s:s,s:s,s:[{s:s,s:s,s:o}],s:s,s:[],s:{s:{s:I}},s:[],s:[],s:{s:i,"
+	       *more = json_pack("{s:s,s:s,s:[{s:s,s:s,s:o}],s:s,s:[],s:o,s:[],s:[],s:{s:i,"
 				 "s:i,s:i,s:i,s:i,s:i},s:i,s:b,s:s,s:i,"
 				 "s:s,s:i,s:s}",
 		       "nonce", hex, "name", "test", "programs", "platform", "x86_64-linux", "name",
 		       "p", "blob", blob_to_json(&b), "profile", "compute", "args", "tasks",
-		       "range", "count", (json_int_t)count, "files", "outputs", "limits", "cpu_s",
+		       tasks, "files", "outputs", "limits", "cpu_s",
 		       1, "wall_s", 1, "memory_mib", 1, "disk_mib", 1, "max_output_mib", 1,
 		       "processes", 1, "threads", 1, "deterministic", 1, "platform_class", "any",
 		       "priority", 0, "assurance", assurance, "max_results", 6, "compare", "exact");
@@ -139,6 +139,11 @@ static void submit(int64_t count, int quorum)
 	turns();
 	assert_int_equal(h.status, 200);
 	free(h.body);
+}
+
+static void submit(int64_t count, int quorum)
+{
+	submit_tasks(json_pack("{s:{s:I}}", "range", "count", (json_int_t)count), quorum);
 }
 
 struct agent {
@@ -171,6 +176,9 @@ static void asks(struct agent *a, int want, int wait_ms)
 	turns();
 }
 
+/* What results are to say that they were given; NULL: nothing. */
+static const struct digest *given;
+
 /* Returns every lease of the last answer with the output `out`; how many. */
 static int returns_all(struct agent *a, const char *out, struct heard *h)
 {
@@ -199,6 +207,8 @@ static int returns_all(struct agent *a, const char *out, struct heard *h)
 			x->index = jint(l, "index", 0);
 			snprintf(x->lease, sizeof(x->lease), "%s", jtext(l, "id"));
 			snprintf(x->reason, sizeof(x->reason), "exited");
+			x->has_inputs = given != NULL;
+			x->inputs = given ? *given : d;
 			result_add_output(x, "stdout", &d, &d,
 				(int64_t)strlen(out)); /* one leaf: the root is the digest */
 			n++;
@@ -246,6 +256,95 @@ static void two_workers_finish_a_job(void **state)
 	assert_int_equal(c->counts.valid, 5);
 	agent_free(&a);
 	agent_free(&b);
+}
+
+static json_t *tasks_of(const struct digest *job, int count)
+{
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, job);
+	return json_pack("{s:{s:s,s:s,s:i}}", "each", "job", hex, "file", "stdout", "count", count);
+}
+
+/* The job with this number in the store. */
+static struct job_row job_number(int64_t n)
+{
+	struct job_row row;
+
+	assert_int_equal(store_jobs(c->store, n - 1, false, &row, 1), 1);
+	return row;
+}
+
+/* What the last answer's leases have as their standard input: `text`, all of them. */
+static void stdin_is(const struct agent *a, const char *text)
+{
+	struct digest d = digest_of(text, strlen(text));
+	char want[DIGEST_TEXT + 1];
+	json_t *l;
+	size_t k;
+
+	auto_json json_t *answer = shape_load(a->heard.body, strlen(a->heard.body), &e);
+	auto_free char *line = shape_dump(json_array_get(json_object_get(answer, "leases"), 0));
+	struct msg m;
+	digest_text(want, &d);
+	assert_int_equal(msg_open(&m, line, strlen(line), &c->id, &e), 0);
+	json_array_foreach(json_object_get(m.body, "leases"), k, l)
+		assert_string_equal(jtext(json_object_get(l, "stdin"), "digest"), want);
+	msg_release(&m);
+}
+
+static void who_waits_is_given_what_the_verdicts_say(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	static const struct inputs none;
+	struct digest x = digest_of("x", 1);
+	struct blob in = { .digest = x };
+	struct heard h;
+
+	submit(3, 1);
+	struct job_row source = job_number(1);
+	submit_tasks(tasks_of(&source.id, 3), 1);
+	asks(&a, 8, 0);
+	open_again(); /* what is live stays so, and who waits goes on waiting */
+	assert_true(c->sched.jobs[1].waits);
+	assert_int_equal(returns_all(&a, "x", &h), 3);
+	asks(&a, 8, 0);
+	stdin_is(&a, "x");
+	int64_t before = c->counts.received;
+	returns_all(&a, "y", &h); /* they do not say what they were given */
+	assert_int_equal(h.status, 0);
+	assert_int_equal(h.code, ERR_FIELD);
+	given = &x;
+	returns_all(&a, "y", &h); /* they say something else */
+	assert_int_equal(h.code, ERR_FIELD);
+	assert_int_equal(c->counts.received, before);
+	open_again();
+	struct digest right = inputs_digest(&none, &(struct job){ .n_files = 0 }, &in);
+	given = &right;
+	assert_int_equal(returns_all(&a, "y", &h), 3);
+	given = NULL;
+	assert_int_equal(h.status, 200);
+	assert_int_equal(c->sched.active, 0);
+	assert_int_equal(job_number(2).valid, 3);
+	agent_free(&a);
+}
+
+static void who_waits_ends_with_what_it_waits_for(void **state)
+{
+	(void)state;
+
+	submit(2, 1);
+	struct job_row a = job_number(1);
+	submit_tasks(tasks_of(&a.id, 2), 1);
+	struct job_row b = job_number(2);
+	submit_tasks(tasks_of(&b.id, 2), 1);
+	assert_int_equal(cancel_job(c, &a.id, "for a test", &e), 0);
+	turns();
+	assert_int_equal(c->sched.active, 0);
+	for (int64_t n = 1; n <= 3; n++)
+		assert_string_equal(job_number(n).state, "cancelled");
+	assert_non_null(strstr(job_number(3).why, "which it waits for, was cancelled"));
 }
 
 static void two_of_one_network_do_not(void **state)
@@ -462,6 +561,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_workers_finish_a_job, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_waits_is_given_what_the_verdicts_say, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_waits_ends_with_what_it_waits_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_of_one_network_do_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_and_its_relay_never_complete_a_quorum, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_relayed_workers_never_complete_a_quorum, setup, teardown),

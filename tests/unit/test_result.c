@@ -74,6 +74,8 @@ static void results_round_trip(void **state)
 	r.policy = r.items[0].stderr_digest = d;
 	r.items[0].has_stderr = true;
 	r.items[0].stderr_size = 65536;
+	r.items[3].has_inputs = true;
+	r.items[3].inputs = d;
 	r.items[1].exit = 255;
 	r.items[2].signal = 9;
 	strcpy(r.items[2].reason, "signaled");
@@ -85,6 +87,8 @@ static void results_round_trip(void **state)
 	assert_true(digest_equal(&back.policy, &d));
 	assert_string_equal(back.platform_class, "x86_64-v3");
 	assert_true(back.items[0].has_stderr && back.items[0].stderr_size == 65536);
+	assert_true(back.items[3].has_inputs && digest_equal(&back.items[3].inputs, &d));
+	assert_false(back.items[4].has_inputs);
 	assert_int_equal(back.items[1].exit, 255);
 	assert_int_equal(back.items[2].signal, 9);
 	assert_int_equal(back.items[1].n_outputs, 3);

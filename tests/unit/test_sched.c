@@ -682,6 +682,104 @@ static void liars_win_as_rarely_as_chance_lets_them(void **state)
 	assert_in_range(t.wrong, 0, 6);
 }
 
+static void a_job_that_waits_gives_no_lease(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 30);
+	uint32_t a = add_worker(&w, 1, 0), j = add_job(&w, 1, 1, 5, 1, 0);
+	w.s.jobs[j].waits = true;
+	assert_int_equal(lease(&w, a, 8), 0);
+	assert_int_equal(w.s.jobs[j].n_window, 0);
+	w.s.jobs[j].waits = false;
+	assert_int_equal(lease(&w, a, 8), 5);
+	sched_release(&w.s);
+}
+
+/* --- data of a worker's own --------------------------------------------------------------- */
+static uint32_t local_job(struct world *w, int64_t count)
+{
+	uint32_t at = add_job(w, 9, 1, count, 1, 0);
+	struct needs *n = &w->s.jobs[at].needs;
+
+	snprintf(n->local[n->n_local++], sizeof(n->local[0]), "scans");
+	n->submitter = (struct id){ { 7 } };
+	return at;
+}
+
+static uint32_t add_holder(struct world *w, int n, const char *name, unsigned char key)
+{
+	uint32_t at = add_worker(w, n, 0);
+	struct locals *l = w->s.workers[at].locals = xcalloc(1, sizeof(*l));
+
+	snprintf(l->names[l->n++], sizeof(l->names[0]), "%s", name);
+	l->keys[l->n_keys++] = (struct id){ { key } };
+	return at;
+}
+
+static void local_data_is_read_where_it_is_by_whom_it_is_for(void **state)
+{
+	(void)state;
+	struct world w;
+	char why[160];
+
+	world_new(&w, 31);
+	uint32_t none = add_worker(&w, 1, 0), other = add_holder(&w, 2, "photos", 7), stranger = add_holder(&w, 3, "scans", 8),
+		 holder = add_holder(&w, 4, "scans", 7), j = local_job(&w, 2);
+	assert_int_equal(lease(&w, none, 8), 0);
+	assert_int_equal(lease(&w, other, 8), 0);
+	assert_int_equal(lease(&w, stranger, 8), 0);
+	sched_waiting(&w.s, &w.s.jobs[j], w.now, why, sizeof(why));
+	assert_string_equal(why, "1 task needs another worker that has the data scans and lets its submitter read it (one "
+				 "task a worker)");
+	assert_int_equal(lease(&w, holder, 8), 1);
+	sched_release(&w.s);
+}
+
+static void of_a_local_job_a_worker_gets_one_task(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 32);
+	uint32_t a = add_holder(&w, 1, "scans", 7), b = add_holder(&w, 2, "scans", 7), j = local_job(&w, 3);
+	assert_int_equal(lease(&w, a, 8), 1);
+	assert_int_equal(lease(&w, a, 8), 0);
+	sched_give_back(&w.s, w.out[0]); /* what it did nothing with does not count */
+	assert_int_equal(lease(&w, a, 8), 1);
+	w.now += LEASE_TERM_MS;
+	assert_int_equal(sched_expire(&w.s, sched_overdue(&w.s, w.now)).what, NEED_MORE);
+	assert_int_equal(lease(&w, a, 8), 1);
+	assert_int_equal(returns(&w, w.out[0], "x"), AGREED_VALID);
+	assert_int_equal(lease(&w, a, 8), 0);
+	assert_int_equal(lease(&w, b, 8), 1);
+	assert_int_equal(returns(&w, w.out[0], "x"), AGREED_VALID);
+	assert_int_equal(w.s.jobs[j].tally[TASK_PENDING], 1);
+	uint32_t c = add_holder(&w, 3, "scans", 7);
+	sched_restore_had(&w.s, j, c);
+	sched_restore_had(&w.s, j, NOBODY);
+	assert_int_equal(lease(&w, c, 8), 0);
+	sched_release(&w.s);
+}
+
+/* An attempt that a limit ended is an answer: the task goes to another, and so does every other task. */
+static void a_local_task_that_was_ended_by_a_limit_goes_to_another(void **state)
+{
+	(void)state;
+	struct world w;
+	struct digest d = digest_of("", 0);
+
+	world_new(&w, 33);
+	uint32_t a = add_holder(&w, 1, "scans", 7), b = add_holder(&w, 2, "scans", 7);
+	local_job(&w, 2);
+	assert_int_equal(lease(&w, a, 8), 1);
+	assert_int_equal(sched_result(&w.s, w.out[0], ATTEMPT, false, &d, 0, w.now).what, NEED_MORE);
+	assert_int_equal(lease(&w, a, 8), 0);
+	assert_int_equal(lease(&w, b, 8), 1);
+	sched_release(&w.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -704,6 +802,10 @@ int main(void)
 		cmocka_unit_test(a_banned_workers_votes_never_came),
 		cmocka_unit_test(a_cancelled_job_ends_in_bounded_steps),
 		cmocka_unit_test(a_million_tasks_are_no_burden),
+		cmocka_unit_test(a_job_that_waits_gives_no_lease),
+		cmocka_unit_test(local_data_is_read_where_it_is_by_whom_it_is_for),
+		cmocka_unit_test(of_a_local_job_a_worker_gets_one_task),
+		cmocka_unit_test(a_local_task_that_was_ended_by_a_limit_goes_to_another),
 		cmocka_unit_test(a_grid_with_liars_comes_to_true_verdicts),
 		cmocka_unit_test(liars_win_as_rarely_as_chance_lets_them),
 	};

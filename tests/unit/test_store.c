@@ -137,15 +137,15 @@ static void a_worker_comes_back_as_it_was(void **state)
 	store_close(s);
 }
 
-/* What version 1 wrote, made from version 2 by taking away what was added. */
-static void a_database_of_version_1_is_brought_to_2(void **state)
+/* What version 1 wrote, made from today's by taking away what was added. */
+static void a_database_of_version_1_is_brought_to_today(void **state)
 {
 	(void)state;
 	struct store *s = reopen(NULL);
 	struct worker w = a_worker(9), found = { 0 };
 	auto_free char *old = xprintf(
 		"sqlite3 %s/grid.db 'ALTER TABLE worker DROP COLUMN relay; ALTER TABLE lease DROP COLUMN relay; "
-		"ALTER TABLE result DROP COLUMN relay; PRAGMA user_version = 1'",
+		"ALTER TABLE result DROP COLUMN relay; ALTER TABLE job DROP COLUMN inputs; ALTER TABLE job DROP COLUMN local; PRAGMA user_version = 1'",
 		dir);
 
 	store_add_worker(s, &w);
@@ -162,6 +162,22 @@ static void a_database_of_version_1_is_brought_to_2(void **state)
 	s = reopen(s);
 	store_each_worker(s, find_worker, &found);
 	assert_true(found.voter.relay == w.voter.relay);
+	store_close(s);
+}
+
+static void a_database_of_version_2_is_brought_to_today(void **state)
+{
+	(void)state;
+	struct store *s = reopen(NULL);
+	auto_free char *old = xprintf("sqlite3 %s/grid.db 'ALTER TABLE job DROP COLUMN inputs; ALTER TABLE job DROP COLUMN "
+				      "local; PRAGMA user_version = 2'", dir);
+	struct digest d;
+
+	store_close(s);
+	assert_int_equal(system(old), 0);
+	s = reopen(NULL);
+	assert_false(store_inputs(s, 1, &d));
+	assert_int_equal(store_commit(s, &e), 0);
 	store_close(s);
 }
 
@@ -248,7 +264,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_second_process_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_rolled_back_never_was, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_comes_back_as_it_was, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_to_2, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_database_of_version_1_is_brought_to_today, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_database_of_version_2_is_brought_to_today, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_blob_is_never_unlearned, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_was_committed_survives_a_crash, setup, teardown),

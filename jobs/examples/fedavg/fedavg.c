@@ -22,9 +22,9 @@
 #define ALL_ROWS_MAX 9000000000LL /* of all models together: a weight times it is below 2^63 */
 #define ROWS_MAX 100000
 #define LINE_BYTES 4096
-#define STEPS 20                /* a round */
-#define RATE (ONE / 2)          /* how far a step goes */
-#define VALUE_MAX (1000 * ONE)  /* of an X or a weight: products stay far below 2^63 */
+#define STEPS 20               /* a round */
+#define RATE (ONE / 2)         /* how far a step goes */
+#define VALUE_MAX (1000 * ONE) /* of an X or a weight: products stay far below 2^63 */
 
 struct model {
 	long long rows, loss, w[DIMS_MAX + 1];
@@ -114,7 +114,8 @@ static int read_model(struct model *m, FILE *f, const char *file)
 	m->loss = strtoll(at = end, &end, 10);
 	for (m->dims = -1; at = end, *at && *at != '\n' && m->dims < DIMS_MAX;)
 		m->w[++m->dims] = clamp(strtoll(at, &end, 10));
-	if (m->dims < 1 || m->rows < 0 || m->rows > ALL_ROWS_MAX || m->loss < 0 || m->loss / ONE > m->rows)
+	if (m->dims < 1 || m->rows < 0 || m->rows > ALL_ROWS_MAX || m->loss < 0 ||
+		m->loss / ONE > m->rows)
 		fail(file, "a line is no model");
 	return 1;
 }

@@ -26,7 +26,8 @@ struct table {
 
 static void fail(const char *what)
 {
-	fprintf(stderr, "wordcount: %s: %s\n", what, errno ? strerror(errno) : "not a line of WORD N");
+	fprintf(stderr, "wordcount: %s: %s\n", what,
+		errno ? strerror(errno) : "not a line of WORD N");
 	exit(1);
 }
 
