@@ -88,19 +88,25 @@ static int read_options(struct pack *p, int argc, char **argv)
 	return cmd_read(&p->cmd, &about, knobs, argc, argv);
 }
 
+static bool is_program(const char *path)
+{
+	struct stat st;
+
+	return !access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode);
+}
+
 /* As execvp(3) finds it. Yours; NULL: it is nowhere. */
 static char *find_program(const char *name)
 {
 	const char *path = getenv("PATH");
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) ? NULL : xstrdup(name);
+		return is_program(name) ? xstrdup(name) : NULL;
 	for (const char *at = path; at && *at; at += strcspn(at, ":"), at += *at == ':') {
 		size_t n = strcspn(at, ":");
 		char *file = xprintf("%.*s%s%s", (int)n, at, n ? "/" : "./", name);
-		struct stat st;
 
-		if (!access(file, X_OK) && !stat(file, &st) && S_ISREG(st.st_mode))
+		if (is_program(file))
 			return file;
 		free(file);
 	}
@@ -114,7 +120,8 @@ static int check_program(const char *name, struct err *e)
 	char head[ELF_HEAD], platform[40];
 
 	if (!path)
-		return err_set(e, ERR_USAGE, "pack: %.300s: there is no such program", name);
+		return err_set(e, ERR_USAGE,
+			"pack: %.300s: there is no such program, or it is not executable", name);
 	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
 	if (n < 0)
 		return err_sys(e, "pack: reading %s", path);
@@ -134,6 +141,15 @@ static int check_form(const struct pack *p, struct err *e)
 		return err_set(e, ERR_USAGE, "pack: where to? say -o IMG");
 	if (!c->has_rest || !c->rest.n || !*c->rest.at[0])
 		return err_set(e, ERR_USAGE, "pack: which program? say `-- PROGRAM [ARG…]`");
+	for (size_t i = 0; i < c->rest.n; i++) {
+		json_t *word = json_string(c->rest.at[i]);
+
+		json_decref(word);
+		if (!word)
+			return err_set(e, ERR_USAGE,
+				"pack: \"%.200s\" is not UTF-8: an image cannot hold it",
+				c->rest.at[i]);
+	}
 	return check_program(c->rest.at[0], e);
 }
 
@@ -212,6 +228,9 @@ static int settle(struct pack *p, struct err *e)
 		return err_set(e, ERR_USAGE,
 			"pack: the working folder is /: go to the folder of your program first");
 	p->image = absolute(p, p->output);
+	auto_free char *folder = xmemdup(p->image, (size_t)(strrchr(p->image, '/') - p->image));
+	if (access(*folder ? folder : "/", W_OK)) /* known before a long run */
+		return err_sys(e, "pack: writing %s", p->output);
 	p->tmp = xprintf("%s/talkoot-pack.XXXXXX", base && *base ? base : "/tmp");
 	if (!mkdtemp(p->tmp)) {
 		base_free(&p->tmp);
