@@ -335,6 +335,7 @@ def test_wrong_usage_is_exit_2():
         d.pack(code=2)
         d.says("which program?")
         d.pack("--", "./", code=2)
+        d.pack("-o", d.dir, "--", "true", code=2)
         d.pack("-o", "no/folder/x.img", "--", "touch", "ran", code=1)
         d.says("no/folder/x.img")
         d.pack("--max-mib", "0", "--", "true", code=2)
