@@ -5,19 +5,14 @@
 #include "jobs/cmd.h"
 
 #include "common/buf.h"
-#include "common/elf.h"
 #include "common/log.h"
-#include "jobs/beside.h"
 #include "jobs/oci_write.h"
+#include "jobs/pack_here.h"
 #include "jobs/pack_listed.h"
 #include "jobs/pack_tell.h"
 #include "jobs/pack_try.h"
 #include "jobs/trace.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <fts.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -26,7 +21,7 @@
 
 #define MAX_MIB 4096
 #define MAX_MIB_MOST 8192 /* talkoot-image's own: what workers unpack */
-#define ELF_HEAD 4096
+#define NOBODY 65534      /* the box's */
 
 extern char **environ;
 
@@ -36,10 +31,10 @@ struct pack {
 	struct texts include, exclude;
 	int64_t max_mib;
 	bool no_try;
-	char *cwd, *homes[PACK_HOMES_MAX], *image; /* absolute */
-	char *tmp;                                 /* what is made for the proof */
-	off_t stdin_at;                            /* -1: standard input is no file */
+	char *tmp;      /* what is made for the proof */
+	off_t stdin_at; /* -1: standard input is no file */
 	struct trace trace;
+	struct pack_here here;
 	struct pack_where where;
 	struct pack_plan plan;
 	struct pack_env env;
@@ -88,44 +83,6 @@ static int read_options(struct pack *p, int argc, char **argv)
 	return cmd_read(&p->cmd, &about, knobs, argc, argv);
 }
 
-/* As execvp(3) finds it. Yours; NULL: it is nowhere. */
-static char *find_program(const char *name)
-{
-	const char *path = getenv("PATH");
-
-	if (strchr(name, '/'))
-		return access(name, X_OK) ? NULL : xstrdup(name);
-	for (const char *at = path; at && *at; at += strcspn(at, ":"), at += *at == ':') {
-		size_t n = strcspn(at, ":");
-		char *file = xprintf("%.*s%s%s", (int)n, at, n ? "/" : "./", name);
-		struct stat st;
-
-		if (!access(file, X_OK) && !stat(file, &st) && S_ISREG(st.st_mode))
-			return file;
-		free(file);
-	}
-	return NULL;
-}
-
-static int check_program(const char *name, struct err *e)
-{
-	auto_free char *path = find_program(name);
-	auto_close int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	char head[ELF_HEAD], platform[40];
-
-	if (!path)
-		return err_set(e, ERR_USAGE, "pack: %.300s: there is no such program", name);
-	ssize_t n = fd < 0 ? -1 : read(fd, head, sizeof(head));
-	if (n < 0)
-		return err_sys(e, "pack: reading %s", path);
-	if (elf_look(head, (size_t)n, platform) != ELF_STATIC)
-		return 0;
-	return err_set(e, ERR_USAGE,
-		"pack: %.300s is a static program: it needs no image, submit it as it is: talkoot "
-		"submit -- %.200s",
-		name, path);
-}
-
 static int check_form(const struct pack *p, struct err *e)
 {
 	const struct conf *c = &p->cmd.conf;
@@ -134,102 +91,48 @@ static int check_form(const struct pack *p, struct err *e)
 		return err_set(e, ERR_USAGE, "pack: where to? say -o IMG");
 	if (!c->has_rest || !c->rest.n || !*c->rest.at[0])
 		return err_set(e, ERR_USAGE, "pack: which program? say `-- PROGRAM [ARG…]`");
-	return check_program(c->rest.at[0], e);
+	for (size_t i = 0; i < c->rest.n; i++) {
+		json_t *word = json_string(c->rest.at[i]);
+
+		json_decref(word);
+		if (!word)
+			return err_set(e, ERR_USAGE,
+				"pack: \"%.200s\" is not UTF-8: an image cannot hold it",
+				c->rest.at[i]);
+	}
+	return here_program(c->rest.at[0], e);
 }
 
-/* The real path of a home, unless that is a folder of the system, as some accounts have. */
-static char *real_home(const char *home)
-{
-	static const char *const no[] = { "/usr", "/bin", "/sbin", "/lib", "/etc" };
-	char *path = home && *home == '/' ? realpath(home, NULL) : NULL;
-	bool none = path && !path[1];
-
-	for (size_t i = 0; path && i < ARRAY_LEN(no); i++)
-		none |= path_below(path, no[i]);
-	if (none)
-		base_free(&path);
-	return path;
-}
-
-/* HOME and the account's home: a test, or sudo, may have set one that the other is not. */
-static void find_homes(struct pack *p)
-{
-	const struct passwd *user = getpwuid(getuid());
-	size_t n = 0;
-
-	p->homes[n] = real_home(getenv("HOME"));
-	n += p->homes[n] != NULL;
-	p->homes[n] = real_home(user ? user->pw_dir : NULL);
-	for (size_t i = 0; i < PACK_HOMES_MAX; i++)
-		p->where.homes[i] = p->homes[i];
-}
-
-/* Links in /proc are this process's, not the program's: they lead nowhere. */
-static void look_here(void *arg, const char *path, struct look *out)
-{
-	char text[TOUCH_PATH_MAX + 1];
-	struct stat st;
-	ssize_t n;
-
-	(void)arg;
-	if (lstat(path, &st))
-		return;
-	*out = (struct look){ FILE_OTHER, st.st_mode & 0777, 0, NULL };
-	if (S_ISDIR(st.st_mode))
-		out->kind = FILE_FOLDER;
-	if (S_ISREG(st.st_mode))
-		*out = (struct look){ FILE_REGULAR, st.st_mode & 0777, st.st_size, NULL };
-	if (S_ISLNK(st.st_mode) && !path_below(path, "/proc") &&
-		(n = readlink(path, text, sizeof(text))) > 0 && n < (ssize_t)sizeof(text))
-		*out = (struct look){ FILE_LINK, 0777, 0, xmemdup(text, (size_t)n) };
-}
-
-static char *absolute(const struct pack *p, const char *path)
-{
-	return *path == '/' ? xstrdup(path) : xprintf("%s/%s", p->cwd, path);
-}
-
-/* What the box sets (talkoot-sandbox(1)) and which files a program opens may hang on: a run with other words than in the
- * box would open other files. And Python leaves no files beside its own that the next image would have. */
-static void settle_environment(void)
-{
-	static const char *const box[][2] = { { "LANG", "C" }, { "LC_ALL", "C" }, { "TZ", "UTC0" },
-		{ "PYTHONHASHSEED", "0" }, { "MKL_NUM_THREADS", "1" }, { "OMP_NUM_THREADS", "1" },
-		{ "OPENBLAS_NUM_THREADS", "1" }, { "PYTHONDONTWRITEBYTECODE", "1" } };
-
-	for (size_t i = 0; i < ARRAY_LEN(box); i++)
-		(void)setenv(box[i][0], box[i][1], 1);
-}
-
-static int settle(struct pack *p, struct err *e)
+/* A folder for what is made on the way. Root's box is nobody's, who must get at the root by its path: nobody's group may
+ * pass, and no one else. Where root can give it to no group, its box is root's. */
+static int make_tmp(struct pack *p, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
 
-	p->cwd = realpath(".", NULL);
-	if (!p->cwd)
-		return err_sys(e, "pack: the working folder");
-	if (!p->cwd[1])
-		return err_set(e, ERR_USAGE,
-			"pack: the working folder is /: go to the folder of your program first");
-	p->image = absolute(p, p->output);
 	p->tmp = xprintf("%s/talkoot-pack.XXXXXX", base && *base ? base : "/tmp");
 	if (!mkdtemp(p->tmp)) {
 		base_free(&p->tmp);
 		return err_sys(e, "pack: making a temporary folder");
 	}
-	if (!geteuid() &&
-		chmod(p->tmp,
-			0711)) /* root's box is nobody's, who must get at the root by its path */
+	if (!geteuid() && !chown(p->tmp, 0, NOBODY) && chmod(p->tmp, 0710))
 		return err_sys(e, "pack: opening the temporary folder");
-	find_homes(p);
-	p->where.cwd = p->cwd;
-	p->where.image = p->image;
-	p->where.exclude = p->exclude;
-	p->where.bytes_max = p->max_mib * MIB;
-	p->where.look = look_here;
+	return 0;
+}
+
+static int settle(struct pack *p, struct err *e)
+{
+	if (here_open(&p->here, p->output, e) || make_tmp(p, e))
+		return -1;
+	p->where = (struct pack_where){ .cwd = p->here.cwd,
+		.image = p->here.image,
+		.exclude = p->exclude,
+		.bytes_max = p->max_mib * MIB,
+		.look = here_look };
+	for (size_t i = 0; i < PACK_HOMES_MAX; i++)
+		p->where.homes[i] = p->here.homes[i];
 	pack_env_code(&p->where.code, environ);
 	p->stdin_at = lseek(0, 0, SEEK_CUR);
-	settle_environment();
+	here_as_in_the_box();
 	return 0;
 }
 
@@ -251,38 +154,11 @@ static int run_here(struct pack *p, struct err *e)
 	return 0;
 }
 
-/* Everything below `path`, as asked for. What a link leads to is not: it is judged for itself. */
-static int include(struct pack *p, const char *path, struct err *e)
-{
-	char *real = realpath(path, NULL), *at[] = { real, NULL };
-	FTS *tree = real ? fts_open(at, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
-	FTSENT *entry;
-
-	if (!tree) {
-		free(real);
-		return err_sys(e, "pack: --include %s", path);
-	}
-	p->where.asked.at =
-		xrealloc(p->where.asked.at, p->where.asked.n + 1, sizeof(*p->where.asked.at));
-	p->where.asked.at[p->where.asked.n++] = real;
-	auto_free char *spelled = absolute(p, path); /* its own links */
-	touches_add(&p->trace.touches, spelled, TOUCH_STAT | TOUCH_ASKED);
-	while ((entry = fts_read(tree)) && !p->trace.touches.full) {
-		bool link = entry->fts_info == FTS_SL || entry->fts_info == FTS_SLNONE;
-
-		if (entry->fts_info != FTS_DP)
-			touches_add(&p->trace.touches, entry->fts_path,
-				link ? TOUCH_STAT : TOUCH_STAT | TOUCH_ASKED);
-	}
-	fts_close(tree);
-	return 0;
-}
-
 static int make_plan(struct pack *p, struct err *e)
 {
 	for (size_t i = 0; i < p->include.n; i++)
-		if (include(p, p->include.at[i], e))
-			return e->code = ERR_USAGE, -1;
+		if (here_include(&p->trace.touches, &p->where.asked, p->include.at[i], e))
+			return -1;
 	if (pack_plan_make(&p->plan, &p->where, &p->trace.touches, e))
 		return err_wrap(e, "pack");
 	pack_env_make(&p->env, &p->where, &p->plan, environ);
@@ -292,12 +168,12 @@ static int make_plan(struct pack *p, struct err *e)
 static int write_image(struct pack *p, int64_t *bytes, struct err *e)
 {
 	const struct oci_image image = { &p->plan, &p->env, &p->cmd.conf.rest };
-	auto_free char *tmp = xprintf("%s.tmp-XXXXXX", p->image);
+	auto_free char *tmp = xprintf("%s.tmp-XXXXXX", p->here.image);
 	struct err ignored;
 
 	if (!mkdtemp(tmp))
 		return err_sys(e, "pack: writing %s", p->output);
-	int bad = oci_write(p->image, &image, tmp, bytes, e);
+	int bad = oci_write(p->here.image, &image, tmp, bytes, e);
 	remove_tree(tmp, &ignored);
 	return bad ? err_wrap(e, "pack") : 0;
 }
@@ -400,7 +276,7 @@ static int compare(struct pack *p, const struct pack_try *t, struct err *e)
 
 static int prove(struct pack *p, struct err *e)
 {
-	struct pack_try t = { .image = p->image,
+	struct pack_try t = { .image = p->here.image,
 		.command = &p->cmd.conf.rest,
 		.env = &p->env,
 		.tmp = p->tmp,
@@ -428,11 +304,8 @@ static void release(struct pack *p)
 	trace_release(&p->trace);
 	pack_plan_release(&p->plan);
 	pack_env_release(&p->env);
-	free(p->cwd);
-	free(p->image);
+	here_close(&p->here);
 	free(p->tmp);
-	for (size_t i = 0; i < PACK_HOMES_MAX; i++)
-		free(p->homes[i]);
 }
 
 int cmd_pack(int argc, char **argv)

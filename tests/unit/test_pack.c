@@ -5,14 +5,17 @@
 #include "jobs/exec_head.h"
 #include "jobs/pack_env.h"
 #include "jobs/pack_tell.h"
+#include "jobs/trace_calls.h"
 
 #include "common/buf.h"
 
 #include <elf.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include <cmocka.h>
 
@@ -537,6 +540,34 @@ static void an_environment_keeps_how_code_is_found(void **s)
 	release(&r);
 }
 
+static void open_flags_say_what_is_done(void **s)
+{
+	(void)s;
+	assert_int_equal(call_open_how(O_RDONLY, true), TOUCH_READ);
+	assert_int_equal(call_open_how(O_RDONLY | O_CREAT, true), TOUCH_READ);
+	assert_int_equal(call_open_how(O_RDONLY | O_CREAT, false), TOUCH_READ | TOUCH_MADE);
+	assert_int_equal(call_open_how(O_WRONLY | O_CREAT, false), TOUCH_WRITE | TOUCH_MADE);
+	assert_int_equal(call_open_how(O_RDWR, true), TOUCH_READ | TOUCH_WRITE);
+	assert_int_equal(call_open_how(O_RDONLY | O_TRUNC, true), TOUCH_READ | TOUCH_WRITE);
+	assert_int_equal(call_open_how(O_PATH | O_DIRECTORY, true), TOUCH_STAT);
+	assert_int_equal(call_open_how(O_RDWR | O_TMPFILE, true), TOUCH_STAT);
+}
+
+static void calls_name_files_by_these_arguments(void **s)
+{
+	const struct call *c = call_find(SYS_renameat2);
+
+	(void)s;
+	assert_int_equal(c->paths[0].dir, 0);
+	assert_int_equal(c->paths[0].path, 1);
+	assert_int_equal(c->paths[1].path, 3);
+	assert_int_equal(c->paths[1].how, TOUCH_MADE | TOUCH_WRITE);
+	assert_int_equal(call_find(SYS_execve)->kind, CALL_EXEC);
+	assert_int_equal(call_find(SYS_execve)->paths[0].dir, CALL_HERE);
+	assert_null(call_find(SYS_write));
+	assert_null(call_find(UINT64_MAX));
+}
+
 static void expect_head(const char *head, size_t n, const char *path)
 {
 	char out[EXEC_HEAD_BYTES] = "";
@@ -610,6 +641,8 @@ int main(void)
 		cmocka_unit_test(more_paths_than_may_be_are_refused),
 		cmocka_unit_test(what_failed_runs_say_leads_to_what_was_left_out),
 		cmocka_unit_test(an_environment_keeps_how_code_is_found),
+		cmocka_unit_test(open_flags_say_what_is_done),
+		cmocka_unit_test(calls_name_files_by_these_arguments),
 		cmocka_unit_test(a_script_names_its_interpreter),
 		cmocka_unit_test(a_dynamic_program_names_its_loader),
 	};
