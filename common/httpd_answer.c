@@ -14,6 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#define JOINED_MAX ((size_t)(16 * KIB))    /* a TLS record */
 #define STREAM_PART ((int64_t)(128 * KIB)) /* what one download holds in memory */
 
 /* --- the head ---------------------------------------------------------------------------------- */
@@ -53,6 +54,15 @@ static void head(struct req *r, int status, const char *type, int64_t length)
 }
 
 /* --- whole answers ------------------------------------------------------------------------------ */
+/* Head and body as one record, and one packet: an idle exchange is counted in bytes. */
+static void join_parts(struct conn *c)
+{
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	if (evbuffer_get_length(out) <= JOINED_MAX)
+		evbuffer_pullup(out, -1);
+}
+
 static void answer_whole(struct req *r, int status, const void *bytes, size_t n)
 {
 	struct evbuffer *out = evhttp_request_get_output_buffer(r->ev);
@@ -64,6 +74,7 @@ static void answer_whole(struct req *r, int status, const void *bytes, size_t n)
 		evbuffer_add(out, bytes, n);
 	req_free(r);
 	evhttp_send_reply(ev, status, NULL, NULL);
+	join_parts(c);
 	conn_answering(c);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define HASH_HEX 16
+#define KNOWN_TEXT_MAX (SAY_KNOWN_MAX * MARK_BYTES / 3 * 4)
 #define SAY_QUESTIONS_MAX 100000 /* that anybody may say it holds */
 
 static const struct shape origin_shape[] = {
@@ -50,6 +51,9 @@ static const struct shape say_shape[] = {
 	{ .name = "want", .kind = SHAPE_INT, .optional = true, .max = SAY_PEERS_MAX },
 	{ .name = "held", .kind = SHAPE_INT, .optional = true, .max = SAY_QUESTIONS_MAX },
 	{ .name = "more", .kind = SHAPE_BOOL, .optional = true },
+	{ .name = "known", .kind = SHAPE_TEXT, .optional = true, .max = KNOWN_TEXT_MAX },
+	{ .name = "alone", .kind = SHAPE_BOOL, .optional = true },
+	{ .name = "brief", .kind = SHAPE_BOOL, .optional = true },
 	{ .name = NULL },
 };
 
@@ -57,6 +61,7 @@ void say_release(struct say *s)
 {
 	free(s->summary);
 	free(s->descriptor.line);
+	free(s->known);
 	for (size_t i = 0; i < s->n_peers; i++)
 		free(s->peers[i].line);
 	for (size_t i = 0; i < s->n_items; i++) {
@@ -65,13 +70,40 @@ void say_release(struct say *s)
 	}
 	s->summary = NULL;
 	s->descriptor.line = NULL;
-	s->n_peers = s->n_items = 0;
+	s->known = NULL;
+	s->n_peers = s->n_items = s->n_known = 0;
 }
 
 void say_add_peer(struct say *s, const char *line, size_t n)
 {
 	if (s->n_peers < SAY_PEERS_MAX)
 		s->peers[s->n_peers++] = (struct said){ xmemdup(line, n), n };
+}
+
+struct mark mark_of(const char *line, size_t n)
+{
+	struct digest d = digest_of(line, n);
+	struct mark m;
+
+	memcpy(m.b, d.b, MARK_BYTES);
+	return m;
+}
+
+void say_add_known(struct say *s, const struct mark *m)
+{
+	if (s->n_known == SAY_KNOWN_MAX)
+		return;
+	if (!s->known)
+		s->known = xcalloc(SAY_KNOWN_MAX, sizeof(*s->known));
+	s->known[s->n_known++] = *m;
+}
+
+bool say_knows(const struct say *s, const struct mark *m)
+{
+	for (size_t i = 0; i < s->n_known; i++)
+		if (!memcmp(s->known[i].b, m->b, MARK_BYTES))
+			return true;
+	return false;
 }
 
 void say_add_item(struct say *s, const struct news_item *item)
@@ -145,6 +177,13 @@ static void write_peers(struct buf *b, const struct say *s)
 	buf_text(b, "]");
 }
 
+static void write_known(struct buf *b, const struct say *s)
+{
+	auto_free char *text = base64_encode(s->known, s->n_known * MARK_BYTES);
+
+	buf_printf(b, ",\"known\":\"%s\"", text);
+}
+
 char *say_write(const struct say *s)
 {
 	auto_buf struct buf b = { 0 };
@@ -169,6 +208,12 @@ char *say_write(const struct say *s)
 		buf_printf(&b, ",\"want\":%d", s->want);
 	if (s->held)
 		buf_printf(&b, ",\"held\":%d", s->held);
+	if (s->n_known)
+		write_known(&b, s);
+	if (s->alone)
+		buf_text(&b, ",\"alone\":true");
+	if (s->brief)
+		buf_text(&b, ",\"brief\":true");
 	buf_text(&b, s->more ? ",\"more\":true}" : "}");
 	return buf_take(&b);
 }
@@ -253,7 +298,26 @@ static void read_lines(struct say *s, const json_t *j)
 		s->descriptor = line_of(x);
 }
 
-static int read_head(struct say *s, const json_t *j, bool question, struct err *e)
+/* Whole marks, in base64 of one spelling. */
+static int read_known(struct say *s, const char *text, struct err *e)
+{
+	auto_free char *bytes = NULL;
+	size_t n;
+
+	if (!*text)
+		return 0;
+	if (!base64_decode(&bytes, &n, text, strlen(text)) || n % MARK_BYTES)
+		return err_field(e, "known", "must be base64 of %d bytes a record", MARK_BYTES);
+	for (size_t i = 0; i < n; i += MARK_BYTES) {
+		struct mark m;
+
+		memcpy(m.b, bytes + i, MARK_BYTES);
+		say_add_known(s, &m);
+	}
+	return 0;
+}
+
+static int read_head(struct say *s, const json_t *j, struct err *e)
 {
 	unsigned char hash[HASH_HEX / 2];
 
@@ -261,36 +325,43 @@ static int read_head(struct say *s, const json_t *j, bool question, struct err *
 		return err_field(e, "hash", "must be 16 lowercase hex digits");
 	for (size_t i = 0; i < sizeof(hash); i++)
 		s->hash = s->hash << 8 | hash[i];
-	if (question && !json_object_get(j, "grid"))
-		return err_field(e, "grid", "is missing");
 	id_parse(&s->grid, jtext(j, "grid"));
 	id_parse(&s->node, jtext(j, "node"));
 	s->wait_ms = jint(j, "wait_ms", 0);
 	s->want = (int)jint(j, "want", 0);
 	s->held = (int)jint(j, "held", 0);
 	s->more = jbool(j, "more", false);
+	s->alone = jbool(j, "alone", false);
+	s->brief = jbool(j, "brief", false);
 	return 0;
 }
 
-int say_read(struct say *s, const char *text, size_t n, bool question, struct err *e)
+int say_read(struct say *s, const char *text, size_t n, struct err *e)
 {
 	*s = (struct say){ 0 };
 	if (n > SAY_BODY_MAX)
 		return err_set(e, ERR_TOO_BIG, "gossip of %zu bytes; at most %zu are taken", n,
 			SAY_BODY_MAX);
 	auto_json json_t *j = shape_load(text, n, e);
-	if (!j || shape_check(j, say_shape, e) || read_head(s, j, question, e))
+	if (!j || shape_check(j, say_shape, e) || read_head(s, j, e))
 		return -1;
 	if (n > SAY_MAX && json_array_size(json_object_get(j, "facts")) > 1)
 		return err_set(e, ERR_TOO_BIG,
 			"gossip of %zu bytes; at most %zu with more than one fact", n, SAY_MAX);
 	const json_t *sum = json_object_get(j, "summary");
-	if (sum && read_summary(s, sum, e)) {
+	if ((sum && read_summary(s, sum, e)) || read_known(s, jtext(j, "known"), e)) {
 		say_release(s);
 		return -1;
 	}
 	read_lines(s, j);
 	return 0;
+}
+
+bool say_is_of(const struct say *s, const struct id *grid)
+{
+	static const struct id none;
+
+	return id_equal(&s->grid, grid) || id_equal(&s->grid, &none);
 }
 
 /* --- what is said -------------------------------------------------------------------------- */
@@ -344,7 +415,10 @@ bool say_answer(struct say *s, struct news *w, const struct say *q)
 {
 	bool lacks;
 
+	static const struct id none;
+
 	say_begin(s, w);
+	s->brief = !id_equal(&q->grid, &none);
 	if (s->hash == q->hash)
 		return false;
 	if (!q->summary && q->wait_ms) /* who only pushes needs no more than the hash */

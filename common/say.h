@@ -18,6 +18,13 @@
 	((size_t)8 * 1024) /* more is not sent unasked: only that there is something */
 #define SAY_WAIT_MAX_MS 60000
 #define SAY_HELD_MAX 4000 /* characters of one origin's ranges */
+#define SAY_KNOWN_MAX 64  /* records that a question says it needs not be told */
+
+/* A peer record told apart from others: the first 6 bytes of the SHA-256 of its line. */
+#define MARK_BYTES 6
+struct mark {
+	unsigned char b[MARK_BYTES];
+};
 
 struct said {
 	char *line;
@@ -25,7 +32,7 @@ struct said {
 };
 
 struct say {
-	struct id grid; /* of a question; in an answer all zero */
+	struct id grid; /* of a question, unless it is brief; in an answer all zero */
 	struct id
 		node; /* of a question that wants peers (not to be told of itself) or tells what it announced; else zero */
 	uint64_t hash;
@@ -37,19 +44,29 @@ struct say {
 	} items[SAY_ITEMS_MAX];
 	size_t n_items;
 	struct said descriptor; /* line NULL: not said */
+	struct mark *known;     /* of a question: records that its sender has; owned */
+	size_t n_known;
 	int64_t wait_ms;        /* the answer may be held so long */
 	int want;               /* peers that the other side may name */
 	int held;               /* of an answer: how many questions its sender holds */
 	bool more;              /* there was no room for all */
+	bool alone;             /* of a question: its sender has hardly any neighbours */
+	bool brief;             /* of an answer: further questions need not name the grid */
 };
 
 void say_release(struct say *s); /* what it points at; then it is empty */
 void say_add_peer(struct say *s, const char *line, size_t n);
+struct mark mark_of(const char *line, size_t n);
+/* Beyond SAY_KNOWN_MAX nothing is added. */
+void say_add_known(struct say *s, const struct mark *m);
+bool say_knows(const struct say *s, const struct mark *m);
 void say_add_item(struct say *s, const struct news_item *item);
 /* JSON in one line; yours. */
 char *say_write(const struct say *s) MUST_USE;
-/* Length, form and shape; no signature yet. `question`: the grid must be there. Release on success only. */
-int say_read(struct say *s, const char *text, size_t n, bool question, struct err *e);
+/* Length, form and shape; no signature yet. A brief question has an all zero grid. Release on success only. */
+int say_read(struct say *s, const char *text, size_t n, struct err *e);
+/* Whether the question belongs to this grid: it names it, or names none. */
+bool say_is_of(const struct say *s, const struct id *grid);
 
 /* --- what is said, from what is known --------------------------------------------------------- */
 void say_begin(struct say *s, struct news *w); /* empty, but for the hash */

@@ -19,6 +19,7 @@ struct ear {
 	uint64_t since;
 	int64_t until_ms; /* of the steady clock */
 	int want;
+	bool brief;
 };
 
 struct gossip {
@@ -250,14 +251,14 @@ void gossip_message(struct call *call, const char *bytes, size_t n, const char *
 		reply_error(call, &e);
 		return;
 	}
-	if (say_read(&q, bytes, n, true, &e)) {
+	if (say_read(&q, bytes, n, &e)) {
 		struct err rated;
 
 		coord_garbage(c, address, true, &rated);
 		reply_error(call, &e);
 		return;
 	}
-	int bad = id_equal(&q.grid, &c->id)
+	int bad = say_is_of(&q, &c->id)
 	                  ? take(g, &q, address, &e)
 	                  : err_set(&e, ERR_GRID, "this is another grid's coordinator");
 	accept_taken(g);
@@ -268,12 +269,12 @@ void gossip_message(struct call *call, const char *bytes, size_t n, const char *
 		reply_error(call, &e);
 	} else if (say_answer(&out, g->news, &q) || q.want > 1 || !q.wait_ms ||
 		   g->n_ears == EARS_MAX || c->draining) {
-		records_add(g->records, &out, q.want, &q.node, coord_now(c));
+		records_add(g->records, &out, &q, coord_now(c));
 		answer(call, &out);
 	} else {
 		say_release(&out);
 		g->ears[g->n_ears++] = (struct ear){ call, news_tick(g->news),
-			clock_mono_ms() + q.wait_ms, q.want };
+			clock_mono_ms() + q.wait_ms, q.want, out.brief };
 		call->hears = true;
 		c->want_turn(c->want_turn_arg); /* the timer is set by it */
 	}
@@ -292,7 +293,6 @@ void gossip_forget(struct gossip *g, const struct call *call)
 
 static void answer_ears(struct gossip *g, bool all)
 {
-	static const struct id nobody;
 	int64_t now = clock_mono_ms();
 
 	for (size_t i = g->n_ears; i-- > 0;) {
@@ -304,8 +304,9 @@ static void answer_ears(struct gossip *g, bool all)
 				continue;
 			say_begin(&out, g->news);
 		}
+		out.brief = ear.brief;
 		g->ears[i] = g->ears[--g->n_ears];
-		records_add(g->records, &out, ear.want, &nobody, coord_now(g->c));
+		records_add(g->records, &out, &(struct say){ .want = ear.want }, coord_now(g->c));
 		answer(ear.call, &out);
 	}
 }

@@ -14,6 +14,7 @@ struct record {
 	size_t len;
 	int64_t seq, expires_ms;
 	uint64_t block; /* 0: a private network, which has no bound of its own */
+	struct mark mark;
 };
 
 struct records {
@@ -106,18 +107,20 @@ enum news_verdict records_take(
 	if (!own)
 		own = place(r, block);
 	free(own->line);
-	*own = (struct record){ h.author, xmemdup(line, n), n, h.seq, h.expires_ms, block };
+	*own = (struct record){ h.author, xmemdup(line, n), n, h.seq, h.expires_ms, block,
+		mark_of(line, n) };
 	return NEWS_NEW;
 }
 
-void records_add(struct records *r, struct say *s, int n, const struct id *to, int64_t now)
+void records_add(struct records *r, struct say *s, const struct say *q, int64_t now)
 {
 	size_t at = r->n ? rng_below(&r->seed, r->n) : 0;
+	int n = q->want;
 
 	for (size_t i = 0; i < r->n && n > 0; i++) {
 		const struct record *x = &r->at[(at + i) % r->n];
 
-		if (x->expires_ms <= now || id_equal(&x->node, to))
+		if (x->expires_ms <= now || id_equal(&x->node, &q->node) || say_knows(q, &x->mark))
 			continue;
 		say_add_peer(s, x->line, x->len);
 		n--;

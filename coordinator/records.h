@@ -23,7 +23,7 @@ void records_free(struct records *r);
 /* A line of n bytes from anybody: checked, and kept if it is the newest of its author. */
 enum news_verdict records_take(
 	struct records *r, struct heard_by *by, const char *line, size_t n, int64_t now_ms);
-/* Add up to n that have not expired, from a random one on, none of `to`. */
-void records_add(struct records *r, struct say *s, int n, const struct id *to, int64_t now_ms);
+/* Add as many as question `q` wants that have not expired, from a random one on; not the asker's, and none it knows. */
+void records_add(struct records *r, struct say *s, const struct say *q, int64_t now_ms);
 
 #endif

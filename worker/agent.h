@@ -28,7 +28,7 @@
 #define AGENT_BATCH_MAX 64    /* results an envelope */
 #define AGENT_BATCH_MS 200    /* a result waits this long for company of its job */
 #define AGENT_BATCH_BYTES (768 * KIB) /* of an envelope with what travels beside it: below 1 MiB */
-#define AGENT_WAIT_MS 20000   /* the longest poll */
+#define AGENT_WAIT_MS 30000           /* the longest poll */
 #define AGENT_LISTEN_MS 1000  /* quiet for so long, an ask that wants nothing waits for news of what is held */
 #define AGENT_FULL_MS 30000   /* a full disk is looked at again after this */
 #define AGENT_GRACE_MS 2000   /* after SIGTERM what runs may end by itself this long */

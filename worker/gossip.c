@@ -183,7 +183,7 @@ static void on_answer(void *arg, struct answer *a)
 	if (a->status != 200) {
 		log_debug("gossip: %s", e.msg);
 		peers_failed(g->peers, &q->ref, is_busy(a), now);
-	} else if (say_read(&say, a->body.data ? a->body.data : "", a->body.len, false, &e)) {
+	} else if (say_read(&say, a->body.data ? a->body.data : "", a->body.len, &e)) {
 		log_debug("gossip: a neighbour answers nonsense: %s", e.msg);
 		peers_failed(g->peers, &q->ref, false, now);
 		peers_deed(g->peers, &q->node, PEER_FLOOD, now);
@@ -303,18 +303,16 @@ void gossip_serve(struct gossip *g, struct req *r)
 	size_t n;
 	const char *body = req_body(r, &n);
 
-	if (say_read(&q, body, n, true, &e)) {
+	if (say_read(&q, body, n, &e)) {
 		req_problem(r, &e);
 		return;
 	}
-	if (!id_equal(&q.grid, &g->home->grid_id)) {
+	if (!say_is_of(&q, &g->home->grid_id)) {
 		err_set(&e, ERR_GRID, "this worker belongs to another grid");
 		req_problem(r, &e);
 		say_release(&q);
 		return;
 	}
-	if (g->n_waiting >= GOSSIP_HELD_MAX)
-		q.wait_ms = 0;
 	switch (peers_asked(
 		g->peers, charged(g, req_address(r)), &q, &out, &held, clock_now_ms())) {
 	case REPLY_NOW:

@@ -15,8 +15,6 @@
 #include "common/key.h"
 #include "common/loop.h"
 
-/* Questions held; beyond it they are answered at once, and who asked goes elsewhere. */
-#define GOSSIP_HELD_MAX 64
 #define GOSSIP_SAVE_MS 10000 /* DIR/peers is written at most so often, */
 #define GOSSIP_SOON_MS 500   /* and so long after something new came */
 

@@ -16,6 +16,7 @@ struct peers *peers_new(const struct peers_conf *conf, int64_t now)
 	p->conf = *conf;
 	p->seed = conf->seed;
 	p->news = news_new(&conf->fns, &conf->self);
+	p->began_ms = now;
 	p->mixed_ms = now;
 	p->mix_ms = MIX_FIRST_MS;
 	p->picked_ms = now;
@@ -49,11 +50,11 @@ struct news *peers_news(struct peers *p)
 
 /* --- the view, from outside ---------------------------------------------------------------- */
 
-/* Somebody new is known: who has a place free looks again. */
+/* Somebody new is known: who has a place free looks again, unless others had no room for it. */
 static void look_soon(struct peers *p)
 {
 	for (int i = 0; i < PEERS_SLOTS; i++)
-		if (p->slots[i].state == SLOT_EMPTY)
+		if (p->slots[i].state == SLOT_EMPTY && !p->slots[i].pause_ms)
 			p->slots[i].due_ms = 0;
 }
 
@@ -94,6 +95,8 @@ void peers_set_self(struct peers *p, const char *line)
 {
 	free(p->self_line);
 	p->self_line = line ? xstrdup(line) : NULL;
+	if (line)
+		p->self_mark = mark_of(line, strlen(line));
 	for (int i = 0; i < PEERS_SLOTS; i++)
 		p->slots[i].told_self = false;
 }
@@ -155,11 +158,18 @@ void peers_each_record(
 
 /* --- saying -------------------------------------------------------------------------------- */
 
-void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64_t now)
+static bool is_known(const struct say *q, const struct mark *m)
+{
+	return q && say_knows(q, m);
+}
+
+void peers_add(struct peers *p, struct say *s, int n, const struct id *to, const struct say *q,
+	int64_t now)
 {
 	bool many = n > 1; /* our own then comes first */
 
-	if (p->self_line && n > 0 && (many || rng_below(&p->seed, 4) == 0)) {
+	if (p->self_line && n > 0 && (many || rng_below(&p->seed, 4) == 0) &&
+		!is_known(q, &p->self_mark)) {
 		say_add_peer(s, p->self_line, strlen(p->self_line));
 		n--;
 	}
@@ -167,7 +177,8 @@ void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64
 		i < p->view.n && n > 0; i++) {
 		const struct entry *x = &p->view.entries[(at + i) % p->view.n];
 
-		if (!x->line || x->fails || !entry_usable(x, now) || id_equal(&x->to.node, to))
+		if (!x->line || x->fails || !entry_usable(x, now) || id_equal(&x->to.node, to) ||
+			is_known(q, &x->mark))
 			continue;
 		say_add_peer(s, x->line, x->len);
 		n--;
@@ -176,11 +187,26 @@ void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64
 
 /* --- our questions ------------------------------------------------------------------------- */
 
-/* Still young: then who was named by the owner stays a neighbour, so that the grid stays in one piece until the views
- * are mixed. */
+/* Still young: its view is to be mixed. */
 static bool walking(const struct peers *p)
 {
 	return p->contacts < WALK_CONTACTS;
+}
+
+/* Then, and while few are known, who was named by the owner stays a neighbour, so that the grid stays in one piece. */
+static bool clings(const struct peers *p)
+{
+	return walking(p) || p->view.n < VIEW_HUNGRY;
+}
+
+/* Neighbours beside this one. */
+static int count_others(const struct peers *p, const struct slot *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		n += p->slots[i].heard && &p->slots[i] != s;
+	return n;
 }
 
 static int64_t neighbour_life(struct peers *p)
@@ -212,7 +238,7 @@ static struct entry *candidate(struct peers *p, int64_t now)
 		if (!entry_usable(x, now) || x->retry_ms > now || slot_of(p, &x->to.node) ||
 			block_taken(p, x))
 			continue;
-		if (x->pinned && walking(p))
+		if (x->pinned && clings(p))
 			return x;
 		if (!first)
 			first = x;
@@ -232,6 +258,7 @@ static void fill(struct peers *p, struct slot *s, int64_t now)
 		.id = ++p->ids,
 		.pinned = x->pinned,
 		.block = x->block,
+		.pause_ms = s->pause_ms,
 		.due_ms = now,
 		.until_ms = now + neighbour_life(p) };
 	entry_link(&s->to, x, &p->conf.grid);
@@ -241,7 +268,8 @@ static void begin(struct peers *p, struct slot *s, struct peers_turn *t)
 {
 	*t = (struct peers_turn){ .ref = { .slot = (int)(s - p->slots), .id = s->id },
 		.to = s->to };
-	t->say.grid = p->conf.grid;
+	if (!s->brief)
+		t->say.grid = p->conf.grid;
 	t->say.hash = news_hash(p->news);
 }
 
@@ -257,22 +285,33 @@ static void add_news(struct peers *p, struct slot *s, struct say *say)
 	s->summary = NULL;
 }
 
+/* Many records are asked for, and none of those that are here. */
+static void want_many(const struct peers *p, struct say *say)
+{
+	say->want = SAY_PEERS_MAX;
+	for (size_t i = 0; i < p->view.n; i++)
+		if (p->view.entries[i].line)
+			say_add_known(say, &p->view.entries[i].mark);
+}
+
 static void add_mix(struct peers *p, struct slot *s, struct say *say, int64_t now)
 {
 	s->hungry = p->hungry && p->view.n < VIEW_HUNGRY;
 	if (!s->told_self && s->heard && p->self_line)
 		say_add_peer(say, p->self_line, strlen(p->self_line));
 	s->told_self = true;
-	if (!s->heard) {
-		say->want = s->hungry || walking(p) ? SAY_PEERS_MAX : MIX_FIRST;
-		peers_add(p, say, say->want, &s->to.node, now);
+	if (!s->heard && (s->hungry || walking(p))) {
+		want_many(p, say);
+		peers_add(p, say, WALK_GIVE, &s->to.node, NULL, now);
+	} else if (!s->heard) {
+		say->want = MIX_FIRST;
+		peers_add(p, say, say->want, &s->to.node, NULL, now);
 	} else if (s->hungry) {
-		say->want = SAY_PEERS_MAX;
+		want_many(p, say);
 	} else if (p->view.n < VIEW_HUNGRY && now - p->mixed_ms >= p->mix_ms) {
 		p->mixed_ms = now;
 		p->mix_ms = p->mix_ms < MIX_MS / 2 ? p->mix_ms * 2 : MIX_MS;
-		say->want = SAY_PEERS_MAX;
-		peers_add(p, say, 1, &s->to.node, now);
+		want_many(p, say);
 	}
 }
 
@@ -314,6 +353,7 @@ static void ask(struct peers *p, struct slot *s, struct peers_turn *t, int64_t n
 	s->at_once = t->say.want > 1;
 	if (t->say.want)
 		t->say.node = p->conf.self; /* so that it is not told of us */
+	t->say.alone = count_others(p, s) < CROWD_ENOUGH;
 	t->say.wait_ms = spread(p, s, now);
 	s->end_ms = now + t->say.wait_ms;
 	s->state = SLOT_ASKING;
@@ -376,7 +416,9 @@ int64_t peers_due(const struct peers *p, int64_t now)
 /* How long to wait before the next question, after an answer that came at once and brought nothing. */
 static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
 {
-	if (fruitful || s->at_once || now - s->asked_ms >= EARLY_MS)
+	if (s->at_once && !fruitful) /* that tells nothing of whether there is room */
+		return 0;
+	if (fruitful || now - s->asked_ms >= EARLY_MS)
 		return s->pause_ms = 0;
 	s->pause_ms = s->pause_ms ? s->pause_ms * 2 : ROUND_MS;
 	if (s->pause_ms > HOLD_MS)
@@ -384,11 +426,41 @@ static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
 	return s->pause_ms;
 }
 
-/* An answer at once, with nothing new and nothing different: it holds as many questions as it can. */
-static bool crowded(
-	const struct slot *s, const struct say *answer, bool fruitful, uint64_t hash, int64_t now)
+/* An answer long before its time, with nothing in it and nothing different: it holds as many questions as it can. */
+static bool crowded(const struct slot *s, const struct say *answer, uint64_t hash, int64_t now)
 {
-	return !fruitful && !s->at_once && now - s->asked_ms < EARLY_MS && answer->hash == hash;
+	bool says =
+		answer->n_items || answer->n_peers || answer->summary || answer->descriptor.line;
+
+	return !says && !s->at_once && now - s->asked_ms < HOLD_MS / 2 && answer->hash == hash;
+}
+
+/* How long before the next question after that, by chance a quarter more or less. Who went elsewhere at once, and was
+ * told the same there, waits too; and who has neighbours enough lets others have the room. */
+static int64_t crowd_pause(struct peers *p, struct slot *s)
+{
+	int64_t pause = s->pause_ms ? s->pause_ms * 2 : CROWD_FIRST_MS;
+	bool enough = s->pause_ms && count_others(p, s) >= CROWD_ENOUGH;
+
+	s->pause_ms = enough ? CROWD_LONG_MS : pause < CROWD_MS ? pause : CROWD_MS;
+	return s->pause_ms * 3 / 4 + (int64_t)rng_below(&p->seed, (uint64_t)s->pause_ms / 2);
+}
+
+/* A neighbour that has no room for others is left now and then by those who have enough without it. */
+static bool gives_way(struct peers *p, const struct slot *s)
+{
+	return s->load >= PEERS_HELD_MAX && !walking(p) && !(s->pinned && clings(p)) &&
+	       count_others(p, s) >= CROWD_ENOUGH && rng_below(&p->seed, GIVE_WAY) == 0;
+}
+
+/* Leave it for another neighbour, whose turn comes at `due`. */
+static void leave_crowd(struct peers *p, struct slot *s, int64_t due, int64_t now)
+{
+	int64_t pause = s->pause_ms;
+
+	view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
+	empty(s, due);
+	s->pause_ms = pause;
 }
 
 /* A new neighbour that has much more to do than the others; not while young, when all of the few known have. */
@@ -414,7 +486,7 @@ static bool turn_is_over(struct peers *p, struct slot *s, int64_t now)
 {
 	struct slot *heaviest = s;
 
-	if ((!s->leave && now < s->until_ms) || (s->pinned && walking(p)) || !candidate(p, now))
+	if ((!s->leave && now < s->until_ms) || (s->pinned && clings(p)) || !candidate(p, now))
 		return false;
 	for (int i = 0; i < PEERS_SLOTS && !s->leave && !walking(p); i++)
 		if (p->slots[i].heard && p->slots[i].load > heaviest->load)
@@ -431,6 +503,12 @@ static void misbehaved(struct peers *p, struct slot *s, enum peer_deed deed, int
 	view_deed(&p->view, &s->to.node, deed, now);
 	view_rest(&p->view, &s->to.node, now + TELLER_BLOCK_MS);
 	empty(s, now);
+}
+
+/* Whether few are known though there was time to hear of more: the grid is small. */
+static bool sees_all(const struct peers *p, int64_t now)
+{
+	return p->view.n < VIEW_HUNGRY && now - p->began_ms >= WALK_SOONEST_MS;
 }
 
 /* After `answer` was taken: what the neighbour now has of ours. */
@@ -480,7 +558,9 @@ bool peers_answered(
 
 	s->heard = true;
 	s->shaky = false;
-	p->contacts += first;
+	if (first)
+		p->contacts += s->at_once && !k.peers && sees_all(p, now) ? WALK_KNOWN : 1;
+	s->brief |= answer->brief;
 	s->state = SLOT_REST;
 	view_reached(&p->view, &s->to.node, now);
 	if (s->hungry)
@@ -488,14 +568,25 @@ bool peers_answered(
 	if (k.peers && p->view.n < VIEW_HUNGRY)
 		p->mix_ms = MIX_FIRST_MS;
 	learn_told(p, s, answer);
-	bool fruitful = k.gained || k.peers || first || asked_more || answer->more || has_for(p, s);
-	s->due_ms = now + (answer->more || s->more ? PACE_MS : pause_after(s, fruitful, now));
+	bool brought = k.gained || k.peers || asked_more || answer->more || has_for(p, s);
 	s->load = answer->held;
-	bool unfit = crowded(s, answer, fruitful, news_hash(p->news), now) ||
-	             (first && overloaded(p, s, now));
-	if (unfit && candidate(p, now)) {
-		view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
-		empty(s, now);
+	if (crowded(s, answer, news_hash(p->news), now)) {
+		bool again = s->pause_ms > 0;
+		int64_t due = now + crowd_pause(p, s);
+
+		s->due_ms = due;
+		s->brief = false; /* it has no place there now */
+		if (candidate(p, now))
+			leave_crowd(p, s, again ? due : now, now);
+		return k.gained;
+	}
+	s->due_ms =
+		now + (answer->more || s->more ? PACE_MS : pause_after(s, brought || first, now));
+	if (first && overloaded(p, s, now) && candidate(p, now)) {
+		leave_crowd(p, s, now, now);
+	} else if (gives_way(p, s)) {
+		s->pause_ms = CROWD_FIRST_MS;
+		leave_crowd(p, s, now, now);
 	} else if (turn_is_over(p, s, now)) {
 		empty(s, now);
 	}

@@ -10,7 +10,8 @@
  *
  * An exchange is one question and one answer (say.h). The question is held by the other side until it has something new:
  * so what is new goes down all held questions at once (*hint*), each item once to a node, and an idle connection costs a few
- * hundred bytes a minute. Whoever announces a fact first also tells its own neighbours at once. What hints miss the next
+ * hundred bytes a minute. A question that wants many records names those that are known (say.h, marks), and so is told
+ * only of others. Whoever announces a fact first also tells its own neighbours at once. What hints miss the next
  * exchange finds, by hash, then summary (news.h).
  *
  *	slot:  EMPTY --a node of the view--> REST --due--> ASKING --answer--> REST
@@ -38,6 +39,21 @@
 /* A question is held so long, plus or minus an eighth; with four neighbours there is an exchange every 11 s. */
 #define HOLD_MS 44000
 #define SPREAD_TRIES 8
+/* Questions held at most; more are answered at once, and who asked goes elsewhere. Each costs about 10 bytes a second: so
+ * the busiest node too stays under 300 while nothing happens (tests/sim). */
+#define PEERS_HELD_MAX 18
+/* With those that had a place before (a brief question), so that nobody takes it from them while they ask anew. */
+#define PEERS_HELD_AGAIN 24
+/* And with those that have hardly any neighbours: to be heard goes before the budget. */
+#define PEERS_HELD_ALONE 64
+/* Who finds no room asks again so soon, then half as often each time, down to once in CROWD_MS; with CROWD_ENOUGH other
+ * neighbours once in CROWD_LONG_MS. */
+#define CROWD_FIRST_MS 10000
+#define CROWD_MS ((int64_t)3 * 60 * 1000)
+#define CROWD_LONG_MS ((int64_t)30 * 60 * 1000)
+#define CROWD_ENOUGH 2
+/* Of a neighbour that is full one in so many answers makes who has enough others leave. */
+#define GIVE_WAY 8
 /* A neighbour whose connection broke is tried once more after this. */
 #define AGAIN_MS 2000
 /* An answer sooner than this that brings nothing makes the next question wait. */
@@ -52,6 +68,12 @@
 #define NEIGHBOUR_FIRST_MS 60000
 #define WALK_STEP 8
 #define WALK_CONTACTS 24
+/* In a small grid, after so long, a new neighbour that knows of nobody new counts for WALK_KNOWN: there is nothing to be
+ * mixed. */
+#define WALK_SOONEST_MS 180000
+#define WALK_KNOWN 6
+/* Records that such a node gives a new neighbour: its own, and one. */
+#define WALK_GIVE 2
 /* A view that is not full asks so soon again, then half as often each time it gets nothing new. */
 #define MIX_FIRST_MS 15000
 #define MIX_MS 600000
@@ -137,6 +159,7 @@ struct peers_held {
 	struct id node;
 	uint64_t since; /* it lacks what came after this tick */
 	int want;
+	bool brief;
 };
 /* `from`: who is charged (a number made from its address). NOW: `out` is the answer (release it). HOLD: it may wait, as
  * `held` says. REFUSE: it told too much, or something wrong. */

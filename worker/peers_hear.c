@@ -148,6 +148,15 @@ static bool room_for(struct peers *p, uint64_t from, const struct say *q, int64_
 	return true;
 }
 
+/* Whether there is no place for this question. */
+static bool is_full(const struct peers *p, const struct say *q)
+{
+	static const struct id none;
+	bool had = id_equal(&q->grid, &none);
+
+	return p->load >= (q->alone ? PEERS_HELD_ALONE : had ? PEERS_HELD_AGAIN : PEERS_HELD_MAX);
+}
+
 enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q, struct say *out,
 	struct peers_held *held, int64_t now)
 {
@@ -161,12 +170,15 @@ enum peers_reply peers_asked(struct peers *p, uint64_t from, const struct say *q
 	*held = (struct peers_held){
 		.node = q->node, .since = news_tick(p->news), .want = q->want
 	};
+	bool full = is_full(p, q);
 	bool at_once = say_answer(out, p->news, q);
 	out->held = p->load;
-	if (at_once || q->want > 1 || !q->wait_ms) {
-		peers_add(p, out, q->want, &q->node, now);
+	out->brief &= !full; /* so that it has no place yet */
+	if (at_once || q->want > 1 || !q->wait_ms || full) {
+		peers_add(p, out, full && !at_once && q->want == 1 ? 0 : q->want, &q->node, q, now);
 		return REPLY_NOW;
 	}
+	held->brief = out->brief;
 	say_release(out);
 	return REPLY_HOLD;
 }
@@ -175,7 +187,8 @@ void peers_release(struct peers *p, const struct peers_held *held, struct say *o
 {
 	say_begin(out, p->news);
 	out->held = p->load;
-	peers_add(p, out, held->want, &held->node, now);
+	out->brief = held->brief;
+	peers_add(p, out, held->want, &held->node, NULL, now);
 }
 
 bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out, int64_t now)
@@ -183,7 +196,8 @@ bool peers_hint(struct peers *p, const struct peers_held *held, struct say *out,
 	if (!say_hint(out, p->news, held->since))
 		return false;
 	out->held = p->load;
-	peers_add(p, out, held->want, &held->node, now);
+	out->brief = held->brief;
+	peers_add(p, out, held->want, &held->node, NULL, now);
 	return true;
 }
 

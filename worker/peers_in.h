@@ -25,7 +25,8 @@ struct slot {
 	bool at_once;    /* and so is answered at once */
 	int64_t due_ms, asked_ms, until_ms;
 	int64_t end_ms;   /* when the question that is out is answered at the latest */
-	int64_t pause_ms; /* the last one that a fruitless answer caused */
+	int64_t pause_ms; /* the last one that a fruitless answer caused; stays with the place */
+	bool brief;       /* it knows that our questions are of its grid */
 	int load;         /* questions it holds, as it says */
 	bool leave;       /* after the next answer */
 	uint64_t told, asked_tick, pushed_tick;
@@ -49,6 +50,8 @@ struct peers {
 	struct slot slots[PEERS_SLOTS];
 	struct teller tellers[PEERS_TELLERS_MAX];
 	char *self_line;
+	struct mark self_mark;
+	int64_t began_ms;
 	int64_t mixed_ms, aged_ms, mix_ms; /* the wait till the next mixing */
 	uint64_t ids;
 	uint64_t contacts; /* neighbours that have answered so far */
@@ -68,7 +71,9 @@ struct taking {
 };
 /* Take what a message carries; `key` is charged. What its sender did is in the result. */
 struct taking peers_hear(struct peers *p, uint64_t key, const struct say *s, int64_t now);
-/* Up to n random records; ours among them: always when many are wanted, else now and then. */
-void peers_add(struct peers *p, struct say *s, int n, const struct id *to, int64_t now);
+/* Up to n random records, none of those that `q` (NULL: no question) says are known; ours among them: always when many
+ * are wanted, else now and then. */
+void peers_add(struct peers *p, struct say *s, int n, const struct id *to, const struct say *q,
+	int64_t now);
 
 #endif

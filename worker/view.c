@@ -207,6 +207,7 @@ enum news_verdict view_take(struct view *v, const struct view_rules *r, const ch
 	set_address(x, at);
 	x->line = xmemdup(line, n);
 	x->len = n;
+	x->mark = mark_of(line, n);
 	x->seq = h.seq;
 	x->expires_ms = h.expires_ms;
 	x->relay = h.relay;

@@ -17,6 +17,7 @@ struct entry {
 	uint64_t block; /* 0: exempt */
 	char *line;     /* its record, owned; NULL: known by a joined link alone */
 	size_t len;
+	struct mark mark; /* of the line */
 	int64_t seq, expires_ms;
 	int64_t reached_ms; /* last; 0: never */
 	int64_t retry_ms;   /* not before */

@@ -32,6 +32,7 @@ void ways_set(struct ways *w, const struct way *list, size_t n)
 	size_t at;
 
 	w->turn++;
+	w->rest = w->skip = 0;
 	w->n = w->now = w->probe = 0;
 	for (size_t i = 0; i < n && w->n < WAYS_MAX; i++)
 		if (!holds(w, &list[i], &at))
@@ -47,9 +48,21 @@ const struct way *ways_now(const struct ways *w)
 	return w->n ? &w->at[w->now] : NULL;
 }
 
+/* A round is over in which nothing worked. */
+static void rest_relays(struct ways *w, bool went)
+{
+	if (!went) {
+		w->skip -= w->skip > 0;
+		return;
+	}
+	w->rest = w->rest ? w->rest * 2 : 1;
+	w->rest = w->rest < WAYS_REST_MAX ? w->rest : WAYS_REST_MAX;
+	w->skip = w->rest;
+}
+
 bool ways_failed(struct ways *w, unsigned turn, int64_t now)
 {
-	bool patient = w->has_worked && now - w->worked_ms < WAYS_PATIENCE_MS;
+	bool patient = w->skip || (w->has_worked && now - w->worked_ms < WAYS_PATIENCE_MS);
 	size_t eligible = 0;
 
 	if (!w->n || turn != w->turn)
@@ -68,6 +81,7 @@ bool ways_failed(struct ways *w, unsigned turn, int64_t now)
 	if (++w->tried < eligible)
 		return true;
 	w->tried = 0;
+	rest_relays(w, !patient);
 	w->now = 0; /* each round begins with the direct ways */
 	return false;
 }
@@ -78,7 +92,7 @@ void ways_worked(struct ways *w, const struct way *tried, int64_t now)
 
 	if (!holds(w, tried, &at))
 		return;
-	w->tried = 0;
+	w->tried = w->rest = w->skip = 0;
 	if (!tried->relayed) {
 		w->has_worked = true;
 		w->worked_ms = now;

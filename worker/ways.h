@@ -13,6 +13,9 @@
 #include "common/id.h"
 
 #define WAYS_MAX 64
+/* Relays that lead nowhere are left out of the next round, then of two, up to so many: an idle round through them costs
+ * some KB. */
+#define WAYS_REST_MAX 4
 #define WAYS_PATIENCE_MS 60000
 #define PROBE_MIN_MS 5000
 #define PROBE_MAX_MS (10 * 60000)
@@ -29,6 +32,8 @@ struct ways {
 	unsigned turn;     /* of `now`: another number when another way is in use */
 	size_t probe;      /* whose turn it is */
 	size_t tried;      /* ways that failed in this round */
+	int rest,
+		skip; /* rounds that leave the relays out: after they last failed; of these, to come */
 	int64_t worked_ms; /* when a direct way worked; meaningful when has_worked */
 	bool has_worked;
 	int64_t probe_ms; /* the pause before the next probe */

@@ -2,7 +2,7 @@
 """bench_gossip.py [SECONDS]: what an idle worker spends on gossip, counted on the wire for minutes.
 
 A worker joins the one before it through a proxy that counts; the first five minutes are a young worker's, who walks about. TCP
-and IP headers are added by arithmetic: 52 bytes a packet, of which an exchange has four."""
+and IP headers are added by arithmetic: 52 bytes a packet, of which an exchange has three."""
 import os
 import sys
 import time
@@ -25,7 +25,7 @@ def bench(seconds):
         while time.monotonic() - began < seconds:
             time.sleep(1)
         span = time.monotonic() - began
-        wire = p.up + p.down - before + 4 * PACKET * (len(p.asks) - asks)
+        wire = p.up + p.down - before + 3 * PACKET * (len(p.asks) - asks)
         print("%d s: %d exchanges, %.0f bytes/s with one neighbour, TCP/IP included; %.0f with four" %
               (span, len(p.asks) - asks, wire / span, 4 * wire / span))
         print("peers of the worker: %s" % peers(g, w))

@@ -408,7 +408,7 @@ static void an_over_that_finds_no_room_leaves_a_summary_that_can_be_read(void **
 	say_begin(&s, peers_news(w->p));
 	say_add_summary(&s, peers_news(w->p));
 	auto_free char *text = say_write(&s);
-	assert_int_equal(say_read(&back, text, strlen(text), false, &e), 0);
+	assert_int_equal(say_read(&back, text, strlen(text), &e), 0);
 	say_release(&back);
 	say_release(&s);
 	world_free(w);
@@ -654,14 +654,13 @@ static enum peers_reply exchange(struct world *a, struct world *b, int64_t now, 
 	auto_free char *text = say_write(&t.say);
 	struct say q;
 	struct err e;
-	assert_int_equal(
-		say_read(&q, text, strlen(text), true, &e), 0); /* over the wire and back */
+	assert_int_equal(say_read(&q, text, strlen(text), &e), 0); /* over the wire and back */
 	r = peers_asked(b->p, 1, &q, &out, &held, now);
 	if (r == REPLY_HOLD)
 		peers_release(b->p, &held, &out, now + q.wait_ms);
 	auto_free char *answer = say_write(&out);
 	struct say got;
-	assert_int_equal(say_read(&got, answer, strlen(answer), false, &e), 0);
+	assert_int_equal(say_read(&got, answer, strlen(answer), &e), 0);
 	peers_answered(a->p, &t.ref, &got, now + (r == REPLY_HOLD ? q.wait_ms : 1));
 	say_release(&t.say);
 	say_release(&q);
@@ -793,6 +792,139 @@ static void who_could_not_be_reached_is_tried_soon_when_the_coordinator_is_back(
 	world_free(a);
 }
 
+/* --- what idleness costs ------------------------------------------------------------------- */
+
+static void who_wants_many_records_is_told_only_of_those_it_has_not(void **state)
+{
+	struct world *a = world_new(1, key_id(worker_key)), *b = world_new(2, key_id(stranger));
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
+	struct peers_turn t;
+	struct peers_held held;
+	struct say out;
+	char address[48];
+
+	(void)state;
+	for (int i = 0; i < 6; i++) { /* b knows six, a four of them */
+		struct key *k = key_new();
+
+		snprintf(address, sizeof(address), "30.%d.1.1:4000", i);
+		auto_free char *line = record(k, 1, address, NOW + HOUR, NULL);
+		take_record(b, line, NOW);
+		if (i < 4)
+			take_record(a, line, NOW);
+		key_free(k);
+	}
+	peers_pin(a->p, &to);
+	assert_true(peers_next(a->p, &t, NOW));
+	assert_int_equal(t.say.want, SAY_PEERS_MAX);
+	assert_int_equal(t.say.n_known, 4);
+	assert_int_equal(peers_asked(b->p, 1, &t.say, &out, &held, NOW), REPLY_NOW);
+	assert_int_equal(out.n_peers, 2);
+	say_release(&out);
+	say_release(&t.say);
+	world_free(a);
+	world_free(b);
+}
+
+static enum peers_reply knock(struct world *w, int n_held, struct say *q)
+{
+	struct say out = { 0 };
+	struct peers_held held;
+
+	q->hash = news_hash(peers_news(w->p));
+	q->wait_ms = 1000;
+	peers_set_load(w->p, n_held);
+	enum peers_reply r = peers_asked(w->p, 1, q, &out, &held, NOW);
+	if (r == REPLY_NOW) {
+		assert_false(out.brief); /* it has no place */
+		say_release(&out);
+	}
+	return r;
+}
+
+static void a_full_node_holds_who_had_a_place_and_who_is_alone_up_to_a_bound(void **state)
+{
+	struct world *w = world_new(1, key_id(worker_key));
+	struct say fresh = { .grid = grid }, again = { 0 }, alone = { .grid = grid, .alone = true };
+
+	(void)state;
+	assert_int_equal(knock(w, PEERS_HELD_MAX - 1, &fresh), REPLY_HOLD);
+	assert_int_equal(knock(w, PEERS_HELD_MAX, &fresh), REPLY_NOW);
+	assert_int_equal(knock(w, PEERS_HELD_MAX, &again), REPLY_HOLD);
+	assert_int_equal(knock(w, PEERS_HELD_AGAIN, &again), REPLY_NOW);
+	assert_int_equal(knock(w, PEERS_HELD_AGAIN, &alone), REPLY_HOLD);
+	assert_int_equal(knock(w, PEERS_HELD_ALONE, &alone), REPLY_NOW);
+	world_free(w);
+}
+
+static void who_was_answered_briefly_is_not_told_the_grid_again(void **state)
+{
+	struct world *a = world_new(1, key_id(worker_key)), *b = world_new(2, key_id(stranger));
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
+	struct id none = { { 0 } };
+	struct peers_turn t;
+	bool asked;
+	int64_t now = NOW;
+
+	(void)state;
+	peers_pin(a->p, &to);
+	exchange(a, b, now, &asked);
+	assert_true(asked);
+	while (!peers_next(a->p, &t, now))
+		now += 1000;
+	assert_true(id_equal(&t.say.grid, &none));
+	assert_true(say_is_of(&t.say, &grid));
+	t.say.grid = *key_id(submitter);
+	assert_false(say_is_of(&t.say, &grid));
+	say_release(&t.say);
+	world_free(a);
+	world_free(b);
+}
+
+/* The only neighbour answers early with nothing, `n` times, beside what asks for records: how long until the next
+ * question. */
+static int64_t wait_of_the_crowded_out(int n)
+{
+	struct world *a = world_new(1, key_id(worker_key));
+	struct link to = {
+		.node = *key_id(stranger), .grid = grid, .port = 4000, .host = "20.1.1.1"
+	};
+	struct peers_turn t;
+	int64_t now = NOW, answered = NOW;
+
+	peers_pin(a->p, &to);
+	while (n > 0) {
+		while (!peers_next(a->p, &t, now))
+			now += 100;
+		struct say answer = { .hash = t.say.hash, .held = PEERS_HELD_MAX };
+
+		n -= t.say.want <= 1;
+		answered = now += 500;
+		peers_answered(a->p, &t.ref, &answer, now);
+		say_release(&t.say);
+	}
+	while (!peers_next(a->p, &t, now))
+		now += 100;
+	say_release(&t.say);
+	world_free(a);
+	return now - answered;
+}
+
+static void who_finds_no_room_waits_twice_as_long_each_time(void **state)
+{
+	(void)state;
+	for (int n = 1, first = CROWD_FIRST_MS; n <= 8; n++) {
+		int64_t due = (int64_t)first << (n - 1), wait = wait_of_the_crowded_out(n);
+
+		due = due < CROWD_MS ? due : CROWD_MS;
+		assert_in_range(wait, due * 3 / 4, due * 5 / 4 + 100);
+	}
+}
+
 /* --- addresses ----------------------------------------------------------------------------- */
 
 static void private_addresses_are_dialled_only_from_a_private_start(void **state)
@@ -858,7 +990,12 @@ int main(void)
 		cmocka_unit_test(a_held_question_hears_of_news_once),
 		cmocka_unit_test(our_own_news_are_pushed_beside_a_held_question),
 		cmocka_unit_test(who_answers_too_much_is_left),
-		cmocka_unit_test(who_could_not_be_reached_is_tried_soon_when_the_coordinator_is_back),
+		cmocka_unit_test(
+			who_could_not_be_reached_is_tried_soon_when_the_coordinator_is_back),
+		cmocka_unit_test(who_wants_many_records_is_told_only_of_those_it_has_not),
+		cmocka_unit_test(a_full_node_holds_who_had_a_place_and_who_is_alone_up_to_a_bound),
+		cmocka_unit_test(who_was_answered_briefly_is_not_told_the_grid_again),
+		cmocka_unit_test(who_finds_no_room_waits_twice_as_long_each_time),
 		cmocka_unit_test(private_addresses_are_dialled_only_from_a_private_start),
 	};
 

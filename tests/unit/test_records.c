@@ -43,7 +43,6 @@ static enum news_verdict take(
 /* How many of all that it has are at an address that begins so. */
 static int count(struct records *r, const char *prefix)
 {
-	static const struct id nobody;
 	int n = 0;
 
 	for (int i = 0; i < 400; i++) { /* one at a time, by chance: its share */
@@ -51,7 +50,7 @@ static int count(struct records *r, const char *prefix)
 		struct heard h;
 		struct err e;
 
-		records_add(r, &s, 1, &nobody, NOW);
+		records_add(r, &s, &(struct say){ .want = 1 }, NOW);
 		if (s.n_peers && !heard_open(&by, &h, s.peers[0].line, s.peers[0].len, &e))
 			n += !strncmp(h.at[0].host, prefix, strlen(prefix));
 		say_release(&s);
