@@ -14,7 +14,7 @@
 #include "jobs/job_inputs.h"
 
 #define SOURCES_LOOK_STEP 64  /* waiting jobs that one turn looks at */
-#define SOURCES_PARTS_STEP 64 /* outputs that one turn finds */
+#define SOURCES_PARTS_STEP 16 /* outputs that one turn finds */
 #define SOURCES_WHY_MAX 160
 
 enum source_says { SOURCE_WAIT, SOURCE_READY, SOURCE_NEVER };

@@ -67,6 +67,9 @@ def test_chain_of_three_submitted_at_once():
         assert "not checked" not in g.run.stderr and "checked against" in said, said
         t.verify(out, "--source", t.path("out-a"), "--source", t.path("out-b"), "--rerun", "1")
         assert texts(t.path("out-b")) == ["0\n", "1\n", "4\n", "9\n", "16\n"]
+        told = t.submit("--each", b + "/*/stdout", "--", TOOL, "name", "{index}")
+        t.wait_done(told)
+        assert texts(t.results(told, "out-t")) == ["%d: %d\n" % (i, i * i) for i in range(5)]
         t.verify(t.path("out-b"), "--source", t.path("out-a"), "--rerun", "3")
         forge(t, out)
 
@@ -169,8 +172,19 @@ def test_what_is_refused():
         open(t.path(a[:8], "0", "stdout"), "w").close()
         no("is a file here and an output of a job too", "--file", "x=" + a[:8] + "/0/stdout")
         t.submit("--file", "x=./" + a[:8] + "/0/stdout", "--", TOOL, "cat", "/in/x")
+        again(t, a)
         big = t.submit("--range", "5000", "--", TOOL, "count", "{index}")
         no("more than 4096 outputs", "--file", "x=" + big + "/*/stdout", code=None)
+
+
+def again(t, a):
+    """What --dry-run prints is a job like the one that it was printed for."""
+    said = t.cli("submit", "--dry-run", "--file", "x=" + a[:9] + "/*/stdout", "--after", a, "--", TOOL, "cat", "/in/x")
+    manifest = json.loads(said)
+    assert manifest["files"] == [{"name": "x", "from": {"job": a, "file": "stdout"}}] and manifest["after"] == [a]
+    with open(t.path("manifest.json"), "w") as f:
+        f.write(said)
+    assert a[:12] in t.job(t.submit("manifest.json"))["waiting"]
 
 
 def test_a_job_that_a_worker_carried_waits_for_its_sources():
