@@ -130,6 +130,7 @@ struct agent {
 	struct agent_ask ask;
 	bool asking;         /* one is out */
 	bool unheard;        /* the last one failed: say it again */
+	bool suspended;      /* by the owner: what runs stands still */
 	bool told_mode;      /* the coordinator knows the mode (or could not be told while leaving) */
 	bool news;           /* what an ask says of the worker has changed since the last one */
 	int64_t asked_ms;    /* when it went out */

@@ -34,7 +34,7 @@ struct errand {
 	struct want **wants;
 	size_t n_wants, wants_room, missing;
 	struct box *box;
-	int64_t began_ms;
+	int64_t began_ms, stood_ms; /* how long it was stopped */
 	struct timer *overrun;
 	bool overran, stopping, hands_on, has_product;
 	struct product product;
@@ -413,7 +413,12 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 static void on_overrun(void *arg)
 {
 	struct errand *t = arg;
-	int64_t most = page_job(t->page)->wall_s * 1000 + OVERRUN_MS, ran = box_ran_ms(t->box);
+	int64_t most = page_job(t->page)->wall_s * 1000 + OVERRUN_MS, ran = box_ran_ms(t->box) - t->stood_ms;
+
+	if (t->all->held_ms) { /* errands_hold() counts the rest */
+		timer_in(t->overrun, OVERRUN_MS);
+		return;
+	}
 
 	if (ran < most) {
 		timer_in(t->overrun, most - ran);
@@ -616,6 +621,23 @@ int errands_open(struct errands *all, struct err *e)
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);
 	return make_dirs(all->dir, 0700, e) || open_images(all, e) ? -1 : 0;
+}
+
+void errands_hold(struct errands *all, bool hold)
+{
+	int64_t now = clock_mono_ms(), stood = all->held_ms ? now - all->held_ms : 0;
+
+	if (hold == (all->held_ms != 0))
+		return;
+	all->held_ms = hold ? now : 0;
+	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
+		if (all->keepers[i])
+			keeper_hold(all->keepers[i], hold);
+	for (struct errand *t = all->list; t; t = t->next) {
+		if (t->box)
+			box_hold(t->box, hold);
+		t->stood_ms += t->box && !hold ? stood : 0;
+	}
 }
 
 void errands_renew(struct errands *all)

@@ -44,11 +44,14 @@ struct errands {
 	void (*stopped)(void *arg, const char *lease);
 	void *arg;
 	struct errand *list;
+	int64_t held_ms; /* stands still since; 0: runs */
 };
 
 /* Removes what an earlier process left in `dir`, but for checkpoints, which are kept. The other fields but `keepers` and
  * `images` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
+/* Stop what runs and what starts, where it stands; or let all go on. */
+void errands_hold(struct errands *all, bool hold);
 void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */
 void errands_renew(struct errands *all);

@@ -32,6 +32,7 @@ struct keeper {
 	const char *sandbox;
 	enum box_profile profile;
 	struct keep keep;
+	bool holds; /* its boxes stand still */
 	struct lodger lodgers[KEEP_LODGERS_MAX];
 	struct packet packet;
 	struct wire wire;
@@ -97,6 +98,22 @@ void keeper_forget(struct keeper *k, uint32_t id)
 		return;
 	l->fn = NULL;
 	keeper_kill(k, id);
+}
+
+/* A packet that finds no room is lost: the box then runs on until the next word. */
+static void bid_stand(struct keeper *k, uint32_t id)
+{
+	packet_ask(&k->packet, k->holds ? BOX_ASK_HOLD : BOX_ASK_GO_ON, id, NULL);
+	if (wire_post(&k->wire, &k->packet, NULL, 0) != WIRED)
+		log_warn("a box could not be told to %s", k->holds ? "stand still" : "go on");
+}
+
+void keeper_hold(struct keeper *k, bool hold)
+{
+	k->holds = hold;
+	for (size_t i = 0; i < KEEP_LODGERS_MAX; i++)
+		if (k->lodgers[i].id && keep_is_in(&k->keep, k->lodgers[i].id))
+			bid_stand(k, k->lodgers[i].id);
 }
 
 int64_t keeper_ran_ms(const struct keeper *k, uint32_t id)
@@ -266,6 +283,8 @@ static void do_ask(struct keeper *k, uint32_t id)
 	if (post(k, id, fds, n)) {
 		line_free(TAKE(l->line));
 		l->since_ms = clock_mono_ms();
+		if (k->holds)
+			bid_stand(k, id);
 	}
 	while (n)
 		close(fds[--n]);

@@ -29,6 +29,8 @@ void keeper_kill(struct keeper *k, uint32_t id);
 void keeper_forget(struct keeper *k, uint32_t id);
 /* How long ago it was given to the process; 0: it waits. */
 int64_t keeper_ran_ms(const struct keeper *k, uint32_t id);
+/* Stop all its boxes where they stand, those to come too; or let them go on. Stopped time is no wall time of theirs. */
+void keeper_hold(struct keeper *k, bool hold);
 /* When it has nothing to do it is ended, so that the next one knows this machine as it is. */
 void keeper_renew(struct keeper *k);
 /* End the process and wait for that, a moment at most; no fn is called any more. NULL is fine for both. */

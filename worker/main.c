@@ -182,7 +182,7 @@ static const struct {
 	const char *word;
 	int (*run)(struct options *o, const char *word, struct err *e);
 } commands[] = {
-	{ "status", status }, { "pause", tell }, { "resume", tell }, { "finish", tell }, { "check", check },
+	{ "status", status }, { "pause", tell }, { "suspend", tell }, { "resume", tell }, { "finish", tell }, { "check", check },
 };
 
 static int run(struct options *o, const struct texts *words, struct err *e)
@@ -192,7 +192,7 @@ static int run(struct options *o, const struct texts *words, struct err *e)
 	for (size_t i = 0; words->n == 1 && i < ARRAY_LEN(commands); i++)
 		if (!strcmp(words->at[0], commands[i].word))
 			return commands[i].run(o, words->at[0], e);
-	return err_set(e, ERR_USAGE, "\"%s\" is not a command; there are status, pause, resume, finish and check",
+	return err_set(e, ERR_USAGE, "\"%s\" is not a command; there are status, pause, suspend, resume, finish and check",
 		words->at[words->n - 1]);
 }
 
@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	};
 	struct conf conf = { .program = "talkoot-worker",
 		.usage = "talkoot-worker --data DIR --join LINK [OPTION]...\n"
-			 "       talkoot-worker --data DIR status|pause|resume|finish|check [--json]",
+			 "       talkoot-worker --data DIR status|pause|suspend|resume|finish|check [--json]",
 		.about = "Lends this machine to a grid: runs its tasks in a box, at idle priority.",
 		.env_prefix = "TALKOOT_WORKER_", .knobs = knobs };
 	struct err e = { 0 };

@@ -33,11 +33,13 @@ static char *on_word(void *arg, const char *word, struct err *e)
 	static const struct {
 		const char *word, *answer;
 		enum agent_mode mode;
+		bool suspend;
 	} modes[] = {
-		{ "pause", "paused: what runs is finished, nothing new is started\n", AGENT_PAUSE },
-		{ "resume", "resumed\n", AGENT_RUN },
+		{ "pause", "paused: what runs is finished, nothing new is started\n", AGENT_PAUSE, false },
+		{ "suspend", "suspended: what runs stands still until `resume`, nothing new is started\n", AGENT_PAUSE, true },
+		{ "resume", "resumed\n", AGENT_RUN, false },
 		{ "finish", "finishing: the worker exits when what runs is done and delivered\n",
-			AGENT_FINISH },
+			AGENT_FINISH, false },
 	};
 	struct worker *w = arg;
 
@@ -54,6 +56,8 @@ static char *on_word(void *arg, const char *word, struct err *e)
 		if (modes[i].mode == AGENT_RUN)
 			worker_know_box(w),
 				errands_renew(&w->errands); /* it may have been mended meanwhile */
+		w->agent.suspended = modes[i].suspend;
+		errands_hold(&w->errands, modes[i].suspend);
 		set_mode(w, modes[i].mode);
 		return xstrdup(modes[i].answer);
 	}

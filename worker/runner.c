@@ -103,6 +103,13 @@ int64_t box_ran_ms(const struct box *b)
 	return b->keeper ? keeper_ran_ms(b->keeper, b->id) : clock_mono_ms() - b->began_ms;
 }
 
+/* As Ctrl-Z and `fg` at a terminal. */
+void box_hold(struct box *b, bool hold)
+{
+	if (!b->keeper)
+		kill(b->pid, hold ? SIGTSTP : SIGCONT);
+}
+
 void box_kill(struct box *b)
 {
 	if (b->keeper)

@@ -25,6 +25,8 @@ int box_start(struct box **out, struct loop *l, int guard, char *const argv[], c
 int box_lodge(struct box **out, struct keeper *k, struct line *line, box_fn *fn, void *arg);
 /* How long it runs; 0: it waits for its keeper. */
 int64_t box_ran_ms(const struct box *b);
+/* One that is run by itself: stop it where it stands, or let it go on. Of a keeper's see keeper_hold(). */
+void box_hold(struct box *b, bool hold);
 void box_kill(struct box *b); /* fn follows, or is called in here when the box only waited */
 /* Kill it; one that is run is waited for. For the end of the worker. fn is not called. */
 void box_free(struct box *b);

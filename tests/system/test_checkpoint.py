@@ -5,9 +5,9 @@ import glob
 import json
 import os
 import re
-import signal
+import time
 
-from grid import Grid, compile_static, main, run, wait_for
+from grid import Grid, compile_static, main, program, run, wait_for
 
 # Counts to argv[1], a step every 20 ms, from where the checkpoint says; what it prints does not tell how often it was stopped.
 COUNTER = r"""
@@ -90,6 +90,35 @@ def test_a_stopped_workers_task_goes_on_from_its_checkpoint():
         assert kept(g, w) == []
         assert not os.path.exists(g.path("out", "0", "files")), "the checkpoint is no output"
         g.verify(g.path("out"))
+
+
+def steps(g, w):
+    """How far the worker's task has come."""
+    (name,) = glob.glob(g.path(w.name, "tasks", "*", "stderr"))
+    with open(name) as f:
+        return f.read()
+
+
+def test_a_suspended_task_stands_still_and_goes_on_or_is_taken_up_later():
+    with Grid(workers=1) as g:
+        w = g.workers[0]
+        owner = [program("talkoot-worker"), "--data", g.path(w.name)]
+        job = g.submit("--quorum", "1", "--checkpoint", "local", "--wall", "60", "--", counter(g), "250")
+        running(g, w, 20)
+        run(owner + ["suspend"], g.env)
+        assert "suspended: 1 task" in run(owner + ["status"], g.env)
+        still = wait_for("all of it to stand", lambda: (lambda a: a if (time.sleep(0.2), steps(g, w))[1] == a else None)(steps(g, w)))
+        time.sleep(2)  # what is looked for is that nothing happens
+        assert steps(g, w) == still
+        run(owner + ["resume"], g.env)
+        running(g, w, 40)
+        run(owner + ["suspend"], g.env)
+        assert w.stop() == 0
+        assert kept(g, w) == [job + "-0"], kept(g, w)
+        w = g.restart_worker(w)
+        assert g.wait_done(job)["tasks"]["valid"] == 1
+        start, total = began_at(g, job, "out")
+        assert start >= 40 and total == 250, (start, total)
 
 
 def test_a_killed_workers_task_goes_on_from_the_last_copy():
