@@ -40,7 +40,7 @@
 #define HOLD_MS 44000
 #define SPREAD_TRIES 8
 /* Questions held at most; more are answered at once, and who asked goes elsewhere. Each costs about 10 bytes a second: so
- * the busiest node too stays under 300 while nothing happens (tests/sim). */
+ * the busiest node too stays under 300 while nothing happens, where a quarter of the nodes can be reached (tests/sim). */
 #define PEERS_HELD_MAX 18
 /* With those that had a place before (a brief question), so that nobody takes it from them while they ask anew. */
 #define PEERS_HELD_AGAIN 24
