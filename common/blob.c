@@ -57,6 +57,11 @@ int64_t blobs_bytes(const struct blobs *s)
 	return s->bytes;
 }
 
+void blobs_beside(struct blobs *s, int64_t more)
+{
+	s->beside += more;
+}
+
 /* --- what is there ---------------------------------------------------------------------------- */
 
 void blobs_forget(struct blobs *s, int64_t n)
@@ -286,7 +291,7 @@ static int resume(struct blob_in *in, struct err *e)
 
 int blobs_fit(const struct blobs *s, int64_t more, struct err *e)
 {
-	if (s->quota && s->bytes + more > s->quota)
+	if (s->quota && s->bytes + s->beside + more > s->quota)
 		return err_set(e, ERR_FULL, "the blob store's quota of %lld MiB is used up",
 			(long long)(s->quota / MIB));
 	return 0;

@@ -35,6 +35,8 @@ struct blob {
 int blobs_open(struct blobs **out, const char *dir, int64_t quota_bytes, struct err *e);
 void blobs_close(struct blobs *s);
 int64_t blobs_bytes(const struct blobs *s);
+/* So many bytes of the quota are taken by what stands beside the store (may be negative: given back). */
+void blobs_beside(struct blobs *s, int64_t more);
 
 /* Size, or -1 when it is not there. */
 int64_t blob_size(struct blobs *s, const struct digest *d);

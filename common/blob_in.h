@@ -16,6 +16,7 @@ struct seen;
 struct blobs {
 	char *dir;
 	int64_t quota, bytes;
+	int64_t beside; /* of the quota, taken by others */
 	struct seen *seen; /* blob.c's memory of verified blobs */
 };
 

@@ -135,12 +135,12 @@ int blobs_make_room(struct blobs *s, int64_t n, bool (*keep)(void *arg, const st
 {
 	struct candidates all = { .keep = keep, .arg = arg };
 
-	if (!s->quota || s->bytes + n <= s->quota)
+	if (!s->quota || s->bytes + s->beside + n <= s->quota)
 		return 0;
 	each_blob(s, collect, &all);
 	if (all.n)
 		qsort(all.at, all.n, sizeof(*all.at), by_use);
-	for (size_t i = 0; i < all.n && s->bytes + n > s->quota; i++)
+	for (size_t i = 0; i < all.n && s->bytes + s->beside + n > s->quota; i++)
 		if (blob_remove(s, &all.at[i].d, e))
 			break;
 	free(all.at);

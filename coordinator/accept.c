@@ -163,7 +163,7 @@ static int check_job(struct coord *c, const struct job *job, struct err *e)
 			e, ERR_RATE, "%d jobs are active, which is the most", JOBS_ACTIVE_MAX);
 	if (job_each_blob(job, is_here, &k) || check_list(&k, job, is_here, e))
 		return -1;
-	for (size_t i = 0; i < job->n_programs; i++)
+	for (size_t i = 0; job->profile != PROFILE_IMAGE && i < job->n_programs; i++) /* an image's is in a layer */
 		if (check_program(c, &job->programs[i], e))
 			return -1;
 	return check_demands(c, job, e);

@@ -7,13 +7,13 @@
  */
 #include "jobs/boxrun.h"
 
-#include "jobs/beside.h"
+#include "jobs/image.h"
 #include "jobs/resdir.h"
+#include "jobs/tool.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -25,35 +25,6 @@
 #define REPORT_MAX 65536
 #define DEPTH_MAX 3 /* folders below out, as resdir_name_ok() */
 #define NOT_STARTED 125
-
-extern char **environ;
-
-struct argv {
-	char *at[2 * JOB_FILES_MAX + JOB_ARGS_MAX + 64];
-	size_t n;
-};
-
-static void arg(struct argv *a, char *text)
-{
-	a->at[a->n++] = text;
-}
-
-static void option(struct argv *a, const char *name, char *value)
-{
-	arg(a, xstrdup(name));
-	arg(a, value);
-}
-
-static void option_int(struct argv *a, const char *name, int64_t value)
-{
-	option(a, name, xprintf("%lld", (long long)value));
-}
-
-static void argv_release(struct argv *a)
-{
-	for (size_t i = 0; i < a->n; i++)
-		free(a->at[i]);
-}
 
 static int copy_file(const char *to, const char *from, mode_t mode, struct err *e)
 {
@@ -73,7 +44,7 @@ static int copy_file(const char *to, const char *from, mode_t mode, struct err *
 }
 
 /* --- before ---------------------------------------------------------------------------------- */
-/* The program, under its own name. Its path is yours. */
+/* The program, under its own name, or its path in the image. Yours. */
 static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
 {
 	const struct job_program *p = job_program(b->job, platform_here());
@@ -82,6 +53,8 @@ static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
 		err_set(e, ERR_PROGRAM, "the job has no program for %s", platform_here());
 		return NULL;
 	}
+	if (b->job->profile == PROFILE_IMAGE)
+		return xstrdup(p->path);
 	auto_free char *from = b->find(b->arg, &p->blob, e);
 	auto_free char *dir = xprintf("%s/bin", tmp);
 	auto_free char *path = xprintf("%s/%s", dir, p->name);
@@ -111,55 +84,74 @@ static char *seed_text(const struct boxrun *b)
 	return xstrdup(hex);
 }
 
-static int put_files(struct boxrun *b, struct argv *a, struct err *e)
+static int put_files(struct boxrun *b, struct tool *a, struct err *e)
 {
 	for (size_t i = 0; i < b->job->n_files; i++) {
 		auto_free char *path = b->find(b->arg, &b->job->files[i].blob, e);
 
 		if (!path)
 			return -1;
-		option(a, "--in", xprintf("%s=%s", b->job->files[i].name, path));
+		tool_option(a, "--in", xprintf("%s=%s", b->job->files[i].name, path));
 	}
 	return 0;
 }
 
-static int build(struct boxrun *b, struct argv *a, const char *tmp, struct err *e)
+static int put_image(struct boxrun *b, struct tool *a, struct err *e)
 {
-	bool files = b->job->profile == PROFILE_FILES;
+	const struct job_image *im = &b->job->image;
+	char *tree = image_tree(im, b->find, b->arg, e);
 
-	arg(a, beside("talkoot-sandbox"));
-	option(a, "--profile", xstrdup(files ? "files" : "compute"));
-	option(a, "--stdout", xprintf("%s/stdout", tmp));
-	option(a, "--stderr", xprintf("%s/stderr", tmp));
-	option(a, "--report", xprintf("%s/report", tmp));
-	option_int(a, "--cpu", b->job->cpu_s);
-	option_int(a, "--wall", b->job->wall_s);
-	option_int(a, "--memory", b->job->memory_mib);
-	option_int(a, "--disk", b->job->disk_mib);
-	option_int(a, "--max-output", b->job->output_mib);
-	option_int(a, "--processes", b->job->processes);
-	option_int(a, "--threads", b->job->threads);
-	option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
-	option(a, "--seed", seed_text(b)); /* as every worker drew */
-	option(a, "--priority", xstrdup("normal"));
+	if (!tree)
+		return -1;
+	tool_option(a, "--root", tree);
+	for (size_t i = 0; i < im->n_env; i++)
+		tool_option(a, "--env", xstrdup(im->env[i]));
+	tool_option(a, "--cwd", xstrdup(im->workdir));
+	return 0;
+}
+
+static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *e)
+{
+	static const char *const profiles[] = {
+		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
+	};
+	bool files = b->job->profile != PROFILE_COMPUTE;
+
+	tool_word(a, tool_path("talkoot-sandbox"));
+	tool_option(a, "--profile", xstrdup(profiles[b->job->profile]));
+	tool_option(a, "--stdout", xprintf("%s/stdout", tmp));
+	tool_option(a, "--stderr", xprintf("%s/stderr", tmp));
+	tool_option(a, "--report", xprintf("%s/report", tmp));
+	tool_number(a, "--cpu", b->job->cpu_s);
+	tool_number(a, "--wall", b->job->wall_s);
+	tool_number(a, "--memory", b->job->memory_mib);
+	tool_number(a, "--disk", b->job->disk_mib);
+	tool_number(a, "--max-output", b->job->output_mib);
+	tool_number(a, "--processes", b->job->processes);
+	tool_number(a, "--threads", b->job->threads);
+	tool_option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
+	tool_option(a, "--seed", seed_text(b)); /* as every worker drew */
+	tool_option(a, "--priority", xstrdup("normal"));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 
 		if (make_dirs(out, 0777, e) || chmod(out, 0777))
 			return err_sys(e, "making %s", out);
-		option(a, "--out", xstrdup(out));
+		tool_option(a, "--out", xstrdup(out));
 	}
 	char *in = put_stdin(b, tmp, e);
 	if (!in)
 		return -1;
-	option(a, "--stdin", in);
-	char *program = put_files(b, a, e) ? NULL : put_program(b, tmp, e);
+	tool_option(a, "--stdin", in);
+	if (put_files(b, a, e) || (b->job->profile == PROFILE_IMAGE && put_image(b, a, e)))
+		return -1;
+	char *program = put_program(b, tmp, e);
 	if (!program)
 		return -1;
-	arg(a, xstrdup("--"));
-	arg(a, program);
+	tool_word(a, xstrdup("--"));
+	tool_word(a, program);
 	for (char **word = b->task->argv + 1; *word; word++)
-		arg(a, xstrdup(*word));
+		tool_word(a, xstrdup(*word));
 	return 0;
 }
 
@@ -245,26 +237,16 @@ static int collect(struct boxrun *b, const char *tmp, struct err *e)
 
 	read_stderr(b, tmp);
 	if (read_report(b, tmp, e) || add_output(b, stdout_path, "stdout", e) ||
-		(b->job->profile == PROFILE_FILES && add_files(b, out, "", 0, e)))
+		(b->job->profile != PROFILE_COMPUTE && add_files(b, out, "", 0, e)))
 		return -1;
 	b->result.outcome = outcome_of(&b->result);
 	return 0;
 }
 
-static int spawn(struct argv *a, int *status, struct err *e)
+static int spawn(struct tool *a, int *status, struct err *e)
 {
-	pid_t pid;
-	int no;
-
-	a->at[a->n] = NULL;
-	no = posix_spawnp(&pid, a->at[0], NULL, NULL, a->at, environ);
-	if (no) {
-		errno = no;
-		return err_sys(e, "starting %s", a->at[0]);
-	}
-	while (waitpid(pid, status, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(e, "waiting for %s", a->at[0]);
+	if (tool_run(a, NULL, NULL, NULL, status, e))
+		return -1;
 	if (WIFEXITED(*status) && WEXITSTATUS(*status) == NOT_STARTED)
 		return err_set(e, ERR_PROGRAM, "the box refused to start the program (see above)");
 	return 0;
@@ -274,7 +256,7 @@ int boxrun(struct boxrun *b, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
 	auto_free char *tmp = xprintf("%s/talkoot-box.XXXXXX", base && *base ? base : "/tmp");
-	struct argv a = { .n = 0 };
+	struct tool a = { .n = 0 };
 	struct err ignored;
 	int status = 0;
 
@@ -283,7 +265,7 @@ int boxrun(struct boxrun *b, struct err *e)
 	if (!mkdtemp(tmp))
 		return err_sys(e, "making a temporary folder in %s", base && *base ? base : "/tmp");
 	int bad = build(b, &a, tmp, e) || spawn(&a, &status, e) || collect(b, tmp, e);
-	argv_release(&a);
+	tool_release(&a);
 	remove_tree(tmp, &ignored);
 	if (bad)
 		boxrun_release(b);

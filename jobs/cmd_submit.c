@@ -51,8 +51,10 @@ static int read_options(struct submit *s, int argc, char **argv)
 		TEXTS("file", o->files, "NAME=PATH", "a file that every task reads as /in/NAME"),
 		TEXTS("outputs", o->outputs, "GLOB", "files below /out that are results"),
 		{ .name = "profile", .kind = KNOB_CHOICE, .where = &o->profile, .argument = "WORD",
-			.help = "compute, or files where --file or --outputs ask for it", .choices = "compute|files|image" },
-		TEXT("image", o->image, "FILE", "(not there yet)"),
+			.help = "compute; files where --file or --outputs ask for it; image with --image", .choices = "compute|files|image" },
+		TEXT("image", o->image, "FILE", "a root file system: OCI image (tar or folder), docker save, or tar; PROGRAM is in it"),
+		TEXTS("env", o->env, "NAME=VALUE", "with --image: one more in its environment"),
+		TEXT("workdir", o->workdir, "DIR", "with --image: where its program starts (as the image says, or /)"),
 		TEXT("assurance", o->assurance, "CLASS", "how a result comes to be believed (quorum:2)"),
 		INT("quorum", o->quorum, 1, JOB_QUORUM_MAX, "N", "the same as --assurance quorum:N"),
 		INT("max-results", o->max_results, 1, JOB_RESULTS_MAX, "N", "results after which a task without agreement failed (quorum + 4)"),
@@ -78,7 +80,8 @@ static int read_options(struct submit *s, int argc, char **argv)
 	};
 	const struct cmd_about about = { "submit",
 		"talkoot submit [OPTIONS] -- PROGRAM [ARG…]\n       talkoot submit [OPTIONS] MANIFEST.json",
-		"Submit a job and print its id. PROGRAM is a static executable; in each ARG {index}, {name}, {line}\n"
+		"Submit a job and print its id. PROGRAM is a static executable, or with --image a path in the image (left\n"
+		"out: what the image says that it runs); in each ARG {index}, {name}, {line}\n"
 		"and names of parameters or columns are replaced. Without a source of tasks the job has one.",
 		CMD_GRID, 0, 1, true };
 
@@ -112,6 +115,8 @@ static int check_form(const struct submit *s, struct err *e)
 		return err_set(e, ERR_USAGE, "--output: needs --wait (or use `talkoot results` later)");
 	if (c->has_rest && c->words.n)
 		return err_set(e, ERR_USAGE, "submit: %.100s: unexpected before `--`", c->words.at[0]);
+	if (s->options.image && !c->has_rest && !c->words.n)
+		return 0;
 	if (c->has_rest ? !c->rest.n || !*c->rest.at[0] : !c->words.n)
 		return err_set(e, ERR_USAGE, "submit: which program? say `-- PROGRAM [ARG…]` or MANIFEST.json "
 					     "(see talkoot submit --help)");
@@ -145,7 +150,7 @@ static int prepare(struct submit *s, struct job *job, struct err *e)
 
 	if (check_form(s, e))
 		return -1;
-	if (c->has_rest ? manifest_make(&s->manifest, &s->options, &c->rest, e)
+	if (!c->words.n ? manifest_make(&s->manifest, &s->options, &c->rest, e)
 			: manifest_load(&s->manifest, c->words.at[0], e))
 		return -1;
 	if (manifest_check(&s->manifest, job, e))

@@ -49,7 +49,7 @@ enum job_checkpoint { CHECKPOINT_NONE, CHECKPOINT_LOCAL, CHECKPOINT_TRAVELS };
 
 struct job_program {
 	char platform[40]; /* "x86_64-linux" */
-	char name[101];    /* argv[0] */
+	char name[101];    /* argv[0], unless it has a path: then that is */
 	char path[1025];   /* PROFILE_IMAGE: a path in the image, or a word looked up in its PATH */
 	struct blob blob;  /* else */
 };
@@ -138,7 +138,7 @@ struct job_task {
 	char *stdin_text;          /* a task a line: the line and its newline; NULL: none */
 	struct job_param_value { char *name, *value; } *params; /* product and table */
 	size_t n_params;
-	char **argv; /* argv[0] is the program's name; NULL at the end; placeholders replaced */
+	char **argv; /* argv[0] is the program's name, or its path in the image; NULL at the end; placeholders replaced */
 };
 
 /* Read and check the meaning of an opened MSG_JOB, with the field at fault named. What belongs to a
@@ -153,6 +153,9 @@ void job_task_release(struct job_task *t);
 
 /* The seed of a task: SHA-256("talkoot-seed" ‖ job id bytes ‖ decimal index). */
 struct digest job_seed(const struct job *job, int64_t index);
+
+/* What an image's tree is kept under: SHA-256 of its layers' digests, 32 bytes each, in order. */
+struct digest job_image_key(const struct job_image *im);
 
 /* The program for `platform`, or NULL. */
 const struct job_program *job_program(const struct job *job, const char *platform);

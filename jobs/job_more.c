@@ -6,6 +6,7 @@
  * All of it is read and bounded here; what nobody does yet is refused at the end, by name.
  */
 #include "jobs/job.h"
+#include "common/buf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,15 @@ static int read_image(struct job *job, const json_t *m, struct err *e)
 	if (im->workdir[0] != '/')
 		return err_field(e, "image.workdir", "must begin with a slash");
 	return check_env(im, e);
+}
+
+struct digest job_image_key(const struct job_image *im)
+{
+	auto_buf struct buf b = { 0 };
+
+	for (size_t i = 0; i < im->n_layers; i++)
+		buf_add(&b, im->layers[i].digest.b, DIGEST_BYTES);
+	return digest_of(b.data, b.len);
 }
 
 /* --- other jobs, other places --------------------------------------------------------------------- */
@@ -220,8 +230,6 @@ static int read_later(const struct job *job, struct err *e)
 
 	for (size_t i = 0; i < job->n_files; i++)
 		from |= job->files[i].from;
-	if (job->profile == PROFILE_IMAGE)
-		return job_later(e, "profile", "the profile image");
 	if (from || job->n_after)
 		return job_later(e, job->n_after ? "after" : "files", "an input that is another job's output");
 	if (job->n_local)

@@ -149,13 +149,20 @@ static char *replace(const struct job_task *t, const char *arg, size_t max)
 	return buf_take(&b);
 }
 
+static const char *name_of(const struct job *job)
+{
+	const struct job_program *p = job->programs;
+
+	return !job->n_programs ? "program" : *p->path ? p->path : p->name;
+}
+
 static int make_argv(struct job_task *t, const struct job *job, struct err *e)
 {
 	size_t left = ARGV_BYTES_MAX;
 	char field[40];
 
 	t->argv = xcalloc(job->n_args + 2, sizeof(*t->argv));
-	t->argv[0] = xstrdup(job->n_programs ? job->programs[0].name : "program");
+	t->argv[0] = xstrdup(name_of(job));
 	for (size_t i = 0; i < job->n_args; i++) {
 		t->argv[i + 1] = replace(t, job->args[i], left < ARG_BYTES_MAX ? left : ARG_BYTES_MAX);
 		if (!t->argv[i + 1]) {

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_BYTES 4096
 #define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
 
 const struct manifest_options manifest_defaults = {
@@ -34,13 +33,6 @@ static int not_yet(struct err *e, const char *what, const char *comes)
 	return err_set(e, ERR_USAGE, "%s: not there yet: %s", what, comes);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* JSON has no text that is not UTF-8, and jansson answers NULL for it: tell before it is lost. */
 static int check_text(const char *what, const char *text, struct err *e)
 {
@@ -49,69 +41,11 @@ static int check_text(const char *what, const char *text, struct err *e)
 	return j ? 0 : err_set(e, ERR_USAGE, "%s: \"%.100s\" is not UTF-8 text", what, text);
 }
 
-/* --- programs -------------------------------------------------------------------------------- */
-/* Whether it can run in the box, and on which platform. Says what to do when not. */
-static int look_at(const char *path, char platform[40], struct err *e)
-{
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char head[LOOK_BYTES];
-	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
-
-	if (n < 0) {
-		err_sys(e, "program %s", path);
-		e->code = ERR_USAGE;
-		return -1;
-	}
-	switch (elf_look(head, (size_t)n, platform)) {
-	case ELF_STATIC:
-		break;
-	case ELF_DYNAMIC:
-		return err_set(e, ERR_USAGE,
-			"%s is dynamically linked, but a task sees no libraries: link it with -static "
-			"(images, which bring libraries along, are not there yet)",
-			path);
-	case ELF_SCRIPT:
-		return err_set(e, ERR_USAGE,
-			"%s is a script, but a task sees no interpreter: submit a static program "
-			"(images, which bring interpreters along, are not there yet)",
-			path);
-	case ELF_FOREIGN:
-		return err_set(e, ERR_USAGE, "%s is built for a machine that is not known here%s%s", path,
-			*platform ? ": " : "", platform);
-	case ELF_NOT:
-		return err_set(e, ERR_USAGE, "%s is not a program (a static ELF executable)", path);
-	}
-	if (strcmp(platform, platform_here()) != 0)
-		return err_set(e, ERR_USAGE, "%s is built for %s, but this machine and its grid run %s",
-			path, platform, platform_here());
-	return 0;
-}
-
-static json_t *program_json(struct uploads *up, const char *path, struct err *e)
-{
-	char platform[40];
-
-	if (look_at(path, platform, e))
-		return NULL;
-	if (!job_plain_name(base_name(path))) {
-		err_set(e, ERR_USAGE, "program %s: its name is argv[0] and must be of A-Z a-z 0-9 . _ -, no dot "
-				      "in front: rename it", path);
-		return NULL;
-	}
-	json_t *blob = uploads_file(up, path, e);
-	return blob ? json_pack("{s:s, s:s, s:o}", "platform", platform, "name", base_name(path), "blob", blob)
-		    : NULL;
-}
-
 /* --- from options ---------------------------------------------------------------------------- */
 static int check_later(const struct manifest_options *o, struct err *e)
 {
 	static const char *const classes[] = { "audit", "trusted", "checker" };
 
-	if (o->image)
-		return not_yet(e, "--image", "images and dynamic programs come with a later version");
-	if (o->profile && !strcmp(o->profile, "image"))
-		return not_yet(e, "--profile image", "images come with a later version");
 	if (!strncmp(o->compare, "numeric", 7))
 		return not_yet(e, "--compare numeric", "results are compared bit for bit (exact)");
 	if (strcmp(o->compare, "exact") != 0)
@@ -147,7 +81,7 @@ static const char *read_profile(const struct manifest_options *o, struct err *e)
 			o->files.n ? "--file" : "--outputs");
 		return NULL;
 	}
-	return o->profile ? o->profile : files ? "files" : "compute";
+	return o->image ? "image" : o->profile ? o->profile : files ? "files" : "compute";
 }
 
 static json_t *read_files(struct uploads *up, const struct texts *files, struct err *e)
@@ -232,6 +166,16 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 		json_object_set_new(j, "max_failures", json_integer(o->max_failures));
 }
 
+static int set_program(struct manifest *m, const char *path, bool image, struct err *e)
+{
+	json_t *first = image ? manifest_image_program(path, e) : manifest_program(&m->uploads, path, e);
+
+	if (!first)
+		return -1;
+	json_object_set_new(m->fields, "programs", json_pack("[o]", first));
+	return 0;
+}
+
 static int fill(struct manifest *m, const struct manifest_options *o, const struct texts *program,
 	struct err *e)
 {
@@ -246,10 +190,8 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 			(long long)o->max_results, (long long)quorum);
 	const char *profile = read_profile(o, e);
 	json_object_set_new(m->fields, "name", json_string(o->name));
-	json_t *first = profile ? program_json(&m->uploads, program->at[0], e) : NULL;
-	if (!first)
+	if (!profile || set_program(m, program->at[0], o->image != NULL, e))
 		return -1;
-	json_object_set_new(m->fields, "programs", json_pack("[o]", first));
 	json_t *files = read_files(&m->uploads, &o->files, e);
 	if (!files)
 		return -1;
@@ -267,8 +209,17 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 int manifest_make(struct manifest *m, const struct manifest_options *o, const struct texts *program,
 	struct err *e)
 {
+	struct texts command = *program;
+	int bad;
+
 	*m = (struct manifest){ .fields = json_object() };
-	if (!fill(m, o, program, e))
+	bad = manifest_image_options(o, e);
+	if (!bad && o->image)
+		bad = manifest_image(m, o, e) || manifest_image_command(&command, m, o, program, e);
+	bad = bad || fill(m, o, &command, e);
+	if (command.at != program->at)
+		free(command.at);
+	if (!bad)
 		return 0;
 	manifest_release(m);
 	return -1;
@@ -308,10 +259,10 @@ static int settle_program(struct manifest *m, json_t *program, struct err *e)
 	char platform[40];
 
 	if (*path) {
-		if (look_at(path, platform, e))
+		if (manifest_look(path, platform, e))
 			return -1;
 		auto_json json_t *told = json_pack("{s:s, s:s}", "platform", platform, "name",
-			base_name(path));
+			manifest_base_name(path));
 		json_object_update_missing(program, told);
 	}
 	return settle_blob(m, program, e);
@@ -336,7 +287,7 @@ static int settle_uploads(struct manifest *m, struct err *e)
 	}
 	json_object_del(m->fields, "uploads");
 	json_t *list = json_object_get(json_object_get(m->fields, "tasks"), "list");
-	return list ? settle_blob(m, list, e) : 0;
+	return manifest_image_settle(m, e) || (list && settle_blob(m, list, e)) ? -1 : 0;
 }
 
 static void add_defaults(json_t *j)
@@ -349,7 +300,7 @@ static void add_defaults(json_t *j)
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
 	bool files = json_array_size(json_object_get(j, "files")) ||
 		json_array_size(json_object_get(j, "outputs"));
-	set_plain(d, &manifest_defaults, quorum, files ? "files" : "compute");
+	set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");
 	json_object_set_new(d, "name", json_string(""));
 	json_object_set_new(d, "args", json_array());
 	json_object_set_new(d, "files", json_array());
@@ -389,6 +340,8 @@ int manifest_load(struct manifest *m, const char *path, struct err *e)
 void manifest_release(struct manifest *m)
 {
 	json_decref(m->fields);
+	image_release(&m->parts);
+	free(m->image);
 	uploads_release(&m->uploads);
 	*m = (struct manifest){ 0 };
 }
@@ -458,6 +411,12 @@ static void show_blob(const struct manifest *m, json_t *owner)
 		json_object_set_new(blob, "text", json_stringn(u->text, (size_t)u->blob.size));
 }
 
+/* Not a file that stays: the image's is named instead. */
+static bool is_layer(const struct manifest *m, const char *path)
+{
+	return m->parts.dir && !strncmp(path, m->parts.dir, strlen(m->parts.dir));
+}
+
 json_t *manifest_show(const struct manifest *m, struct err *e)
 {
 	for (size_t k = 0; k < m->uploads.n; k++)
@@ -471,10 +430,12 @@ json_t *manifest_show(const struct manifest *m, struct err *e)
 		show_blob(m, item);
 	json_array_foreach(json_object_get(j, "files"), i, item)
 		show_blob(m, item);
+	if (m->image)
+		json_object_set_new(json_object_get(j, "image"), "path", json_string(m->image));
 	if (list)
 		show_blob(m, list);
 	for (i = 0; list && i < m->uploads.n; i++) /* what a list's lines name, among others */
-		if (m->uploads.at[i].path)
+		if (m->uploads.at[i].path && !is_layer(m, m->uploads.at[i].path))
 			json_array_append_new(uploads, json_string(m->uploads.at[i].path));
 	json_object_set_new(j, "uploads", uploads);
 	return j;

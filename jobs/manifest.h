@@ -4,20 +4,22 @@
  *
  * `submit` makes it from options, or reads it from a file. In a file a blob may say `"path"` (a local file) or
  * `"text"` instead of, or beside, its digest, and the top may have `"uploads":[PATH…]` for files that only the
- * list of tasks names; what is left out gets its default; header fields and nonce are always made anew.
+ * list of tasks names, `image` a `"path"`; what is left out gets its default; header fields and nonce are always made anew.
  * That is also what `--dry-run` prints.
  */
 #ifndef JOBS_MANIFEST_H
 #define JOBS_MANIFEST_H
 
 #include "common/key.h"
+#include "jobs/image.h"
 #include "jobs/job.h"
 #include "jobs/tasks.h"
 
 struct manifest_options {
 	struct task_options tasks;
 	struct texts files, outputs; /* NAME=PATH; globs */
-	const char *profile, *image, *assurance, *compare, *deterministic, *name;
+	struct texts env;            /* NAME=VALUE, of an image */
+	const char *profile, *image, *workdir, *assurance, *compare, *deterministic, *name;
 	int64_t quorum, max_results, max_failures, priority; /* quorum, max_*: 0 is not given */
 	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
 };
@@ -25,6 +27,8 @@ struct manifest_options {
 struct manifest {
 	json_t *fields; /* without header and nonce */
 	struct uploads uploads;
+	struct image_parts parts; /* of the image, while it may still be uploaded */
+	char *image;              /* its file, or NULL */
 };
 
 extern const struct manifest_options manifest_defaults;
@@ -45,5 +49,23 @@ int manifest_check(const struct manifest *m, struct job *job, struct err *e);
 json_t *manifest_show(const struct manifest *m, struct err *e) MUST_USE;
 /* The local file of a blob, or NULL. */
 const char *manifest_path(const struct manifest *m, const struct digest *d);
+
+/* --- manifest_program.c, for manifest.c ---------------------------------------------------------------------- */
+const char *manifest_base_name(const char *path); /* borrowed of it */
+/* Whether it can run in the box without an image, and on which platform. Says what to do when not. */
+int manifest_look(const char *path, char platform[40], struct err *e);
+/* Its place in `programs`, and itself to upload. */
+json_t *manifest_program(struct uploads *up, const char *path, struct err *e) MUST_USE;
+/* --- manifest_image.c, for manifest.c ------------------------------------------------------------------------ */
+/* Whether the options about images go together. */
+int manifest_image_options(const struct manifest_options *o, struct err *e);
+/* Take o->image apart: the field `image`, and its layers to upload. */
+int manifest_image(struct manifest *m, const struct manifest_options *o, struct err *e);
+/* What it runs: what was said behind `--`, else what the image says. command->at is yours; its texts are not. */
+int manifest_image_command(struct texts *command, const struct manifest *m, const struct manifest_options *o,
+	const struct texts *said, struct err *e);
+json_t *manifest_image_program(const char *path, struct err *e) MUST_USE;
+/* The same for the image of a manifest file. */
+int manifest_image_settle(struct manifest *m, struct err *e);
 
 #endif

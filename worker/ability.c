@@ -3,6 +3,7 @@
  * ability.c: what the box can do on this machine.
  */
 #include "worker/ability.h"
+#include "worker/images.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -96,6 +97,7 @@ static void take(struct ability *a, const json_t *j)
 	a->answered = true;
 	a->compute = json_is_true(json_object_get(j, "compute"));
 	a->files = json_is_true(json_object_get(j, "files"));
+	a->image = json_is_true(json_object_get(j, "image"));
 	for (size_t i = 0; i < BOX_N_LAYERS; i++) {
 		const char *why = json_string_value(json_object_get(layers, a->layers[i].name));
 
@@ -126,6 +128,16 @@ void ability_ask(struct ability *a, const char *sandbox)
 
 	run(&b, sandbox);
 	ability_read(a, b.data ? b.data : "", b.len);
+}
+
+void ability_image(struct ability *a, const char *dir, const char *tool)
+{
+	struct err e;
+
+	if (!a->image || !images_check(dir, tool, &e))
+		return;
+	a->image = false;
+	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);
 }
 
 /* --- saying ------------------------------------------------------------------------------------------------- */
@@ -159,5 +171,7 @@ bool ability_print(const struct ability *a, const struct facts *f, const char *s
 	fprintf(out, "profile compute: %s\n", a->compute ? "works" : "does not work; no task can run here");
 	fprintf(out, "profile files:   %s\n",
 		a->files ? "works" : "does not work; only tasks of profile compute will come");
+	fprintf(out, "profile image:   %s%s%s\n", a->image ? "works" : "does not work; no task with an image will come",
+		*a->no_image ? ": " : "", a->no_image);
 	return a->compute;
 }

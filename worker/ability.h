@@ -11,6 +11,8 @@
 struct ability {
 	bool answered; /* false: a program that knows no --check; it is taken to do everything */
 	bool compute, files;
+	bool image; /* only where it was answered so, and ability_image() finds the rest too */
+	char no_image[400]; /* why not; "" when the box said it alone */
 	struct {
 		const char *name;
 		char why[160]; /* "ok", or what is missing; "" when not said */
@@ -21,6 +23,8 @@ struct ability {
 void ability_read(struct ability *a, const char *text, size_t n);
 /* Waits for the program, a few seconds at most. */
 void ability_ask(struct ability *a, const char *sandbox);
+/* Whether images can be unpacked into `dir` by `tool` (talkoot-image, NULL: not found); else there is no `image`. */
+void ability_image(struct ability *a, const char *dir, const char *tool);
 /* For `check`: every layer, what is missing, the command that mends it. True when `compute` works. */
 bool ability_print(const struct ability *a, const struct facts *f, const char *sandbox, FILE *out);
 

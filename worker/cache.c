@@ -59,6 +59,8 @@ struct cache {
 	changed_fn *changed;
 	wanted_fn *wanted;
 	void *changed_arg, *wanted_arg;
+	spare_fn *spare;
+	void *spare_arg;
 	struct pull *lent[LENT_MAX]; /* whole blobs that peers without our address want pieces of */
 	size_t next_lent;
 };
@@ -238,6 +240,15 @@ static void on_moved(void *arg, struct answer *a)
 	pump(g->cache);
 }
 
+/* Blobs that nobody wants go first: they can be had again for bytes alone, an image costs an unpacking too. */
+static int room_for(struct cache *c, int64_t bytes, struct err *e)
+{
+	while (blobs_make_room(c->blobs, bytes, is_wanted, c, e))
+		if (!c->spare || !c->spare(c->spare_arg))
+			return -1;
+	return 0;
+}
+
 static int get_prepare(struct get *g, struct err *e)
 {
 	struct cache *c = g->cache;
@@ -246,7 +257,7 @@ static int get_prepare(struct get *g, struct err *e)
 	digest_hex(tag, &g->blob.digest);
 	if (!blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e))
 		return 0;
-	if (e->code != ERR_FULL || blobs_make_room(c->blobs, g->blob.size, is_wanted, c, e))
+	if (e->code != ERR_FULL || room_for(c, g->blob.size, e))
 		return -1;
 	return blob_in_start(&g->in, c->blobs, tag, &g->blob.digest, g->blob.size, e);
 }
@@ -453,7 +464,21 @@ static int make_room(void *arg, int64_t bytes, struct err *e)
 {
 	struct cache *c = arg;
 
-	return blobs_make_room(c->blobs, bytes, is_wanted, c, e);
+	return room_for(c, bytes, e);
+}
+
+int cache_beside(struct cache *c, int64_t more, struct err *e)
+{
+	if (more > 0 && room_for(c, more, e))
+		return -1;
+	blobs_beside(c->blobs, more);
+	return 0;
+}
+
+void cache_on_full(struct cache *c, spare_fn *fn, void *arg)
+{
+	c->spare = fn;
+	c->spare_arg = arg;
 }
 
 static void on_changed(void *arg, const struct digest *blob)

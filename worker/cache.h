@@ -45,6 +45,12 @@ void cache_on_change(struct cache *c, changed_fn *fn, void *arg);
 /* fn is called when a guest (pull.h) is to bring a piece. One fn. */
 typedef void wanted_fn(void *arg, const struct digest *blob, const struct id *guest);
 void cache_on_want(struct cache *c, wanted_fn *fn, void *arg);
+/* Take `more` bytes of the quota for what stands beside the blobs (images.h), or give some back. ERR_FULL: there is no
+ * room, nor could any be made. */
+int cache_beside(struct cache *c, int64_t more, struct err *e);
+/* Where blobs alone do not make room, fn gives up something that stands beside them; false: it has nothing. One fn. */
+typedef bool spare_fn(void *arg);
+void cache_on_full(struct cache *c, spare_fn *fn, void *arg);
 /* The store itself, for reading and serving. */
 struct blobs *cache_blobs(struct cache *c);
 /* Something was heard from the coordinator: what waits for a retry is tried now. */

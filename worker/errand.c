@@ -25,6 +25,8 @@ struct errand {
 	bool opened; /* the page may be read */
 	struct job_task task;
 	struct want *wants[JOB_FILES_MAX + 2];
+	struct image_want *image; /* NULL: no such job */
+	char *refusal;            /* why its image is none; NULL: it is one */
 	size_t n_wants, missing;
 	struct box *box;
 	int64_t began_ms;
@@ -51,6 +53,8 @@ static void clear(struct errand *t)
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
 	t->n_wants = 0;
+	image_want_free(TAKE(t->image));
+	free(TAKE(t->refusal));
 	page_free(TAKE(t->page));
 	job_task_release(&t->task);
 	box_free(TAKE(t->box));
@@ -109,6 +113,16 @@ static void want(struct errand *t, const struct blob *b)
 	t->wants[t->n_wants++] = cache_want(t->all->cache, b, on_blob, t);
 }
 
+/* An image that is none is no fault of this machine: the task's attempt is over, and the result says why. */
+static void on_image(void *arg, const struct err *e)
+{
+	struct errand *t = arg;
+
+	if (e && e->code == ERR_PROGRAM)
+		t->refusal = xstrdup(e->msg);
+	on_blob(t, t->refusal ? NULL : e);
+}
+
 static void want_own(struct errand *t, const struct blob *b)
 {
 	t->missing++;
@@ -121,6 +135,8 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 		return err_set(e, ERR_REFUSED, "the job has no program for %s", platform_here());
 	if (job->profile == PROFILE_FILES && !t->all->files)
 		return err_set(e, ERR_REFUSED, "the box has no profile files here");
+	if (job->profile == PROFILE_IMAGE && !t->all->image)
+		return err_set(e, ERR_REFUSED, "the box has no profile image here");
 	if (job->disk_mib > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
 			(long long)job->disk_mib, (long long)t->all->disk_mib);
@@ -146,7 +162,12 @@ static void on_page(void *arg, const struct err *why)
 		fail(t, &e);
 		return;
 	}
-	want(t, &job_program(job, platform_here())->blob);
+	if (job->profile == PROFILE_IMAGE) {
+		t->missing++;
+		t->image = images_want(t->all->images, &job->image, on_image, t);
+	} else {
+		want(t, &job_program(job, platform_here())->blob);
+	}
 	for (size_t i = 0; i < job->n_files; i++)
 		want(t, &job->files[i].blob);
 	if (t->task.has_stdin_blob)
@@ -166,6 +187,22 @@ void errand_begin(struct errands *all, const char *lease, const struct digest *j
 }
 
 /* --- the box ------------------------------------------------------------------------------------------------ */
+
+static enum box_profile box_of(const struct job *job)
+{
+	static const enum box_profile profiles[] = {
+		[PROFILE_COMPUTE] = BOX_COMPUTE, [PROFILE_FILES] = BOX_FILES, [PROFILE_IMAGE] = BOX_IMAGE
+	};
+
+	return profiles[job->profile];
+}
+
+static const char *box_name(const struct job *job)
+{
+	static const char *const names[] = BOX_PROFILE_NAMES;
+
+	return names[box_of(job)];
+}
 
 static void put_limits(struct line *l, const struct job *job)
 {
@@ -193,7 +230,7 @@ static void put_seed(struct line *l, const struct errand *t, const struct job *j
 
 static void put_files(struct line *l, const struct errand *t, const struct job *job)
 {
-	if (job->profile != PROFILE_FILES)
+	if (job->profile == PROFILE_COMPUTE)
 		return;
 	for (size_t i = 0; i < job->n_files; i++)
 		line_input(l, job->files[i].name,
@@ -212,18 +249,39 @@ static void put_streams(struct line *l, const struct errand *t)
 	line_file(l, LINE_STDERR, "--stderr", xprintf("%s/stderr", t->dir));
 }
 
+static void put_image(struct line *l, const struct errand *t, const struct job *job)
+{
+	if (job->profile != PROFILE_IMAGE)
+		return;
+	line_file(l, LINE_ROOT, "--root", xstrdup(image_folder(t->image)));
+	for (size_t i = 0; i < job->image.n_env; i++)
+		line_option(l, "--env", xstrdup(job->image.env[i]));
+	line_option(l, "--cwd", xstrdup(job->image.workdir));
+}
+
+static void put_program(struct line *l, const struct errand *t, const struct job *job)
+{
+	const struct job_program *p = job_program(job, platform_here());
+
+	if (job->profile == PROFILE_IMAGE)
+		line_program_within(l, xstrdup(p->path));
+	else
+		line_program(l, xprintf("%s/program/%s", t->dir, p->name));
+}
+
 /* The report comes first, so that a keeper can tell there what is wrong with the rest. */
 static struct line *compose(const struct errand *t, const struct job *job)
 {
 	struct line *l = line_new(t->all->sandbox);
 
 	line_file(l, LINE_REPORT, "--report", xprintf("%s/report", t->dir));
-	line_option(l, "--profile", xstrdup(job->profile == PROFILE_FILES ? "files" : "compute"));
+	line_option(l, "--profile", xstrdup(box_name(job)));
+	put_image(l, t, job);
 	put_files(l, t, job);
 	put_streams(l, t);
 	put_limits(l, job);
 	put_seed(l, t, job);
-	line_program(l, xprintf("%s/program/%s", t->dir, job_program(job, platform_here())->name));
+	put_program(l, t, job);
 	for (char **a = t->task.argv + 1; *a; a++)
 		line_word(l, xstrdup(*a));
 	return l;
@@ -253,7 +311,9 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 	t->dir = xprintf("%s/%s", t->all->dir, t->lease);
 	out = xprintf("%s/out", t->dir);
 	in = xprintf("%s/stdin", t->dir);
-	if (make_dirs(out, 0700, e) || link_program(t, job_program(job, platform_here()), e))
+	if (make_dirs(out, 0700, e))
+		return -1;
+	if (job->profile != PROFILE_IMAGE && link_program(t, job_program(job, platform_here()), e))
 		return -1;
 	if (!t->task.stdin_text)
 		return 0;
@@ -281,6 +341,7 @@ static void on_overrun(void *arg)
 static void finish(struct errand *t)
 {
 	struct agent_exit x = { 0 };
+	bool refused = t->refusal != NULL;
 	struct err e;
 
 	snprintf(t->product.result.lease, sizeof(t->product.result.lease), "%s", t->lease);
@@ -290,13 +351,13 @@ static void finish(struct errand *t)
 		return;
 	}
 	if (t->product.broken)
-		log_warn("task %lld: the box could not be set up: %s", (long long)t->index, t->product.why);
+		log_warn("task %lld: %s%s", (long long)t->index, refused ? "" : "the box could not be set up: ", t->product.why);
 	t->has_product = true;
 	clear(t);
 	x.policy = t->product.policy;
 	x.bytes = t->product.bytes;
 	x.wall_ms = clock_mono_ms() - t->began_ms;
-	x.broken = t->product.broken ? t->product.why : NULL;
+	x.broken = t->product.broken && !refused ? t->product.why : NULL;
 	t->all->exited(t->all->arg, t->lease, &x);
 }
 
@@ -311,13 +372,13 @@ static void gone(struct errand *t)
 }
 
 /* What the box's own program would have said. */
-static void note_why(const struct errand *t, const char *why)
+static void note_why(const struct errand *t, const char *name, const char *why)
 {
 	auto_free char *path = xprintf("%s/errors", t->dir);
 	auto_file FILE *f = fopen(path, "we");
 
 	if (f)
-		fprintf(f, "talkoot-sandbox: %s\n", why);
+		fprintf(f, "%s: %s\n", name, why);
 }
 
 static void on_end(void *arg, const char *why)
@@ -326,7 +387,7 @@ static void on_end(void *arg, const char *why)
 
 	t->box = NULL;
 	if (why)
-		note_why(t, why);
+		note_why(t, "talkoot-sandbox", why);
 	if (t->stopping)
 		gone(t);
 	else
@@ -336,7 +397,7 @@ static void on_end(void *arg, const char *why)
 /* In its profile's keeper if there is one and the line fits a packet, else by itself. */
 static int start_box(struct errand *t, const struct job *job, struct err *e)
 {
-	struct keeper *k = t->all->keepers[job->profile == PROFILE_FILES ? BOX_FILES : BOX_COMPUTE];
+	struct keeper *k = t->all->keepers[box_of(job)];
 	auto_free char *errors = xprintf("%s/errors", t->dir);
 	struct line *l = compose(t, job);
 
@@ -351,9 +412,16 @@ static int start(struct errand *t, struct err *e)
 {
 	const struct job *job = page_job(t->page);
 
-	if (make_folder(t, job, e) || start_box(t, job, e))
+	if (make_folder(t, job, e))
 		return -1;
 	t->began_ms = clock_mono_ms();
+	if (t->refusal) {
+		note_why(t, "talkoot-image", t->refusal);
+		finish(t);
+		return 0;
+	}
+	if (start_box(t, job, e))
+		return -1;
 	t->overrun = timer_new(t->all->loop, on_overrun, t);
 	timer_in(t->overrun, job->wall_s * 1000 + OVERRUN_MS);
 	return 0;
@@ -419,10 +487,17 @@ void errands_each_running(const struct errands *all,
 /* What --sandbox names is run once a task: only our own knows how to be a keeper. */
 static void open_keepers(struct errands *all)
 {
-	static const enum box_profile kept[] = { BOX_COMPUTE, BOX_FILES };
+	for (size_t i = 0; all->own_sandbox && i < BOX_N_PROFILES; i++)
+		all->keepers[i] = keeper_new(all->loop, all->guard, all->sandbox, (enum box_profile)i);
+}
 
-	for (size_t i = 0; all->own_sandbox && i < ARRAY_LEN(kept); i++)
-		all->keepers[kept[i]] = keeper_new(all->loop, all->guard, all->sandbox, kept[i]);
+static int open_images(struct errands *all, struct err *e)
+{
+	struct unpack_conf conf = { .loop = all->loop, .cache = all->cache, .dir = all->images_dir,
+		.sandbox = all->sandbox, .tool = all->image_tool, .guard = all->guard, .most_mib = all->disk_mib / 2,
+		.keeper = &all->keepers[BOX_FILES] };
+
+	return images_open(&all->images, &conf, e);
 }
 
 int errands_open(struct errands *all, struct err *e)
@@ -431,7 +506,7 @@ int errands_open(struct errands *all, struct err *e)
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);
-	return make_dirs(all->dir, 0700, e);
+	return make_dirs(all->dir, 0700, e) || open_images(all, e) ? -1 : 0;
 }
 
 void errands_renew(struct errands *all)
@@ -447,6 +522,7 @@ void errands_close(struct errands *all)
 		keeper_end(all->keepers[i]);
 	while (all->list)
 		errand_free(all->list);
+	images_close(TAKE(all->images));
 	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
 		keeper_free(TAKE(all->keepers[i]));
 }

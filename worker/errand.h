@@ -11,6 +11,7 @@
 #include "worker/agent.h"
 #include "worker/book.h"
 #include "worker/collect.h"
+#include "worker/images.h"
 #include "worker/keeper.h"
 
 struct errand;
@@ -24,7 +25,10 @@ struct errands {
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
 	int guard;             /* guard.h's fd */
-	bool files;            /* the profile `files` works here */
+	bool files, image;     /* these profiles work here */
+	const char *images_dir; /* DIR/images */
+	const char *image_tool; /* talkoot-image, or NULL */
+	struct images *images;  /* the errands' */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */
@@ -36,7 +40,7 @@ struct errands {
 	struct errand *list;
 };
 
-/* Removes what an earlier process left in `dir`. The other fields but `keepers` are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`. The other fields but `keepers` and `images` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */

@@ -16,6 +16,7 @@ static const struct {
 } roles[LINE_N_ROLES] = {
 	[LINE_REPORT] = { O_WRONLY | O_CREAT | O_TRUNC, NULL },
 	[LINE_PROGRAM] = { O_RDONLY, NULL },
+	[LINE_ROOT] = { O_RDONLY | O_DIRECTORY, NULL },
 	[LINE_INPUT] = { O_RDONLY, NULL },
 	[LINE_OUT] = { O_RDONLY | O_DIRECTORY, NULL },
 	[LINE_STDIN] = { O_RDONLY, "/dev/null" },
@@ -83,6 +84,12 @@ void line_program(struct line *l, char *path)
 	line_word(l, xstrdup("--"));
 	line_word(l, xstrdup(path));
 	note(l, LINE_PROGRAM, path);
+}
+
+void line_program_within(struct line *l, char *path)
+{
+	line_word(l, xstrdup("--"));
+	line_word(l, path);
 }
 
 /* --- opening ------------------------------------------------------------------------------------------------ */

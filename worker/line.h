@@ -9,13 +9,14 @@
 #include "common/err.h"
 #include "jobs/job.h"
 
-#define LINE_WORDS_MAX (64 + 2 * JOB_FILES_MAX + JOB_ARGS_MAX)
+#define LINE_WORDS_MAX (64 + 2 * JOB_FILES_MAX + 2 * JOB_ENV_MAX + JOB_ARGS_MAX)
 #define LINE_FILES_MAX (JOB_FILES_MAX + 8)
 
 /* In the order in which a keeper takes them. */
 enum line_role {
 	LINE_REPORT,
 	LINE_PROGRAM,
+	LINE_ROOT,
 	LINE_INPUT,
 	LINE_OUT,
 	LINE_STDIN,
@@ -46,6 +47,8 @@ void line_file(struct line *l, enum line_role role, const char *name, char *path
 void line_input(struct line *l, const char *name, char *path);
 /* -- PATH; its arguments follow as words. */
 void line_program(struct line *l, char *path);
+/* The same of a program that is no file here, but a path in the image. */
+void line_program_within(struct line *l, char *path);
 
 /* Open all files, those to write anew, in the keeper's order, which always has the three streams: *n of them,
  * at most LINE_FILES_MAX, yours to close. -1: none is open. */

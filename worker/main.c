@@ -17,18 +17,18 @@ struct options {
 	const char *listen, *advertise, *relay, *carry, *web_seed, *sandbox, *log_level, *discovery;
 	double exit_when_idle;
 	bool json;
-	char *found_sandbox;
+	char *found_sandbox, *found_tool;
 };
 
 /* --- the box's program ------------------------------------------------------------------------------------- */
 
-static char *sandbox_in_path(void)
+static char *in_path(const char *name)
 {
 	const char *path = getenv("PATH");
 	auto_free char *copy = xstrdup(path ? path : "/usr/local/bin:/usr/bin:/bin");
 
 	for (char *save = NULL, *dir = strtok_r(copy, ":", &save); dir; dir = strtok_r(NULL, ":", &save)) {
-		char *file = xprintf("%s/talkoot-sandbox", dir);
+		char *file = xprintf("%s/%s", dir, name);
 
 		if (!access(file, X_OK))
 			return file;
@@ -37,20 +37,22 @@ static char *sandbox_in_path(void)
 	return NULL;
 }
 
+/* Beside this program, else in PATH; NULL: in neither. Yours. */
+static char *find_program(const char *name)
+{
+	auto_free char *dir = host_program_dir();
+	auto_free char *beside = dir ? xprintf("%s/%s", dir, name) : NULL;
+
+	return beside && !access(beside, X_OK) ? TAKE(beside) : in_path(name);
+}
+
 /* What --sandbox names, else the one beside this program, else the one in PATH. */
 static int find_sandbox(struct options *o, struct err *e)
 {
-	auto_free char *dir = host_program_dir();
-	auto_free char *beside = dir ? xprintf("%s/talkoot-sandbox", dir) : NULL;
-
 	if (o->sandbox && access(o->sandbox, X_OK))
 		return err_set(e, ERR_USAGE, "--sandbox %s: is not there or not executable", o->sandbox);
-	if (o->sandbox)
-		o->found_sandbox = xstrdup(o->sandbox);
-	else if (beside && !access(beside, X_OK))
-		o->found_sandbox = TAKE(beside);
-	else
-		o->found_sandbox = sandbox_in_path();
+	o->found_sandbox = o->sandbox ? xstrdup(o->sandbox) : find_program("talkoot-sandbox");
+	o->conf.image_tool = o->found_tool = find_program("talkoot-image");
 	o->conf.own_sandbox = !o->sandbox;
 	o->conf.sandbox = o->found_sandbox;
 	if (!o->conf.sandbox)
@@ -162,7 +164,9 @@ static int check(struct options *o, const char *word, struct err *e)
 	(void)word;
 	if (find_sandbox(o, e))
 		return -1;
+	auto_free char *images = xprintf("%s/images", o->conf.dir);
 	ability_ask(&a, o->conf.sandbox);
+	ability_image(&a, images, o->conf.image_tool);
 	facts_read(&f, o->conf.sandbox);
 	printf("platform %s (%s), %d CPUs, %lld MiB memory\n", platform_here(), host_platform_class(), host_cpus(),
 		(long long)host_memory_mib());
@@ -229,6 +233,7 @@ int main(int argc, char **argv)
 		bad = run(&o, &conf.words, &e);
 	}
 	free(o.found_sandbox);
+	free(o.found_tool);
 	free(o.conf.join.at);
 	free(conf.words.at);
 	free(conf.rest.at);

@@ -79,6 +79,10 @@ char *status_json(const struct worker *w)
 		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
 			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles));
+	int64_t bytes;
+	size_t images = images_count(w->errands.images, &bytes);
+	json_object_set_new(j, "images",
+		json_pack("{s:I, s:I}", "unpacked", (json_int_t)images, "mib", (json_int_t)(bytes / MIB)));
 	json_object_set_new(j, "published", json_string(w->self.address ? w->self.address : ""));
 	json_object_set_new(j, "reachable", json_string(w->probe ? probe_word(w->probe) : "unknown"));
 	json_object_set_new(j, "peers", gossip_status(w->gossip));

@@ -276,17 +276,25 @@ void worker_know_box(struct worker *w)
 {
 	struct talk_self *s = &w->self;
 
+	auto_free char *images = xprintf("%s/images", w->conf.dir);
+
 	ability_ask(&w->ability, w->conf.sandbox);
+	ability_image(&w->ability, images, w->conf.image_tool);
 	w->errands.files = w->ability.files;
+	w->errands.image = w->ability.image;
 	s->n_profiles = 0;
 	if (w->ability.compute)
 		s->profiles[s->n_profiles++] = "compute";
 	if (w->ability.files)
 		s->profiles[s->n_profiles++] = "files";
+	if (w->ability.image)
+		s->profiles[s->n_profiles++] = "image";
 	if (!w->ability.compute)
 		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
 	else if (!w->ability.files)
 		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
+	else if (!w->ability.image)
+		log_warn("the box does not work for profile image%s%s", *w->ability.no_image ? ": " : "", w->ability.no_image);
 }
 
 static void know_self(struct worker *w)
@@ -364,7 +372,10 @@ static int open_errands(struct worker *w, struct err *e)
 		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
+	w->errands.image = w->ability.image;
+	w->errands.image_tool = w->conf.image_tool;
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
+	w->errands.images_dir = xprintf("%s/images", w->conf.dir);
 	return errands_open(&w->errands, e);
 }
 
@@ -429,6 +440,7 @@ static void worker_close(struct worker *w)
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
+	free((char *)(uintptr_t)w->errands.images_dir);
 	outbox_close(w->outbox);
 	book_free(w->book);
 	cache_free(w->cache);

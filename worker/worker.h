@@ -39,6 +39,7 @@ struct worker_conf {
 	int64_t slots, memory_mib, disk_mib;
 	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
 	const char *sandbox;  /* a path */
+	const char *image_tool; /* talkoot-image; NULL: not found */
 	bool own_sandbox;     /* it is talkoot-sandbox, not what --sandbox names */
 	int64_t exit_idle_ms; /* 0: never */
 };

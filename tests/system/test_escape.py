@@ -274,7 +274,8 @@ class Setting:
 
     def fits(self, row):
         return (row.profiles & (COMPUTE if self.profile == "compute" else FILES) and not row.how & self.without and
-                (self.groups is None or row.group in self.groups))
+                (self.groups is None or row.group in self.groups) and
+                not (self.profile == "image" and row.name == "list_root"))  # an image has folders of its own
 
 
 def no_namespaces():

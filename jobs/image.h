@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * image.h: a root file system in a file: taken apart into layers to be submitted, and layers made a folder to run
+ * a task here.
+ *
+ * Archives are read by talkoot-image alone, and that in a box of the profile `files`; outside it only makes
+ * a folder of the plain stream that comes out.
+ */
+#ifndef JOBS_IMAGE_H
+#define JOBS_IMAGE_H
+
+#include "common/err.h"
+#include "jobs/job.h"
+
+#include <jansson.h>
+
+/* What an image file holds. */
+struct image_parts {
+	char *dir; /* a temporary folder of layer-0, layer-1, … */
+	size_t n_layers;
+	json_t *config; /* its image.json, checked: entrypoint, cmd, env, workdir ("/" when it says none) */
+};
+
+/* `path`: an OCI image layout (a tar of it, or the folder), what docker save or podman save writes, or the tar (or folder)
+ * of a root file system; tars may be compressed. ERR_USAGE: it is none, or of another machine. */
+int image_split(struct image_parts *p, const char *path, struct err *e);
+char *image_layer(const struct image_parts *p, size_t i) MUST_USE; /* its path; yours */
+void image_release(struct image_parts *p);                         /* removes the folder */
+
+/* The folder of an image's files, from the cache ($XDG_CACHE_HOME/talkoot/images), or made there. `find` gives the path of a
+ * file that holds the blob, yours to free, or NULL with `e`. Yours. */
+char *image_tree(const struct job_image *im,
+	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
+	struct err *e) MUST_USE;
+
+#endif

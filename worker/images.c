@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * images.c: see images.h.
+ */
+#include "worker/images.h"
+#include "worker/guard.h"
+#include "worker/spawn.h"
+#include "common/buf.h"
+#include "common/clock.h"
+#include "common/codec.h"
+#include "common/log.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SIZE_FILE_MAX 128
+#define BOOT_MAX 40
+#define REFUSED_MAX 64 /* remembered at once */
+#define REMOVER "/bin/rm"
+
+extern char **environ;
+
+enum image_state { IMAGE_FETCHING, IMAGE_UNPACKING, IMAGE_HERE, IMAGE_OVER };
+
+struct image_want {
+	struct image *image;
+	image_fn *fn; /* NULL once called */
+	void *arg;
+	struct image_want *next;
+};
+
+struct image {
+	struct images *all;
+	char name[DIGEST_HEX + 1];
+	char *folder;
+	enum image_state state;
+	struct blob *layers;
+	struct want **fetching; /* the layers, pinned until the tree is there */
+	size_t n, missing;
+	struct unpack *unpack;
+	int64_t bytes;
+	int64_t used_ms; /* HERE: wall clock; 0 elsewhere */
+	int64_t over_ms; /* OVER: since, monotonic */
+	struct err e;    /* of OVER */
+	bool telling;
+	struct image_want *wants;
+	struct timer *tell;
+	struct image *next;
+};
+
+struct images {
+	struct unpack_conf conf;
+	char boot[BOOT_MAX];
+	struct image *list;
+	uint64_t gone; /* numbers of what is being removed */
+	pid_t remover; /* 0: none runs */
+};
+
+/* --- KEY.size ----------------------------------------------------------------------------------------------- */
+
+char *image_size_text(int64_t bytes, const char *boot)
+{
+	return xprintf("%lld %s\n", (long long)bytes, boot);
+}
+
+int image_size_read(int64_t *bytes, const char *text, const char *boot)
+{
+	const char *space = strchr(text, ' ');
+	auto_free char *number = space ? xmemdup(text, (size_t)(space - text)) : NULL;
+	size_t n = strlen(boot);
+
+	if (!number || !int_parse(bytes, number, 0, INT64_C(1) << 50))
+		return -1;
+	return *boot && !strncmp(space + 1, boot, n) && !strcmp(space + 1 + n, "\n") ? 0 : -1;
+}
+
+/* "" where the kernel does not say: then no tree outlives its worker. */
+static void read_boot(char boot[BOOT_MAX])
+{
+	auto_close int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, boot, BOOT_MAX - 1);
+
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+}
+
+static char *path_of(const struct images *all, const char *name, const char *suffix)
+{
+	return xprintf("%s/%s%s", all->conf.dir, name, suffix);
+}
+
+/* --- removing: many files take long, so a child does it ------------------------------------------------------- */
+
+static void remove_gone(struct images *all);
+
+static bool is_there(const struct images *all, const char *name)
+{
+	auto_free char *path = path_of(all, name, "");
+
+	return !access(path, F_OK);
+}
+
+static void on_removed(void *arg, pid_t pid, int status, const struct rusage *usage)
+{
+	struct images *all = arg;
+
+	(void)status, (void)usage;
+	guard_drop(all->conf.guard, pid);
+	all->remover = 0;
+	if (is_there(all, "gone"))
+		log_warn("%s/gone cannot be removed", all->conf.dir);
+	else
+		remove_gone(all);
+}
+
+static pid_t start_remover(const struct images *all, char *what, struct err *e)
+{
+	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char program[] = REMOVER, flags[] = "-rf", ends[] = "--",
+	     *argv[] = { program, flags, ends, what, NULL };
+	struct spawn s = { .argv = argv,
+		.env = environ,
+		.in = null,
+		.out = null,
+		.err = null,
+		.guard = all->conf.guard,
+		.death = SIGKILL,
+		.idle = true };
+
+	return null < 0 ? err_sys(e, "opening /dev/null") : spawn(&s, e);
+}
+
+/* What it cannot remove stays until the next start. */
+static void remove_gone(struct images *all)
+{
+	auto_free char *gone = path_of(all, "gone", ""), *going = path_of(all, "going", "");
+	struct err e;
+
+	if (all->remover || (!is_there(all, "gone") && rename(going, gone)))
+		return;
+	all->remover = start_remover(all, gone, &e);
+	if (all->remover > 0 && !loop_on_child(all->conf.loop, all->remover, on_removed, all, &e))
+		return;
+	log_warn("removing images: %s", e.msg);
+	all->remover = 0;
+}
+
+/* DIR/going collects what is to go while an earlier DIR/gone is being removed. */
+static void let_go(struct images *all, const char *name, const char *suffix)
+{
+	auto_free char *from = path_of(all, name, suffix), *going = path_of(all, "going", "");
+	auto_free char *to = xprintf("%s/%llu", going, (unsigned long long)all->gone++);
+
+	if ((mkdir(going, 0700) && errno != EEXIST) || (rename(from, to) && errno != ENOENT))
+		log_warn("removing %s: %s", from, strerror(errno));
+	remove_gone(all);
+}
+
+/* --- one image -------------------------------------------------------------------------------------------------- */
+
+static struct image *find(const struct images *all, const char *name)
+{
+	struct image *i = all->list;
+
+	while (i && strcmp(i->name, name) != 0)
+		i = i->next;
+	return i;
+}
+
+static void free_fetching(struct image *i)
+{
+	for (size_t k = 0; k < i->n; k++)
+		want_free(TAKE(i->fetching[k]));
+}
+
+static void image_free(struct image *i)
+{
+	struct image **at = &i->all->list;
+
+	while (*at != i)
+		at = &(*at)->next;
+	*at = i->next;
+	free_fetching(i);
+	unpack_free(i->unpack);
+	timer_free(i->tell);
+	free(i->fetching);
+	free(i->layers);
+	free(i->folder);
+	free(i);
+}
+
+static void uncount(struct image *i)
+{
+	struct err e;
+
+	cache_beside(i->all->conf.cache, -i->bytes, &e);
+	i->bytes = 0;
+}
+
+/* Nobody has it. */
+static void give_up(struct image *i)
+{
+	auto_free char *size = path_of(i->all, i->name, ".size");
+
+	unlink(size);
+	let_go(i->all, i->name, "");
+	uncount(i);
+	image_free(i);
+}
+
+/* Tell everybody. A want's function may free any want. */
+static void tell(void *arg)
+{
+	struct image *i = arg;
+	struct image_want *w;
+
+	i->telling = true;
+	do {
+		for (w = i->wants; w && !w->fn; w = w->next)
+			;
+		if (w) {
+			image_fn *fn = w->fn;
+			struct err e = i->e;
+
+			w->fn = NULL;
+			fn(w->arg, i->state == IMAGE_OVER ? &e : NULL);
+		}
+	} while (w);
+	i->telling = false;
+	if (!i->wants && i->state == IMAGE_OVER && i->e.code != ERR_PROGRAM)
+		image_free(i);
+}
+
+static void settle(struct image *i, const struct err *e)
+{
+	free_fetching(i);
+	i->state = e ? IMAGE_OVER : IMAGE_HERE;
+	if (e)
+		i->e = *e;
+	i->over_ms = clock_mono_ms();
+	timer_in(i->tell, 0);
+}
+
+/* Its time is when a task had it last. */
+static void touch(struct image *i)
+{
+	auto_free char *size = path_of(i->all, i->name, ".size");
+
+	i->used_ms = clock_now_ms();
+	if (i->state == IMAGE_HERE && utimensat(AT_FDCWD, size, NULL, 0))
+		log_debug("%s: %s", size, strerror(errno));
+}
+
+static int keep_tree(struct image *i, struct err *e)
+{
+	auto_free char *tree = path_of(i->all, i->name, ".new"),
+		       *size = path_of(i->all, i->name, ".size");
+	auto_free char *text = image_size_text(i->bytes, i->all->boot);
+
+	if (chmod(tree, 0755) || rename(tree, i->folder))
+		return err_sys(e, "keeping %s", i->folder);
+	return file_write_atomic(size, text, strlen(text), 0600, e);
+}
+
+static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
+{
+	struct image *i = arg;
+	struct err e;
+
+	i->unpack = NULL;
+	if (why)
+		e = *why;
+	else
+		i->bytes = bytes;
+	if (!why && !keep_tree(i, &e)) {
+		log_info("image %.12s is unpacked: %lld MiB in %zu layers", i->name,
+			(long long)(bytes / MIB), i->n);
+		settle(i, NULL);
+		touch(i);
+		return;
+	}
+	log_warn("image %.12s: %s", i->name, e.msg);
+	uncount(i);
+	let_go(i->all, i->name, ".new");
+	settle(i, &e);
+}
+
+static void on_layer(void *arg, const struct err *e)
+{
+	struct image *i = arg;
+	struct err why;
+
+	if (i->state != IMAGE_FETCHING)
+		return;
+	if (e) {
+		settle(i, e);
+		return;
+	}
+	if (--i->missing)
+		return;
+	i->state = IMAGE_UNPACKING;
+	if (unpack_start(&i->unpack, &i->all->conf, i->name, i->layers, i->n, on_unpacked, i, &why))
+		settle(i, &why);
+}
+
+static struct image *image_new(struct images *all, const char *name)
+{
+	struct image *i = xcalloc(1, sizeof(*i)), **at = &all->list;
+
+	i->all = all;
+	snprintf(i->name, sizeof(i->name), "%s", name);
+	i->folder = path_of(all, name, "");
+	i->tell = timer_new(all->conf.loop, tell, i);
+	while (*at)
+		at = &(*at)->next;
+	*at = i;
+	return i;
+}
+
+static struct image *image_begin(struct images *all, const char *name, const struct job_image *from)
+{
+	struct image *i = image_new(all, name);
+
+	i->n = i->missing = from->n_layers;
+	i->layers = xcalloc(i->n, sizeof(*i->layers));
+	memcpy(i->layers, from->layers, i->n * sizeof(*i->layers));
+	i->fetching = xcalloc(i->n, sizeof(*i->fetching));
+	for (size_t k = 0; k < i->n; k++)
+		i->fetching[k] = cache_want(all->conf.cache, &i->layers[k], on_layer, i);
+	return i;
+}
+
+/* --- wants -------------------------------------------------------------------------------------------------------- */
+
+/* An image that is over and that nobody waits for: an old refusal, or the oldest of too many. */
+static void forget_refused(struct images *all)
+{
+	struct image *i, *next, *first = NULL;
+	size_t n = 0;
+
+	for (i = all->list; i; i = next) {
+		next = i->next;
+		if (i->state != IMAGE_OVER || i->wants || i->telling)
+			continue;
+		if (clock_mono_ms() - i->over_ms > IMAGES_REFUSED_MS) {
+			image_free(i);
+			continue;
+		}
+		first = first ? first : i;
+		n++;
+	}
+	if (n > REFUSED_MAX)
+		image_free(first);
+}
+
+struct image_want *images_want(
+	struct images *all, const struct job_image *image, image_fn *fn, void *arg)
+{
+	struct digest key = job_image_key(image);
+	struct image_want *w = xcalloc(1, sizeof(*w));
+	char name[DIGEST_HEX + 1];
+	struct image *i;
+
+	digest_hex(name, &key);
+	forget_refused(all);
+	i = find(all, name);
+	if (!i)
+		i = image_begin(all, name, image);
+	*w = (struct image_want){ .image = i, .fn = fn, .arg = arg, .next = i->wants };
+	i->wants = w;
+	touch(i);
+	if (i->state >= IMAGE_HERE)
+		timer_in(i->tell, 0);
+	return w;
+}
+
+/* What is being unpacked is finished, for it is paid for already; what is only fetched is not. */
+void image_want_free(struct image_want *w)
+{
+	struct image_want **at;
+	struct image *i;
+
+	if (!w)
+		return;
+	i = w->image;
+	for (at = &i->wants; *at != w; at = &(*at)->next)
+		;
+	*at = w->next;
+	free(w);
+	if (i->wants || i->telling)
+		return;
+	if (i->state == IMAGE_FETCHING || (i->state == IMAGE_OVER && i->e.code != ERR_PROGRAM))
+		image_free(i);
+	else
+		touch(i);
+}
+
+const char *image_folder(const struct image_want *w)
+{
+	return w->image->folder;
+}
+
+size_t images_count(const struct images *all, int64_t *bytes)
+{
+	size_t n = 0;
+
+	*bytes = 0;
+	for (const struct image *i = all->list; i; i = i->next) {
+		n += i->state == IMAGE_HERE;
+		*bytes += i->state == IMAGE_HERE ? i->bytes : 0;
+	}
+	return n;
+}
+
+/* The cache needs room: the tree that no task has had for the longest time. */
+static bool spare(void *arg)
+{
+	struct images *all = arg;
+	struct image *oldest = NULL;
+
+	for (struct image *i = all->list; i; i = i->next)
+		if (i->state == IMAGE_HERE && !i->wants && !i->telling &&
+			(!oldest || i->used_ms < oldest->used_ms))
+			oldest = i;
+	if (!oldest)
+		return false;
+	log_info("image %.12s is removed: room is needed", oldest->name);
+	give_up(oldest);
+	return true;
+}
+
+/* --- what an earlier process left --------------------------------------------------------------------------------- */
+
+static bool is_key(const char *name)
+{
+	struct digest d;
+
+	return strlen(name) == DIGEST_HEX && digest_from_hex(&d, name);
+}
+
+/* A whole tree of this boot. */
+static bool take_up(struct images *all, const char *name)
+{
+	auto_free char *path = path_of(all, name, ".size"), *text = NULL;
+	struct image *i;
+	struct stat st;
+	int64_t bytes;
+	struct err e;
+	size_t n;
+
+	if (!is_key(name) || stat(path, &st) || file_read(&text, &n, path, SIZE_FILE_MAX, &e) ||
+		image_size_read(&bytes, text, all->boot))
+		return false;
+	i = image_new(all, name);
+	i->state = IMAGE_HERE;
+	i->bytes = bytes;
+	i->used_ms = (int64_t)st.st_mtim.tv_sec * 1000 + st.st_mtim.tv_nsec / 1000000;
+	blobs_beside(cache_blobs(all->conf.cache), bytes);
+	return true;
+}
+
+static void look_at(struct images *all, const char *name)
+{
+	static const char suffix[] = ".size";
+	size_t n = strlen(name);
+
+	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "gone") ||
+		!strcmp(name, "going"))
+		return;
+	if (n == DIGEST_HEX + sizeof(suffix) - 1 && !strcmp(name + DIGEST_HEX, suffix))
+		return; /* of a tree; one without is replaced when it is made */
+	if (!take_up(all, name))
+		let_go(all, name, "");
+}
+
+static int look_around(struct images *all, struct err *e)
+{
+	DIR *d = opendir(all->conf.dir);
+	struct dirent *entry;
+
+	if (!d)
+		return err_sys(e, "looking into %s", all->conf.dir);
+	while ((entry = readdir(d)))
+		look_at(all, entry->d_name);
+	closedir(d);
+	remove_gone(all);
+	return 0;
+}
+
+/* --- the whole ------------------------------------------------------------------------------------------------------ */
+
+int images_open(struct images **out, const struct unpack_conf *conf, struct err *e)
+{
+	struct images *all = xcalloc(1, sizeof(*all));
+
+	all->conf = *conf;
+	all->gone = random_seed();
+	read_boot(all->boot);
+	if (make_dirs(conf->dir, 0755, e) || look_around(all, e)) {
+		images_close(all);
+		return -1;
+	}
+	cache_on_full(conf->cache, spare, all);
+	*out = all;
+	return 0;
+}
+
+void images_close(struct images *all)
+{
+	if (!all)
+		return;
+	cache_on_full(all->conf.cache, NULL, NULL);
+	while (all->list) {
+		while (all->list->wants) {
+			struct image_want *w = all->list->wants;
+
+			all->list->wants = w->next;
+			free(w);
+		}
+		image_free(all->list);
+	}
+	if (all->remover > 0) {
+		kill(all->remover, SIGKILL);
+		waitpid(all->remover, NULL, 0);
+		guard_drop(all->conf.guard, all->remover);
+	}
+	free(all);
+}
+
+/* --- whether it would work -------------------------------------------------------------------------------------------- */
+
+/* Root's boxes are made by nobody, who has to get there by its path. */
+static int check_way(const char *dir, struct err *e)
+{
+	auto_free char *path = realpath(dir, NULL);
+	struct stat st;
+
+	if (!path)
+		return err_sys(e, "looking at %s", dir);
+	for (char *slash = path + strlen(path); slash && slash != path;
+		slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
+			return err_set(e, ERR_REFUSED,
+				"boxes of a worker that root runs are nobody's, and %s is closed "
+			        "to "
+				"others: run the worker as an ordinary user, or `chmod o+x %s`",
+				path, path);
+	}
+	return 0;
+}
+
+int images_check(const char *dir, const char *tool, struct err *e)
+{
+	struct statvfs fs;
+
+	if (!tool || access(tool, X_OK))
+		return err_set(e, ERR_NOT_FOUND, "talkoot-image is not beside talkoot-worker");
+	if (make_dirs(dir, 0755, e))
+		return -1;
+	if (statvfs(dir, &fs))
+		return err_sys(e, "looking at %s", dir);
+	if (fs.f_flag & ST_NOEXEC)
+		return err_set(e, ERR_REFUSED,
+			"%s is where nothing may be executed (mount option noexec)", dir);
+	return geteuid() ? 0 : check_way(dir, e);
+}
