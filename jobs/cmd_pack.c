@@ -6,6 +6,7 @@
 
 #include "common/buf.h"
 #include "common/log.h"
+#include "jobs/job.h"
 #include "jobs/oci_write.h"
 #include "jobs/pack_here.h"
 #include "jobs/pack_listed.h"
@@ -91,6 +92,9 @@ static int check_form(const struct pack *p, struct err *e)
 		return err_set(e, ERR_USAGE, "pack: where to? say -o IMG");
 	if (!c->has_rest || !c->rest.n || !*c->rest.at[0])
 		return err_set(e, ERR_USAGE, "pack: which program? say `-- PROGRAM [ARG…]`");
+	if (c->rest.n > JOB_ARGS_MAX)
+		return err_set(
+			e, ERR_USAGE, "pack: more than %d words: no job has more", JOB_ARGS_MAX);
 	for (size_t i = 0; i < c->rest.n; i++) {
 		json_t *word = json_string(c->rest.at[i]);
 

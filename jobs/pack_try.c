@@ -10,7 +10,7 @@
 #include "jobs/pack_try.h"
 
 #include "common/buf.h"
-#include "jobs/beside.h"
+#include "jobs/tool.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -19,138 +19,113 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WORDS_MAX (PACK_ENV_MAX * 2 + 64)
 #define STDERR_SHOWN 2000
 #define REPORT_MAX 65536
 #define NOT_STARTED 125
 
-/* A command line: words that are its own. */
-struct line {
-	char *at[WORDS_MAX];
-	size_t n;
-};
-
-static void word(struct line *l, char *text)
-{
-	if (l->n + 1 < WORDS_MAX)
-		l->at[l->n++] = text;
-	else
-		free(text);
-}
-
-static void words(struct line *l, const char *const *texts, size_t n)
+static void words(struct tool *t, const char *const *texts, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		word(l, xstrdup(texts[i]));
+		tool_word(t, xstrdup(texts[i]));
 }
 
-static void line_release(struct line *l)
+/* Run it to its end; its exit code as a shell would tell it. */
+static int run_tool(struct tool *t, const char *in, const char *out, int *code, struct err *e)
 {
-	for (size_t i = 0; i < l->n; i++)
-		free(l->at[i]);
-	l->n = 0;
+	int status = 0, bad = tool_run(t, in, out, NULL, &status, e);
+
+	tool_release(t);
+	*code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return bad;
+}
+
+static int must_do(struct tool *t, const char *in, const char *out, const char *what, struct err *e)
+{
+	int code;
+
+	if (run_tool(t, in, out, &code, e))
+		return -1;
+	return code ? err_set(e, ERR_PROGRAM, "talkoot-image %s failed with exit %d (see above)",
+			      what, code)
+	            : 0;
 }
 
 /* --- unpacking -------------------------------------------------------------------------------- */
 /* A box around talkoot-image, up to its own words. */
-static void box_around_image(struct line *l, int64_t bytes_max)
+static void box_around_image(struct tool *t, int64_t bytes_max)
 {
 	static const char *const usual[] = { "--profile", "files", "--priority", "normal",
 		"--memory", "1024", "--disk", "16", "--cpu", "3600", "--wall", "3600", "--stdin",
 		"-" };
 
-	word(l, beside("talkoot-sandbox"));
-	words(l, usual, ARRAY_LEN(usual));
-	word(l, xstrdup("--max-output"));
-	word(l, xprintf("%lld", (long long)(bytes_max / MIB + 64))); /* the stream's own words */
+	tool_word(t, tool_path("talkoot-sandbox"));
+	words(t, usual, ARRAY_LEN(usual));
+	tool_number(t, "--max-output", bytes_max / MIB + 64); /* the stream's own words */
 }
 
-/* Run `from` with standard input `in` into the file STREAM, then plant STREAM as `folder`. */
-static int unpack(struct line *from, int in, const char *stream, const char *folder,
+/* Run `from` on the file `in`, and plant the stream that it writes as `folder`. */
+static int unpack(struct tool *from, const char *in, const char *stream, const char *folder,
 	const char *what, struct err *e)
 {
-	auto_close int out = open(stream, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	char *plant[] = { beside("talkoot-image"), xstrdup("plant"), xstrdup(folder), NULL };
-	int code = 0, bad = out < 0 ? err_sys(e, "creating %s", stream) : 0;
+	struct tool plant = { .n = 0 };
 
-	bad = bad || run_program(from->at, in, out, &code, e);
-	if (!bad && code)
-		bad = err_set(e, ERR_PROGRAM, "talkoot-image %s failed with exit %d (see above)",
-			what, code);
-	if (!bad)
-		bad = lseek(out, 0, SEEK_SET) < 0 ? err_sys(e, "%s", stream)
-		                                  : run_program(plant, out, -1, &code, e);
-	if (!bad && code)
-		bad = err_set(e, ERR_PROGRAM, "talkoot-image plant failed with exit %d (see above)",
-			code);
+	tool_word(&plant, tool_path("talkoot-image"));
+	tool_word(&plant, xstrdup("plant"));
+	tool_word(&plant, xstrdup(folder));
+	int bad = must_do(from, in, stream, what, e) || must_do(&plant, stream, NULL, "plant", e);
+	tool_release(&plant);
 	unlink(stream);
-	for (size_t i = 0; plant[i]; i++)
-		free(plant[i]);
-	return bad;
+	return bad ? -1 : 0;
 }
 
 static int split(const struct pack_try *t, int64_t bytes_max, struct err *e)
 {
-	auto_close int in = open(t->image, O_RDONLY | O_CLOEXEC);
 	auto_free char *stream = xprintf("%s/stream", t->tmp),
 		       *folder = xprintf("%s/split", t->tmp);
-	struct line l = { .n = 0 };
+	struct tool box = { .n = 0 };
 
-	if (in < 0)
-		return err_sys(e, "opening %s", t->image);
-	box_around_image(&l, bytes_max);
-	word(&l, xstrdup("--"));
-	word(&l, beside("talkoot-image"));
-	word(&l, xstrdup("split"));
-	int bad = unpack(&l, in, stream, folder, "split", e);
-	line_release(&l);
-	return bad;
+	box_around_image(&box, bytes_max);
+	tool_word(&box, xstrdup("--"));
+	tool_word(&box, tool_path("talkoot-image"));
+	tool_word(&box, xstrdup("split"));
+	return unpack(&box, t->image, stream, folder, "split", e);
 }
 
 static int flatten(const struct pack_try *t, int64_t bytes_max, struct err *e)
 {
-	auto_close int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	auto_free char *stream = xprintf("%s/stream", t->tmp), *folder = xprintf("%s/root", t->tmp);
-	struct line l = { .n = 0 };
+	struct tool box = { .n = 0 };
 
-	box_around_image(&l, bytes_max);
-	for (int i = 0; i < PACK_LAYERS; i++) {
-		word(&l, xstrdup("--in"));
-		word(&l, xprintf("layer-%d=%s/split/layer-%d", i, t->tmp, i));
-	}
-	word(&l, xstrdup("--"));
-	word(&l, beside("talkoot-image"));
-	word(&l, xstrdup("flatten"));
+	box_around_image(&box, bytes_max);
 	for (int i = 0; i < PACK_LAYERS; i++)
-		word(&l, xprintf("/in/layer-%d", i));
-	int bad = unpack(&l, in, stream, folder, "flatten", e);
-	line_release(&l);
-	return bad;
+		tool_option(&box, "--in", xprintf("layer-%d=%s/split/layer-%d", i, t->tmp, i));
+	tool_word(&box, xstrdup("--"));
+	tool_word(&box, tool_path("talkoot-image"));
+	tool_word(&box, xstrdup("flatten"));
+	for (int i = 0; i < PACK_LAYERS; i++)
+		tool_word(&box, xprintf("/in/layer-%d", i));
+	return unpack(&box, "/dev/null", stream, folder, "flatten", e);
 }
 
 /* --- the program ------------------------------------------------------------------------------ */
 /* Limits that no proof should meet; one thread, as submit has by default. */
-static void box_around_program(const struct pack_try *t, struct line *l)
+static void box_around_program(const struct pack_try *t, struct tool *box)
 {
 	static const char *const usual[] = { "--profile", "image", "--priority", "normal",
 		"--memory", "4096", "--disk", "1024", "--processes", "256", "--threads", "1",
 		"--cwd", PACK_WORK };
-	static const char *const files[][2] = { { "root", "root" }, { "stdout", "stdout" },
-		{ "stderr", "stderr" }, { "report", "report" } };
 
-	word(l, beside("talkoot-sandbox"));
-	words(l, usual, ARRAY_LEN(usual));
-	word(l, xstrdup("--stdin"));
-	word(l, xstrdup(t->stdin_file ? "-" : "/dev/null"));
-	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		word(l, xprintf("--%s", files[i][0]));
-		word(l, xprintf("%s/%s", t->tmp, files[i][1]));
-	}
-	for (size_t i = 0; i < t->env->n; i++) {
-		word(l, xstrdup("--env"));
-		word(l, xstrdup(t->env->at[i]));
-	}
-	word(l, xstrdup("--"));
+	tool_word(box, tool_path("talkoot-sandbox"));
+	words(box, usual, ARRAY_LEN(usual));
+	tool_option(box, "--stdin", xstrdup(t->stdin_file ? "-" : "/dev/null"));
+	tool_option(box, "--root", xprintf("%s/root", t->tmp));
+	tool_option(box, "--stdout", xprintf("%s/stdout", t->tmp));
+	tool_option(box, "--stderr", xprintf("%s/stderr", t->tmp));
+	tool_option(box, "--report", xprintf("%s/report", t->tmp));
+	for (size_t i = 0; i < t->env->n; i++)
+		tool_option(box, "--env", xstrdup(t->env->at[i]));
+	tool_word(box, xstrdup("--"));
+	words(box, t->command->at, t->command->n);
 }
 
 static int read_report(struct pack_try *t, struct err *e)
@@ -182,18 +157,10 @@ static void read_stderr(struct pack_try *t)
 
 static int run(struct pack_try *t, struct err *e)
 {
-	struct line l = { .n = 0 };
+	struct tool box = { .n = 0 };
 
-	box_around_program(t, &l);
-	char **argv = xcalloc(l.n + t->command->n + 1, sizeof(*argv));
-	memcpy(argv, l.at, l.n * sizeof(*argv));
-	for (size_t i = 0; i < t->command->n; i++)
-		argv[l.n + i] = xstrdup(t->command->at[i]);
-	int bad = run_program(argv, -1, -1, &t->code, e);
-	for (size_t i = 0; i < l.n + t->command->n; i++)
-		free(argv[i]);
-	free(argv);
-	if (bad || read_report(t, e))
+	box_around_program(t, &box);
+	if (run_tool(&box, NULL, NULL, &t->code, e) || read_report(t, e))
 		return -1;
 	read_stderr(t);
 	if (t->code == NOT_STARTED && !strcmp(t->reason, "setup"))

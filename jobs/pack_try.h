@@ -8,8 +8,8 @@
 #include "jobs/pack_env.h"
 
 struct pack_try {
-	const char *image; /* the file */
-	const struct texts *command;
+	const char *image;           /* the file */
+	const struct texts *command; /* at most JOB_ARGS_MAX words */
 	const struct pack_env *env;
 	const char *tmp; /* a folder for everything that is made; its owner removes it */
 	bool stdin_file; /* standard input is a file: the program reads it again, from where it now stands */

@@ -14,6 +14,7 @@ import tempfile
 import time
 
 from grid import BIN, PATIENCE, Skip, compile_static, main, program, run, wait_for
+from test_image_job import ImageGrid
 
 # of Debian: the python that runs this may be another
 PYTHON = "/usr/bin/python3"
@@ -201,6 +202,20 @@ def test_what_is_left_out_is_said():
         for word in ".secret", ".ssh", "private.txt", "out.txt", "made.txt", "cpuinfo":
             assert word not in names, word
         assert b"hunter2" not in i.bytes
+
+
+def test_a_packed_program_is_submitted_and_its_results_believed():
+    with Desk() as d, ImageGrid() as g:
+        g.add_worker()
+        g.add_worker()
+        numpy_project(d)
+        here = d.pack("--", PYTHON, "sim.py", "2")
+        d.says(PROVEN)
+        job = g.run_job("--image", os.path.join(d.cwd, "it.img"), "--range", "3", "--", PYTHON, "sim.py", "{index}")
+        out = g.results(job)
+        with open(os.path.join(out, "2", "stdout")) as f:
+            assert f.read() == here
+        g.verify(out)
 
 
 def test_code_of_the_home_goes_along():
