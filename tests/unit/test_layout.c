@@ -56,7 +56,7 @@ static void a_docker_archive_tells_layers_by_path(void **s)
 	assert_string_equal(l.layers[0].sha256, "");
 	assert_string_equal(l.json,
 		"{\"entrypoint\":[\"/a\"],\"cmd\":[],\"env\":[\"K=V\"],\"workdir\":\"/x/"
-	        "y\",\"layers\":2,"
+		"y\",\"layers\":2,"
 		"\"architecture\":\"arm64\",\"os\":\"linux\"}\n");
 	layout_release(&l);
 }
