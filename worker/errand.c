@@ -164,20 +164,6 @@ static void on_resolution(void *arg, const struct err *why)
 		ready(t);
 }
 
-/* Data of the owner's is read by whom the owner named, whatever the coordinator thinks. */
-static int check_local(const struct errand *t, const struct job *job, struct err *e)
-{
-	char key[ID_TEXT + 1];
-
-	id_text(key, &job->submitter);
-	for (size_t i = 0; i < job->n_local; i++)
-		if (!local_path(t->all->local, job->local[i]))
-			return err_set(e, ERR_REFUSED, "there is no data %s here (--allow-local)", job->local[i]);
-	if (job->n_local && !local_serves(t->all->local, &job->submitter))
-		return err_set(e, ERR_REFUSED, "the data here is not for the programs of %s (--local-for)", key);
-	return 0;
-}
-
 /* What the manifest leaves to the lease. */
 static int check_given(const struct errand *t, const struct job *job, struct err *e)
 {
@@ -203,7 +189,7 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 	if (job->disk_mib > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
 			(long long)job->disk_mib, (long long)t->all->disk_mib);
-	return check_local(t, job, e) || check_given(t, job, e) ? -1 : 0;
+	return local_allows(t->all->local, job, e) || check_given(t, job, e) ? -1 : 0;
 }
 
 static void on_page(void *arg, const struct err *why)

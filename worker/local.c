@@ -142,7 +142,7 @@ static int read_one(struct local *l, const char *text, const char *worker_dir, s
 		*text == '.')
 		return err_set(e, ERR_USAGE,
 			"--allow-local: \"%.100s\" is not NAME=PATH (a name is of A-Z a-z 0-9 . _ "
-		        "-)",
+			"-)",
 			text);
 	memcpy(d->name, text, n);
 	d->name[n] = '\0';
@@ -168,7 +168,7 @@ int local_read(struct local *l, const struct texts *allowed, const struct texts 
 		if (!id_parse(&l->keys[l->n_keys++], keys->at[i]))
 			return err_set(e, ERR_USAGE,
 				"--local-for: \"%.80s\" is no submitter's key (64 hex digits, see "
-			        "talkoot id)",
+				"talkoot id)",
 				keys->at[i]);
 	}
 	if (!l->n != !l->n_keys)
@@ -193,10 +193,25 @@ const char *local_path(const struct local *l, const char *name)
 	return NULL;
 }
 
-bool local_serves(const struct local *l, const struct id *submitter)
+static bool serves(const struct local *l, const struct id *submitter)
 {
 	for (size_t i = 0; i < l->n_keys; i++)
 		if (id_equal(&l->keys[i], submitter))
 			return true;
 	return false;
+}
+
+int local_allows(const struct local *l, const struct job *job, struct err *e)
+{
+	char key[ID_TEXT + 1];
+
+	id_text(key, &job->submitter);
+	for (size_t i = 0; i < job->n_local; i++)
+		if (!local_path(l, job->local[i]))
+			return err_set(e, ERR_REFUSED, "there is no data %s here (--allow-local)",
+				job->local[i]);
+	if (job->n_local && !serves(l, &job->submitter))
+		return err_set(e, ERR_REFUSED,
+			"the data here is not for the programs of %s (--local-for)", key);
+	return 0;
 }

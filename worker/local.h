@@ -10,7 +10,7 @@
 #define WORKER_LOCAL_H
 
 #include "common/conf.h"
-#include "common/id.h"
+#include "jobs/job.h"
 
 #define LOCAL_MAX 16          /* datasets, and keys: what an ask can say */
 #define LOCAL_LOOK_MAX 100000 /* entries of a folder that are looked at when the worker starts */
@@ -33,6 +33,8 @@ int local_read(struct local *l, const struct texts *allowed, const struct texts 
 void local_release(struct local *l);
 /* The path of a dataset; NULL: there is none of that name. */
 const char *local_path(const struct local *l, const char *name);
-bool local_serves(const struct local *l, const struct id *submitter);
+/* Whether a job may run here as far as its local data goes: all of it is here, and its submitter, whose signature is on
+ * the manifest, was named; whatever the coordinator thinks. ERR_REFUSED. */
+int local_allows(const struct local *l, const struct job *job, struct err *e);
 
 #endif

@@ -32,6 +32,11 @@ struct world {
 	char *verdict;
 };
 
+/* What the next world's manifest has as its files (taken; NULL: none), and what each worker says that its tasks were
+ * given (NULL: nothing). */
+static json_t *world_files;
+static const struct digest *world_given[3];
+
 static void must(int bad, const struct err *e)
 {
 	if (bad)
@@ -75,15 +80,16 @@ static void make_job(struct world *w, const char *assurance)
 {
 	struct blob program = blob_of("program"), list = blob_of(LIST);
 	json_t *j = msg_new(MSG_JOB, key_id(w->root), key_id(w->submitter), NOW);
+	json_t *files = world_files ? TAKE(world_files) : json_array();
 	struct sealed s;
 	struct digest d;
 	struct err e;
 
-	json_t *more = json_pack("{s:s, s:s, s:[{s:s, s:s, s:o}], s:s, s:[s], s:{s:{s:o, s:i}}, s:[], s:[s],"
+	json_t *more = json_pack("{s:s, s:s, s:[{s:s, s:s, s:o}], s:s, s:[s], s:{s:{s:o, s:i}}, s:o, s:[s],"
 				 "s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:i, s:b, s:s, s:i, s:s, s:i, s:s}",
 		"nonce", "00112233445566778899aabbccddeeff", "name", "t", "programs", "platform",
 		"x86_64-linux", "name", "prog", "blob", blob_to_json(&program), "profile", "files", "args",
-		"{name}", "tasks", "list", "blob", blob_to_json(&list), "count", 2, "files", "outputs", "*",
+		"{name}", "tasks", "list", "blob", blob_to_json(&list), "count", 2, "files", files, "outputs", "*",
 		"limits", "cpu_s", 10, "wall_s", 10, "memory_mib", 64, "disk_mib", 64, "max_output_mib", 1,
 		"processes", 4, "threads", 1, "deterministic", 1, "platform_class", "any", "priority", 0,
 		"assurance", assurance, "max_results", 6, "compare", "exact");
@@ -122,6 +128,10 @@ static void attest(struct world *w, size_t i, const char *out0)
 	r.items = xcalloc(2, sizeof(*r.items));
 	fill(&r.items[0], 0, 0, out0, "a file");
 	fill(&r.items[1], 1, 3, "", "");
+	for (size_t k = 0; world_given[i] && k < 2; k++) {
+		r.items[k].has_inputs = true;
+		r.items[k].inputs = *world_given[i];
+	}
 	must(results_seal(&w->envelope[i], &r, key_id(w->root), w->worker[i], NOW, &e), &e);
 	results_release(&r);
 }
@@ -229,11 +239,10 @@ static void write_all(struct world *w)
 	put(w->dir, "1/stderr", "oops\n");
 }
 
-static void world_make(struct world *w, struct key *root)
+/* All but the folder. */
+static void world_say(struct world *w, struct key *root)
 {
-	char dir[] = "/tmp/test_verify.XXXXXX";
-
-	*w = (struct world){ .root = root, .submitter = key_new(), .dir = xstrdup(mkdtemp(dir)) };
+	*w = (struct world){ .root = root, .submitter = key_new() };
 	for (size_t i = 0; i < 3; i++)
 		w->worker[i] = key_new();
 	make_grid(w);
@@ -242,6 +251,14 @@ static void world_make(struct world *w, struct key *root)
 	attest(w, 1, "hello\n");
 	attest(w, 2, "a lie\n");
 	w->verdict = seal_verdict(w, honest_tasks(w), w->root);
+}
+
+static void world_make(struct world *w, struct key *root)
+{
+	char dir[] = "/tmp/test_verify.XXXXXX";
+
+	world_say(w, root);
+	w->dir = xstrdup(mkdtemp(dir));
 	write_all(w);
 }
 
@@ -249,7 +266,8 @@ static void world_free(struct world *w)
 {
 	struct err e;
 
-	must(remove_tree(w->dir, &e), &e);
+	if (w->dir)
+		must(remove_tree(w->dir, &e), &e);
 	for (size_t i = 0; i < 3; i++) {
 		key_free(w->worker[i]);
 		free(w->envelope[i]);

@@ -337,6 +337,69 @@ static void class_and_state_follow_from_the_manifest_and_the_results(void **s)
 	is_believed(&w);
 }
 
+/* --- what a task was given -------------------------------------------------------------------- */
+/* A world in which worker i says that it was given given[i], of a job whose /in/x is another's output (or not). What
+ * is said of task 0: "" when it is believed. `list`: the resolution, or NULL. */
+static void said_of(char out[sizeof(((struct err *)0)->msg)], bool from, const struct digest *const given[3],
+	const char *list)
+{
+	struct evidence v = { 0 };
+	struct world x;
+	struct err e = { 0 };
+
+	world_files = from ? json_pack("[{s:s, s:{s:s, s:i, s:s}}]", "name", "x", "from", "job",
+				     "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff", "index", 0, "file",
+				     "stdout")
+			   : NULL;
+	memcpy(world_given, given, sizeof(world_given));
+	world_say(&x, root);
+	memset(world_given, 0, sizeof(world_given));
+	must(evidence_grid(&v, x.grid, strlen(x.grid), &e) || evidence_job(&v, x.job, strlen(x.job), &e) ||
+			evidence_list(&v, LIST, strlen(LIST), &e) || (list && evidence_inputs(&v, list, strlen(list), &e)),
+		&e);
+	for (size_t i = 0; i < 3; i++)
+		must(evidence_attest(&v, x.envelope[i], strlen(x.envelope[i]), &e), &e);
+	must(evidence_verdict(&v, x.verdict, strlen(x.verdict), &e), &e);
+	e = (struct err){ 0 };
+	evidence_check(&v, 0, &e);
+	memcpy(out, e.msg, sizeof(e.msg));
+	evidence_release(&v);
+	world_free(&x);
+}
+
+static void all_that_count_were_given_the_same(void **s)
+{
+	static const char list[] = "{\"name\":\"x\",\"index\":0,\"blob\":{\"digest\":\"sha256:"
+				   "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\",\"size\":1,\"pieces_root\":"
+				   "\"2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\"}}\n"; /* of "x" */
+	static const char text[] = "talkoot-inputs-v1\nin/x sha256:"
+				   "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881\n";
+	struct digest right = digest_of(text, strlen(text)), wrong = digest_of("", 0);
+	const struct digest *const same[3] = { &right, &right, NULL }, *const none[3] = { NULL }, *const one[3] = { &right },
+					   *const differ[3] = { &right, &wrong }, *const false_[3] = { &wrong, &wrong };
+	char said[sizeof(((struct err *)0)->msg)];
+
+	(void)s;
+	said_of(said, true, same, NULL);
+	assert_string_equal(said, "");
+	said_of(said, true, same, list);
+	assert_string_equal(said, "");
+	said_of(said, false, none, NULL);
+	assert_string_equal(said, "");
+	said_of(said, true, none, NULL);
+	assert_string_equal(said, "a counted result does not say what the task was given");
+	said_of(said, true, one, NULL);
+	assert_string_equal(said, "a counted result does not say what the task was given");
+	said_of(said, false, same, NULL);
+	assert_string_equal(said, "a counted result names inputs that the job does not have");
+	said_of(said, true, differ, NULL);
+	assert_string_equal(said, "the counted results were not given the same inputs");
+	said_of(said, true, false_, NULL); /* what they were given is not known here */
+	assert_string_equal(said, "");
+	said_of(said, true, false_, list);
+	assert_string_equal(said, "was not given what sources.ndjson says");
+}
+
 static void names_from_strangers_stay_in_their_folder(void **s)
 {
 	static const char *const bad[] = { "files/", "files/../x", "files/.x", "files/a/../b", "files//a",
@@ -367,6 +430,7 @@ int main(void)
 		cmocka_unit_test(only_a_coordinator_judges),
 		cmocka_unit_test(a_quorum_needs_distinct_agreeing_workers),
 		cmocka_unit_test(class_and_state_follow_from_the_manifest_and_the_results),
+		cmocka_unit_test(all_that_count_were_given_the_same),
 		cmocka_unit_test(names_from_strangers_stay_in_their_folder),
 	};
 
