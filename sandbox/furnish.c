@@ -419,7 +419,7 @@ static int enter(struct plan *p)
 	return plan_fails(p, STEP_PIVOT, 0, raw2(SYS_pivot_root, RAW("."), RAW(".")));
 }
 
-static int leave_host(struct plan *p)
+int space_leave(struct plan *p)
 {
 	const long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
 	long rc = raw2(SYS_umount2, RAW("."), MNT_DETACH);
@@ -435,14 +435,18 @@ static int leave_host(struct plan *p)
 
 int space_empty(struct plan *p)
 {
-	return new_root(p) || enter(p) || leave_host(p) ? -1 : 0;
+	if (new_root(p) == 0 && enter(p) == 0)
+		return 0;
+	shut(p->host);
+	p->host = -1;
+	return -1;
 }
 
 int space_bare(struct plan *p)
 {
 	if (new_root(p) || plan_fails(p, STEP_DEVICES, 0, make_skeleton(p)))
 		return -1;
-	return enter(p) || leave_host(p) ? -1 : 0;
+	return enter(p) || space_leave(p) ? -1 : 0;
 }
 
 int space_prepare(struct plan *p)
@@ -452,14 +456,12 @@ int space_prepare(struct plan *p)
 		return -1;
 	if (plan_fails(p, STEP_WORK, 0, make_work(p)))
 		return -1;
-	return p->alone && p->host >= 0 ? leave_host(p) : 0;
+	return p->alone && p->host >= 0 ? space_leave(p) : 0;
 }
 
 int space_furnish(struct plan *p, const int *inputs)
 {
 	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
 		return -1;
-	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || size_work(p))
-		return -1;
-	return p->host >= 0 ? leave_host(p) : 0;
+	return guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || size_work(p) ? -1 : 0;
 }

@@ -14,6 +14,7 @@
  *	  |                          | waits
  *	  | -- PLAN_GO, descriptors->| adds the inputs
  *	  |                          | -- clone, when not ahead -->| binds itself, waits
+ *	  |                          | leaves the host's root,     |
  *	  |                          | limits it; `go` ----------->|
  *	  |                          |    (waits for the exec)     | execs
  *	  | (-- PLAN_END, or gone -->| kills)                      |
@@ -122,6 +123,7 @@ struct plan {
 	bool inherits_root; /* the keeper stands in an empty root already */
 	bool inherits_name; /* and has its host name */
 	int proc, sock;     /* /proc; the init's end */
+	bool once;          /* nobody waits for it to be ready: its task is there already */
 	bool ahead; /* the program's process is started before PLAN_GO, for what is guessed: */
 	bool alone; /* no inputs and no --root; besides: deterministic, seeded, has_root, filter */
 	int rule, procs; /* the init's: the guessed program, and where it joins its cgroup, or -1 */

@@ -122,12 +122,18 @@ static int attach(struct plan *p)
 	return rc == -EPERM ? 0 : plan_fails(p, STEP_SESSION, 0, rc);
 }
 
+static int leave_host(struct plan *p)
+{
+	return p->host >= 0 ? space_leave(p) : 0;
+}
+
 /* `compute` does without what is refused, for its program can open nothing. */
 static void prepare_empty(struct plan *p)
 {
 	if ((p->told.layers & BOX_BIT(UTSNS)) && !p->inherits_name && space_name(p))
 		p->told.layers &= ~BOX_BIT(UTSNS);
-	if ((p->told.layers & BOX_BIT(MOUNTNS)) && !p->inherits_root && space_empty(p))
+	if ((p->told.layers & BOX_BIT(MOUNTNS)) && !p->inherits_root &&
+		(space_empty(p) || (!p->once && leave_host(p))))
 		p->told.layers &= ~BOX_BIT(MOUNTNS);
 	p->told.fault.step = STEP_NONE;
 }
@@ -213,6 +219,7 @@ static _Noreturn void end_at_once(void *unused)
 /* Whether a process of ours at its limit of tasks is refused one more; the kernel exempts root. */
 static int prove_limit(struct plan *p)
 {
+	char stack[1024] __attribute__((aligned(16))); /* the program's may be in use */
 	uint64_t saved[2], one[2];
 	long pid;
 
@@ -224,8 +231,7 @@ static int prove_limit(struct plan *p)
 	if (plan_fails(p, STEP_RLIMIT, RLIMIT_NPROC,
 		    raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(one), 0)))
 		return -1;
-	pid = spawn(CLONE_VM | CLONE_VFORK, plan_stack(p, true), PLAN_STACK_BYTES, end_at_once,
-		NULL, NULL);
+	pid = spawn(CLONE_VM | CLONE_VFORK, stack, sizeof(stack), end_at_once, NULL, NULL);
 	raw4(SYS_prlimit64, 0, RLIMIT_NPROC, RAW(saved), 0);
 	if (pid < 0)
 		return 0;
@@ -339,7 +345,9 @@ static int let_go(struct plan *p, long program)
 		bind_limits(p, program))
 		return -1;
 	if (p->idle)
-		lower(program);
+		lower(program); /* with our rights: the program may still have its own */
+	if (drop_capabilities(p))
+		return -1;
 	p->built_us = own_us();
 	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
 	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
@@ -472,11 +480,12 @@ _Noreturn void reap_run(void *plan)
 		give_up(p, program);
 	if (p->work >= 0)
 		say(p, PLAN_READY, p->work);
-	if (hear_task(p, &h) || furnish(p, &h) || drop_capabilities(p))
+	if (hear_task(p, &h) || furnish(p, &h))
 		give_up(p, program);
+	/* before the old root is let go: the kernel has us wait for that, and meanwhile it binds itself */
 	if (!p->ahead && (program = start(p, &ended)) < 0)
 		give_up(p, program);
-	if (let_go(p, program))
+	if (leave_host(p) || let_go(p, program))
 		give_up(p, program);
 	wait_for(p, program, ended);
 	reap_rest(p);

@@ -97,8 +97,8 @@ static _Noreturn void try_root(void *arg)
 {
 	struct plan *p = arg;
 
-	raw1(SYS_exit_group,
-		space_map(p) || space_unshare(p) || space_prepare(p) || space_furnish(p, NULL));
+	raw1(SYS_exit_group, space_map(p) || space_unshare(p) || space_prepare(p) ||
+				     space_furnish(p, NULL) || space_leave(p));
 	__builtin_unreachable();
 }
 
@@ -162,7 +162,7 @@ static int settle(struct plan *p, enum box_profile profile, struct why *w)
 		return 1;
 	}
 	if ((users && space_map(p)) || space_name(p) ||
-		(profile == BOX_COMPUTE && space_empty(p))) {
+		(profile == BOX_COMPUTE && (space_empty(p) || space_leave(p)))) {
 		plan_why(p, w);
 		/* root in a chroot: namespaces are made, but "/" is no mount that could be left */
 		return !users && p->told.fault.step == STEP_PRIVATE ? 1 : -1;

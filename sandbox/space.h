@@ -54,15 +54,16 @@ int space_map(struct plan *p);
 /* Make those of p->layers that it was not born in; p->told.layers are then what holds. */
 int space_unshare(struct plan *p);
 int space_name(struct plan *p);
-/* Leave the old root for an empty one. */
+/* Leave the old root for an empty one; p->host, the old root, still stands behind it. */
 int space_empty(struct plan *p);
 /* Leave it for one with /in, /out, /tmp and three devices, from which boxes may be born. */
 int space_bare(struct plan *p);
 /* Go to one with /in, /out, /tmp and three devices (or stay, where it is inherited), before it is known what is to run in it; p->work is then
  * a directory that holds `out` and `tmp`. p->host, the old root, still stands behind it. */
 int space_prepare(struct plan *p);
-/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root; the old root is let
- * go and the new one made read-only. */
+/* Finish it with the inputs, whose descriptors are `inputs`, and the folders of --root. */
 int space_furnish(struct plan *p, const int *inputs);
+/* Where p->host still stands behind it: let the old root go and make the new one read-only. */
+int space_leave(struct plan *p);
 
 #endif

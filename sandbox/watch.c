@@ -130,6 +130,7 @@ static int make_init(struct watch *k, const struct guess *guess, struct why *w)
 		return why_sys(w, "making a socket");
 	k->plan->proc = k->place->proc;
 	k->plan->layers = k->place->layers;
+	k->plan->once = k->place->brief;
 	k->plan->inherits_name = k->plan->inherits_root = k->place->settled;
 	if (k->place->profile != BOX_COMPUTE) {
 		door = k->plan->alone && door_is_open(k->place->door) ? k->place->door : NULL;
