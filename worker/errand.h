@@ -15,6 +15,7 @@
 #include "worker/local.h"
 
 struct errand;
+struct feeds;
 
 struct errands {
 	struct loop *loop;
@@ -36,9 +37,10 @@ struct errands {
 	void (*stopped)(void *arg, const char *lease);
 	void *arg;
 	struct errand *list;
+	struct feeds *feeds;
 };
 
-/* Removes what an earlier process left in `dir`. The other fields but `keepers` are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`. The other fields but `keepers`, `list` and `feeds` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 void errands_close(struct errands *all); /* kills what runs, and waits */
 /* This machine may have changed: what was made for boxes is made anew. */
