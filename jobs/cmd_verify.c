@@ -298,6 +298,11 @@ int cmd_verify(int argc, char **argv)
 		exit_code = cmd_fail(&e);
 		goto out;
 	}
+	if (sources.n > ORIGIN_DIRS_MAX) {
+		err_set(&e, ERR_USAGE, "--source: more than %d folders", ORIGIN_DIRS_MAX);
+		exit_code = cmd_fail(&e);
+		goto out;
+	}
 	v.dir = cmd.conf.words.at[0];
 	told.json = json;
 	exit_code = look(&v, &sources, reruns, &told);
