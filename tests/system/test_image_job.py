@@ -206,7 +206,7 @@ def test_a_job_of_an_image_runs_unpacked_once_and_is_agreed_on():
         assert sum(map(g.unpackings, g.workers)) >= 2
         # started again, a worker takes up what it has
         w = next(w for w in g.workers if g.unpackings(w))
-        w.stop()
+        assert w.stop() == 0
         w = g.restart_worker(w)
         g.run_job("--image", image, "--range", "8", "--", "/run.sh", "x")
         assert g.unpackings(w) == 1, grid.log_of(w)
