@@ -368,12 +368,14 @@ static void a_task_has_a_bounded_number_of_authors(void **state)
 	world_new(&w, 10);
 	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
 	for (int i = 0; i < AUTHORS_MAX; i++) {
-		struct voter v = w.s.workers[add_worker(&w, i + 1, 0)].voter;
+		uint32_t at = add_worker(&w, i + 1, 0);
+		struct voter v = w.s.workers[at].voter;
 
 		assert_true(sched_author(&w.s, j, 0, &v));
 		assert_true(sched_author(&w.s, j, 0, &v)); /* a newer one of the same is no further author */
 	}
-	struct voter one_more = w.s.workers[add_worker(&w, 99, 0)].voter;
+	uint32_t last = add_worker(&w, 99, 0);
+	struct voter one_more = w.s.workers[last].voter;
 	assert_false(sched_author(&w.s, j, 0, &one_more));
 	sched_release(&w.s);
 }
