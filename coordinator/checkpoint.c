@@ -32,7 +32,7 @@ static void take(struct coord *c, uint32_t worker, uint32_t at, const struct blo
 		.owner = l->voter.owner, .relay = l->voter.relay, .blob = *b };
 	int64_t size;
 
-	if (!store_holds(c->store, &c->sched.workers[worker].id, &b->digest, &size) || size != b->size ||
+	if (b->size > JOB_CHECKPOINT_BYTES_MAX || !store_holds(c->store, &c->sched.workers[worker].id, &b->digest, &size) || size != b->size ||
 		!sched_author(&c->sched, l->job, l->index, &l->voter))
 		return;
 	store_add_checkpoint(c->store, c->sched.jobs[l->job].row, &row);
@@ -89,11 +89,8 @@ static void load(void *arg, const struct checkpoint_row *r)
 {
 	struct loading *l = arg;
 	struct coord *c = l->c;
-	uint32_t at = NOBODY;
+	uint32_t at = worker_by_row(c, r->worker);
 
-	for (size_t i = 0; i < c->sched.n_workers && at == NOBODY; i++)
-		if (c->sched.workers[i].row == r->worker)
-			at = (uint32_t)i;
 	if (at == NOBODY || r->closed != l->closed || TASK_IS_FINAL(c->sched.jobs[l->job].tasks[r->index].state))
 		return;
 	sched_author(&c->sched, l->job, r->index,

@@ -151,6 +151,7 @@ void reply_error(struct call *call, const struct err *e);
 /* --- load.c: the state in memory, from the store ------------------------------------------ */
 int coord_load(struct coord *c, struct err *e);
 void coord_unload(struct coord *c);
+uint32_t worker_by_row(const struct coord *c, int64_t row); /* or NOBODY */
 
 /* --- for the handlers: each leaves its reply ---------------------------------------------- */
 void handle_ask(struct call *call, struct msg *m, const char *address); /* ask.c; takes *m */
@@ -175,6 +176,7 @@ void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state,
 void record_verdicts(struct coord *c);
 void sweep_cancelled(struct coord *c);
 void end_leases_of(struct coord *c, uint32_t job, uint32_t worker); /* NOBODY: any */
+void end_leases_after(struct coord *c, uint32_t author); /* that went on from a checkpoint of its */
 
 /* --- ask.c -------------------------------------------------------------------------------- */
 void serve_holds(struct coord *c, int64_t now);

@@ -28,7 +28,7 @@ static void load_worker(void *arg, const struct worker *row)
 }
 
 /* The store's number of a worker, to the scheduler's: both count up from the first. */
-static uint32_t worker_by_row(const struct coord *c, int64_t row)
+uint32_t worker_by_row(const struct coord *c, int64_t row)
 {
 	size_t low = 0, high = c->sched.n_workers;
 

@@ -374,6 +374,16 @@ bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct vot
 	return true;
 }
 
+bool sched_is_author(const struct sched *s, uint32_t lease, uint32_t worker)
+{
+	const struct lease *l = &s->leases[lease];
+
+	for (uint32_t i = s->jobs[l->job].tasks[l->index].results; i != NOBODY; i = s->past[i].next)
+		if (s->past[i].vote.kind == AUTHOR && s->past[i].vote.from.worker == worker)
+			return true;
+	return false;
+}
+
 struct verdict sched_expire(struct sched *s, uint32_t lease)
 {
 	struct lease l = lease_end(s, lease);
@@ -424,7 +434,9 @@ static void unvote_task(struct sched *s, struct sjob *j, struct task *t, uint32_
 	bool changed = false;
 
 	for (uint32_t *at = &t->results; *at != NOBODY;) {
-		if (s->past[*at].vote.from.worker == worker) {
+		const struct vote *v = &s->past[*at].vote;
+
+		if (v->from.worker == worker && v->kind != AUTHOR && v->kind != WRITTEN) {
 			forget_one(s, at);
 			changed = true;
 		} else {

@@ -209,6 +209,8 @@ struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind
 struct verdict sched_expire(struct sched *s, uint32_t lease);
 /* The voter wrote a checkpoint of the task. False: one more than a task can have (AUTHORS_MAX). */
 bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v);
+/* Whether the worker wrote a checkpoint of the leased task since its last result. */
+bool sched_is_author(const struct sched *s, uint32_t lease, uint32_t worker);
 void sched_give_back(struct sched *s, uint32_t lease);
 
 /* --- endings ------------------------------------------------------------------------------ */

@@ -194,8 +194,9 @@ void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_
 bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
-/* The open ones of a worker that is banned. */
-void store_drop_checkpoints(struct store *s, int64_t worker);
+/* The open ones of each task for which this worker wrote one: it is banned, and later ones rest on its. Who wrote them
+ * stays known. */
+void store_close_checkpoints_of(struct store *s, int64_t worker);
 typedef void checkpoint_fn(void *arg, const struct checkpoint_row *row); /* without its blob */
 void store_each_checkpoint(struct store *s, int64_t job, checkpoint_fn *fn, void *arg);
 

@@ -43,9 +43,12 @@ void store_close_checkpoints(struct store *s, int64_t job, int64_t index)
 	run(s, "UPDATE checkpoint SET closed = 1 WHERE job = ? AND idx = ?", "ii", job, index);
 }
 
-void store_drop_checkpoints(struct store *s, int64_t worker)
+void store_close_checkpoints_of(struct store *s, int64_t worker)
 {
-	run(s, "DELETE FROM checkpoint WHERE worker = ? AND NOT closed", "i", worker);
+	run(s,
+		"UPDATE checkpoint SET closed = 1 WHERE NOT closed AND (job, idx) IN"
+		" (SELECT job, idx FROM checkpoint WHERE worker = ? AND NOT closed)",
+		"i", worker);
 }
 
 void store_each_checkpoint(struct store *s, int64_t job, checkpoint_fn *fn, void *arg)

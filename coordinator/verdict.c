@@ -24,6 +24,26 @@ void decide(struct coord *c, uint32_t job, int64_t index, enum task_state state,
 	c->decided[c->n_decided++] = (struct decided){ job, index, state, v ? *v : none };
 }
 
+static void cancel_lease(struct coord *c, uint32_t at)
+{
+	struct lease l = c->sched.leases[at];
+
+	store_end_lease(c->store, l.id, "cancelled");
+	sched_give_back(&c->sched, at);
+	wake_worker(c, l.worker);
+}
+
+void end_leases_after(struct coord *c, uint32_t author)
+{
+	uint32_t next;
+
+	for (uint32_t at = c->sched.first_lease; at != NOBODY; at = next) {
+		next = c->sched.leases[at].after;
+		if (sched_is_author(&c->sched, at, author))
+			cancel_lease(c, at);
+	}
+}
+
 void end_leases_of(struct coord *c, uint32_t job, uint32_t worker)
 {
 	uint32_t next;
@@ -34,9 +54,7 @@ void end_leases_of(struct coord *c, uint32_t job, uint32_t worker)
 		next = l.after;
 		if (job != NOBODY ? l.job != job : l.worker != worker)
 			continue;
-		store_end_lease(c->store, l.id, "cancelled");
-		sched_give_back(&c->sched, at);
-		wake_worker(c, l.worker);
+		cancel_lease(c, at);
 	}
 }
 

@@ -45,8 +45,9 @@ int ban_worker(struct coord *c, const char *text, bool banned, struct err *e)
 		store_set_worker(c->store, w);
 	if (banned) {
 		end_leases_of(c, NOBODY, at);
+		end_leases_after(c, at);
 		store_void_results(c->store, w->row);
-		store_drop_checkpoints(c->store, w->row);
+		store_close_checkpoints_of(c->store, w->row);
 		sched_unvote(&c->sched, at);
 		wake_worker(c, at);
 	}

@@ -27,6 +27,7 @@
 #define JOB_ENV_MAX 64
 #define JOB_AFTER_MAX 16
 #define JOB_LOCAL_MAX 4
+#define JOB_CHECKPOINT_BYTES_MAX (64 * MIB) /* of one that travels: who goes on from it fetches it */
 #define JOB_COMPARE_MAX 16
 #define JOB_QUORUM_MAX 15
 #define JOB_RESULTS_MAX 64

@@ -167,6 +167,9 @@ static int read_checkpoint(struct job *job, const json_t *m, struct err *e)
 	for (size_t i = 0; job->checkpoint && i < job->n_files; i++)
 		if (!strcmp(job->files[i].name, "checkpoint"))
 			return err_field(e, "files", "/in/checkpoint is the checkpoint's; call it otherwise");
+	for (size_t i = 0; job->checkpoint && i < job->n_local; i++)
+		if (!strcmp(job->local[i], "checkpoint"))
+			return err_field(e, "local", "/in/checkpoint is the checkpoint's; call it otherwise");
 	return 0;
 }
 

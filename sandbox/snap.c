@@ -69,7 +69,7 @@ static void begin(struct snap *s, int work, int outputs)
 
 	if (from < 0)
 		return;
-	if (fstat(from, &st) == 0 && S_ISREG(st.st_mode) && !same(&st, &s->last)) {
+	if (fstat(from, &st) == 0 && S_ISREG(st.st_mode) && st.st_size <= s->most_bytes && !same(&st, &s->last)) {
 		s->copier = fork();
 		if (s->copier == 0)
 			copy_apart(from, outputs, st.st_size, keeper);

@@ -20,6 +20,7 @@
 
 struct snap {
 	int64_t every_us; /* 0: never */
+	int64_t most_bytes; /* larger ones are not copied: the copy is on the volunteer's disk */
 	int64_t next_us;
 	pid_t copier;     /* 0: none is at work */
 	struct stat last; /* what was copied last */

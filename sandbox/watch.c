@@ -187,6 +187,7 @@ static int give(struct watch *k, struct why *w)
 	pour_init(&k->err, k->err.from, k->given->err);
 	k->start = now_us();
 	k->snap.every_us = k->spec->checkpoint_s * 1000000;
+	k->snap.most_bytes = k->spec->limits.max_output_mib * 1048576;
 	k->next_look = k->start + (k->place->brief ? LOOK_SOON_US : LOOK_US);
 	return send_task(k, w);
 }

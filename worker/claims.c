@@ -7,7 +7,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/tus.h"
-#include "jobs/job.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

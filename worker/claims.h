@@ -8,11 +8,12 @@
 #include "common/blob.h"
 #include "common/fetch.h"
 #include "common/key.h"
+#include "jobs/job.h"
 #include "worker/agent.h"
 #include "worker/home.h"
 
 #define CLAIMS_MAX 16 /* what an ask can list */
-#define CLAIM_BYTES_MAX (64 * MIB) /* a larger checkpoint stays on its worker: it is hashed on the loop */
+#define CLAIM_BYTES_MAX JOB_CHECKPOINT_BYTES_MAX /* a larger checkpoint stays on its worker: it is hashed on the loop */
 
 struct claims;
 struct sending;

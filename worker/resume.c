@@ -52,7 +52,7 @@ int resume_begin(struct resume *r, const struct resume_of *of, const struct job 
 		r->timer = timer_new(of->loop, on_timer, r);
 		timer_in(r->timer, RESUME_SEND_S * 1000);
 	}
-	return saved_mark(dir, &job->id, index, e);
+	return r->inherits ? 0 : saved_mark(dir, &job->id, index, e);
 }
 
 static void on_handed_on(void *arg, bool told)
@@ -83,7 +83,7 @@ void resume_end(struct resume *r, bool ended)
 {
 	sending_cancel(TAKE(r->sending));
 	timer_free(TAKE(r->timer));
-	if (r->out && ended)
+	if (r->out && (ended || r->inherits))
 		saved_drop(r->of->saved, &r->job, r->index);
 	else if (r->out)
 		saved_keep(r->of->saved, &r->job, r->index, r->out);

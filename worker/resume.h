@@ -37,6 +37,8 @@ struct resume {
 	void *arg;
 };
 
+/* What rests on a checkpoint of others' is not kept here, only sent on: the next lease of the task may be for another copy,
+ * whose authors must not be these. */
 /* Before its box starts in the folder `dir`. `given`: what the lease handed on, fetched already; NULL: nothing. It is
  * preferred to what is saved here: others may have gone on from that. */
 int resume_begin(struct resume *r, const struct resume_of *of, const struct job *job, int64_t index, const char *lease,

@@ -172,6 +172,34 @@ def test_who_wrote_a_checkpoint_is_an_author_of_what_rests_on_it():
             assert sorted(json.loads(f.read())["workers"]) == sorted([other.id, third.id])
 
 
+# A checkpoint of argv[1] bytes, all of it a hole; and a second.
+SPARSE = r"""
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+	const struct timespec pause = { 2, 500000000 };
+	int fd = open("/out/checkpoint", O_WRONLY | O_CREAT, 0600);
+
+	(void)argc;
+	return fd < 0 || ftruncate(fd, atol(argv[1])) || nanosleep(&pause, NULL) || unlink("/out/checkpoint");
+}
+"""
+
+
+def test_a_checkpoint_is_copied_out_only_up_to_the_limit_of_outputs():
+    """What is a hole in the box is bytes on the volunteer's disk."""
+    with Grid(workers=0) as g:
+        probe = compile_static(SPARSE, g.path("sparse"))
+        for n, there in ((1 << 20, True), ((1 << 20) + 1, False)):
+            out = g.path("out%d" % n)
+            run([program("talkoot-sandbox"), "--profile", "files", "--checkpoint", "1", "--disk", "64", "--max-output", "1",
+                 "--out", out, "--", probe, str(n)], g.env)
+            assert os.path.exists(os.path.join(out, ".checkpoint")) == there, n
+
+
 def test_without_the_word_nothing_is_kept():
     with Grid(workers=1) as g:
         w = g.workers[0]

@@ -360,6 +360,29 @@ static void who_wrote_a_checkpoint_counts_as_an_author_from_the_next_result_on(v
 	sched_release(&w.s);
 }
 
+/* a is caught and banned; b's result rests on what a wrote, so who depends on a must not confirm it. */
+static void a_banned_author_stays_one(void **state)
+{
+	(void)state;
+	struct world w;
+
+	world_new(&w, 9);
+	uint32_t a = add_worker(&w, 1, 777), b = add_worker(&w, 2, 0), friend = add_worker(&w, 4, 777), c = add_worker(&w, 3, 0);
+	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
+	assert_int_equal(lease(&w, a, 1), 1);
+	assert_true(sched_author(&w.s, j, 0, &w.s.workers[a].voter));
+	sched_give_back(&w.s, w.out[0]);
+	assert_int_equal(lease(&w, b, 1), 1);
+	assert_true(sched_is_author(&w.s, w.out[0], a));
+	assert_false(sched_is_author(&w.s, w.out[0], c));
+	assert_int_equal(returns(&w, w.out[0], "x"), NEED_MORE);
+	w.s.workers[a].banned = true;
+	sched_unvote(&w.s, a);
+	assert_int_equal(lease(&w, friend, 1), 0);
+	assert_int_equal(lease(&w, c, 1), 1);
+	sched_release(&w.s);
+}
+
 static void a_task_has_a_bounded_number_of_authors(void **state)
 {
 	(void)state;
@@ -797,6 +820,7 @@ int main(void)
 		cmocka_unit_test(a_worker_gets_only_what_it_can_run),
 		cmocka_unit_test(a_worker_gets_only_what_its_volunteer_allows),
 		cmocka_unit_test(who_wrote_a_checkpoint_counts_as_an_author_from_the_next_result_on),
+		cmocka_unit_test(a_banned_author_stays_one),
 		cmocka_unit_test(a_task_has_a_bounded_number_of_authors),
 		cmocka_unit_test(submitters_share_and_priority_orders_ones_own),
 		cmocka_unit_test(a_hoarder_holds_little),
