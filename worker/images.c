@@ -24,11 +24,12 @@
 #define SIZE_FILE_MAX 128
 #define BOOT_MAX 40
 #define OVER_MAX 64 /* remembered at once */
+#define UNPACKING_MAX 2 /* at once: a stream counts against --disk when it is whole, and has up to half of it */
 #define REMOVER "/bin/rm"
 
 extern char **environ;
 
-enum image_state { IMAGE_FETCHING, IMAGE_UNPACKING, IMAGE_HERE, IMAGE_OVER };
+enum image_state { IMAGE_FETCHING, IMAGE_FETCHED, IMAGE_UNPACKING, IMAGE_HERE, IMAGE_OVER };
 
 struct image_want {
 	struct image *image;
@@ -284,12 +285,15 @@ static int keep_tree(struct image *i, struct err *e)
 	return file_write_atomic(size, text, strlen(text), 0600, e);
 }
 
+static void unpack_next(struct images *all);
+
 static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
 {
 	struct image *i = arg;
 	struct err e;
 
 	i->unpack = NULL;
+	unpack_next(i->all); /* this one stands in the list as being unpacked yet, but its child is gone */
 	if (why)
 		e = *why;
 	else
@@ -307,10 +311,32 @@ static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
 	settle(i, &e, image_patience_ms(e.code));
 }
 
+static void unpack(struct image *i)
+{
+	struct err why;
+
+	i->state = IMAGE_UNPACKING;
+	if (unpack_start(&i->unpack, &i->all->conf, i->name, i->layers, i->n, on_unpacked, i, &why))
+		settle(i, &why, image_patience_ms(why.code));
+}
+
+/* In the order in which they were wanted. */
+static void unpack_next(struct images *all)
+{
+	int n = 0;
+
+	for (const struct image *i = all->list; i; i = i->next)
+		n += i->unpack != NULL;
+	for (struct image *i = all->list; i && n < UNPACKING_MAX; i = i->next)
+		if (i->state == IMAGE_FETCHED) {
+			unpack(i);
+			n += i->unpack != NULL;
+		}
+}
+
 static void on_layer(void *arg, const struct err *e)
 {
 	struct image *i = arg;
-	struct err why;
 
 	if (i->state != IMAGE_FETCHING)
 		return;
@@ -320,9 +346,8 @@ static void on_layer(void *arg, const struct err *e)
 	}
 	if (--i->missing)
 		return;
-	i->state = IMAGE_UNPACKING;
-	if (unpack_start(&i->unpack, &i->all->conf, i->name, i->layers, i->n, on_unpacked, i, &why))
-		settle(i, &why, image_patience_ms(why.code));
+	i->state = IMAGE_FETCHED;
+	unpack_next(i->all);
 }
 
 static struct image *image_new(struct images *all, const char *name)
@@ -411,7 +436,7 @@ void image_want_free(struct image_want *w)
 	free(w);
 	if (i->wants || i->telling)
 		return;
-	if (i->state == IMAGE_FETCHING || !is_remembered(i))
+	if (i->state < IMAGE_UNPACKING || !is_remembered(i))
 		image_free(i);
 	else
 		touch(i);

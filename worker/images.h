@@ -7,7 +7,7 @@
  *	DIR/KEY.stream  the tree on its way, .errors and .report what was said of it
  *	DIR/KEY.new     the tree while it is planted       DIR/gone, DIR/going  what is being removed, and next
  *
- *	fetching (its layers) --> unpacking (unpack.h) --> here, or over: refused or failed
+ *	fetching (its layers) --> fetched: others are being unpacked --> unpacking (unpack.h) --> here, or over: refused or failed
  *
  * Strangers' archives are read by talkoot-image alone, and that in a box of the profile `files`; what it says of them, a
  * tree stream, is made a folder by the same program outside. Nothing of it is done on the loop.

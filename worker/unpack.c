@@ -11,6 +11,7 @@
 #include "worker/runner.h"
 #include "worker/spawn.h"
 #include "common/buf.h"
+#include "common/codec.h"
 #include "common/log.h"
 
 #include <fcntl.h>
@@ -29,6 +30,7 @@
 #define SAID_MAX 400 /* bytes of its last line */
 #define ERRORS_MAX 65536
 #define REPORT_MAX 65536
+#define TAIL_BYTES 32 /* of a stream: its last line is shorter */
 #define FULL_BYTES MIB /* less free than this is a full disk */
 
 extern char **environ;
@@ -39,6 +41,7 @@ struct unpack {
 	struct box *box;
 	pid_t plant;     /* 0: none */
 	int64_t counted; /* bytes beside the cache's blobs */
+	int64_t stream;  /* of these, the stream's */
 	unpack_fn *fn;
 	void *arg;
 };
@@ -167,19 +170,43 @@ static int judge_box(const struct unpack *u, const char *why, struct err *e)
 	return unpacked_judge(&made, e);
 }
 
+/* --- what a tree takes ---------------------------------------------------------------------------------------- */
+
+int64_t unpacked_bytes(int64_t stream_bytes, const char *tail)
+{
+	const char *end = strrchr(tail, 'e');
+	int64_t entries;
+
+	if (!end || end[1] != ' ')
+		return stream_bytes;
+	auto_free char *number = xmemdup(end + 2, strcspn(end + 2, "\n"));
+	return int_parse(&entries, number, 0, UNPACKED_ENTRIES_MAX) ? stream_bytes + entries * UNPACKED_ENTRY_BYTES
+	                                                            : stream_bytes;
+}
+
+/* By the stream's last line; whether that is true is what planting finds out. */
+static int64_t tree_bytes(int stream, int64_t size)
+{
+	char tail[TAIL_BYTES + 1];
+	ssize_t n = pread(stream, tail, TAIL_BYTES, size > TAIL_BYTES ? size - TAIL_BYTES : 0);
+
+	tail[n > 0 ? n : 0] = '\0';
+	return unpacked_bytes(size, tail);
+}
+
 /* --- planting ------------------------------------------------------------------------------------------------- */
 
 static void on_planted(void *arg, pid_t pid, int status, const struct rusage *usage)
 {
 	struct unpack *u = arg;
-	int64_t bytes = u->counted / 2;
+	int64_t bytes = u->counted - u->stream;
 	struct err e;
 
 	(void)usage;
 	u->plant = 0;
 	guard_drop(u->conf->guard, pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-		count(u, u->counted - bytes); /* the stream's */
+		count(u, u->stream);
 		over(u, NULL, bytes);
 		return;
 	}
@@ -215,10 +242,11 @@ static int start_plant(struct unpack *u, struct err *e)
 
 	if (in < 0 || null < 0 || err < 0 || fstat(in, &st))
 		return err_sys(e, "opening %s", in < 0 ? stream : errors);
-	if (cache_beside(u->conf->cache, 2 * (int64_t)st.st_size,
-		    e)) /* the stream, and the tree that it becomes */
+	int64_t both = (int64_t)st.st_size + tree_bytes(in, (int64_t)st.st_size);
+	if (cache_beside(u->conf->cache, both, e)) /* the stream, and the tree that it becomes */
 		return err_wrap(e, "room for the image");
-	u->counted = 2 * (int64_t)st.st_size;
+	u->counted = both;
+	u->stream = (int64_t)st.st_size;
 	u->plant = spawn(&s, e);
 	if (u->plant > 0 && !loop_on_child(u->conf->loop, u->plant, on_planted, u, e))
 		return 0;

@@ -42,4 +42,10 @@ struct unpacked {
 };
 int unpacked_judge(const struct unpacked *u, struct err *e);
 
+/* Pure: what the tree of a stream takes on a disk, at most about: the bytes in it, and for each entry a block and an inode,
+ * or 10^5 empty folders would be free. `tail`: the stream's last bytes, which end with its last line, `e COUNT`. */
+#define UNPACKED_ENTRY_BYTES 4096
+#define UNPACKED_ENTRIES_MAX 262144 /* more are refused when it is made and when it is planted */
+int64_t unpacked_bytes(int64_t stream_bytes, const char *tail);
+
 #endif

@@ -50,6 +50,16 @@ static void what_is_the_images_fault_is_refused_for_good_with_its_sentence(void 
 	assert_int_equal(e.code, ERR_PROGRAM);
 }
 
+static void a_tree_takes_a_block_for_each_of_its_entries(void **state)
+{
+	(void)state;
+	assert_int_equal(unpacked_bytes(100, "d 0755 e\ne 1\n"), 100 + UNPACKED_ENTRY_BYTES);
+	assert_int_equal(unpacked_bytes(4000000, "0\ne 262144\n"), 4000000 + (INT64_C(1) << 30));
+	/* what is no tree stream is refused when it is planted, and takes nothing */
+	for (const char *const *t = (const char *const[]){ "", "e", "e ", "e x\n", "e 262145\n", "e -1\n", NULL }; *t; t++)
+		assert_int_equal(unpacked_bytes(7, *t), 7);
+}
+
 static void what_is_this_machines_fault_is_not_held_against_the_image(void **state)
 {
 	(void)state;
@@ -106,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_exit_0_is_a_tree),
 		cmocka_unit_test(what_is_the_images_fault_is_refused_for_good_with_its_sentence),
+		cmocka_unit_test(a_tree_takes_a_block_for_each_of_its_entries),
 		cmocka_unit_test(what_is_this_machines_fault_is_not_held_against_the_image),
 		cmocka_unit_test(what_may_pass_is_tried_again_sooner_than_what_was_refused),
 		cmocka_unit_test(a_tree_of_this_boot_alone_is_taken_up),
