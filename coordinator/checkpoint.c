@@ -7,7 +7,10 @@
 #include "common/codec.h"
 #include "common/log.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#define ENDED_MAX 4096 /* checkpoints removed at the end of a job, so that removing is a moment; more stay */
 
 static bool travels(const struct coord *c, uint32_t job)
 {
@@ -25,17 +28,30 @@ static uint32_t lease_meant(const struct coord *c, uint32_t worker, const char *
 	return at;
 }
 
+/* Nobody was told of them, so nobody asks for them: else a task that writes for days fills this disk. */
+static void drop_blobs(struct coord *c, const struct digest *list, size_t n)
+{
+	struct err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (store_drop_blob(c->store, &list[i]) && blob_remove(c->blobs, &list[i], &e))
+			log_warn("a checkpoint that is not needed: %s", e.msg);
+}
+
 static void take(struct coord *c, uint32_t worker, uint32_t at, const struct blob *b)
 {
 	const struct lease *l = &c->sched.leases[at];
 	struct checkpoint_row row = { .index = l->index, .worker = c->sched.workers[worker].row, .net = l->voter.net,
 		.owner = l->voter.owner, .relay = l->voter.relay, .blob = *b };
+	struct digest old;
 	int64_t size;
 
 	if (b->size > JOB_CHECKPOINT_BYTES_MAX || !store_holds(c->store, &c->sched.workers[worker].id, &b->digest, &size) || size != b->size ||
 		!sched_author(&c->sched, l->job, l->index, &l->voter))
 		return;
-	store_add_checkpoint(c->store, c->sched.jobs[l->job].row, &row);
+	size_t n = store_open_checkpoints(c->store, c->sched.jobs[l->job].row, l->index, row.worker, &old, 1);
+	store_add_checkpoint(c->store, c->sched.jobs[l->job].row, &c->sched.workers[worker].id, &row);
+	drop_blobs(c, &old, n);
 	log_debug("task %lld: a checkpoint of %lld bytes", (long long)l->index, (long long)b->size);
 }
 
@@ -58,7 +74,8 @@ void checkpoint_tell(struct coord *c, uint32_t job, int64_t index, json_t *one)
 {
 	struct blob b;
 
-	if (!travels(c, job) || !store_newest_checkpoint(c->store, c->sched.jobs[job].row, index, &b))
+	if (!travels(c, job) || !store_newest_checkpoint(c->store, c->sched.jobs[job].row, index, &b) ||
+		blob_size(c->blobs, &b.digest) != b.size) /* a damaged one is gone: the task begins anew */
 		return;
 	store_add_blob(c->store, &b.digest, b.size, true, NULL); /* who is told its digest may fetch it */
 	json_object_set_new(one, "checkpoint", blob_to_json(&b));
@@ -75,8 +92,29 @@ int checkpoint_check_result(struct coord *c, uint32_t job, const struct result *
 
 void checkpoint_close(struct coord *c, uint32_t job, int64_t index)
 {
-	if (travels(c, job))
-		store_close_checkpoints(c->store, c->sched.jobs[job].row, index);
+	struct digest list[AUTHORS_MAX];
+	size_t n;
+
+	if (!travels(c, job))
+		return;
+	n = store_open_checkpoints(c->store, c->sched.jobs[job].row, index, 0, list, AUTHORS_MAX);
+	store_close_checkpoints(c->store, c->sched.jobs[job].row, index);
+	drop_blobs(c, list, n);
+}
+
+void checkpoint_end_job(struct coord *c, uint32_t job)
+{
+	int64_t row = c->sched.jobs[job].row;
+	struct digest *list;
+	size_t n;
+
+	if (!travels(c, job))
+		return;
+	list = xcalloc(ENDED_MAX, sizeof(*list));
+	n = store_job_checkpoints(c->store, row, list, ENDED_MAX);
+	store_close_job_checkpoints(c->store, row);
+	drop_blobs(c, list, n);
+	free(list);
 }
 
 struct loading {

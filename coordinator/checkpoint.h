@@ -20,6 +20,8 @@ void checkpoint_tell(struct coord *c, uint32_t job, int64_t index, json_t *one);
 int checkpoint_check_result(struct coord *c, uint32_t job, const struct result *r, struct err *e);
 /* A result of the task is in: its checkpoints are handed on no more. */
 void checkpoint_close(struct coord *c, uint32_t job, int64_t index);
+/* The job is over: what is open of its checkpoints goes. */
+void checkpoint_end_job(struct coord *c, uint32_t job);
 /* At start: the authors whose work is in results already, before these are read; then the others. */
 void checkpoint_load(struct coord *c, uint32_t job, bool closed);
 

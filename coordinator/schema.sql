@@ -139,6 +139,7 @@ CREATE TABLE checkpoint (
 );
 CREATE INDEX checkpoint_task ON checkpoint (job, idx);
 CREATE INDEX checkpoint_worker ON checkpoint (worker);
+CREATE INDEX checkpoint_digest ON checkpoint (digest);
 
 -- `outputs`: the digests of stdout, files and stderr, one after the other. `late` ones never vote,
 -- `void` ones are of a worker that was banned before the task was final.
@@ -186,3 +187,4 @@ CREATE TABLE upload (
 	since_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX upload_author ON upload (author, digest);
+CREATE INDEX upload_digest ON upload (digest);

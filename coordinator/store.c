@@ -260,6 +260,8 @@ static const char to_version_3[] =
 	" root BLOB NOT NULL, closed INTEGER NOT NULL DEFAULT 0 CHECK (closed IN (0, 1)));"
 	"CREATE INDEX checkpoint_task ON checkpoint (job, idx);"
 	"CREATE INDEX checkpoint_worker ON checkpoint (worker);"
+	"CREATE INDEX checkpoint_digest ON checkpoint (digest);"
+	"CREATE INDEX upload_digest ON upload (digest);"
 	"ALTER TABLE job ADD COLUMN local TEXT;"
 	"PRAGMA user_version = 3;"
 	"COMMIT";

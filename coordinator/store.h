@@ -188,12 +188,20 @@ struct checkpoint_row {
 	struct blob blob;
 	bool closed; /* a result came after it: handed on no more */
 };
-/* In place of an open one of the same worker. */
-void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row);
+/* In place of an open one of the same worker, whose author uploaded it: that upload then holds it no more. */
+void store_add_checkpoint(struct store *s, int64_t job, const struct id *author, const struct checkpoint_row *row);
+/* Blobs of open checkpoints of a task, of one worker's (its row) or, 0, of all: up to max, as many as there are. And of
+ * a whole job's. */
+size_t store_open_checkpoints(struct store *s, int64_t job, int64_t index, int64_t worker, struct digest *out, size_t max);
+size_t store_job_checkpoints(struct store *s, int64_t job, struct digest *out, size_t max);
+/* Forget a blob that was uploaded for a checkpoint, was never handed on, and that no open checkpoint and no upload holds;
+ * whether it was one. */
+bool store_drop_blob(struct store *s, const struct digest *d);
 /* The newest open one of the task. */
 bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
+void store_close_job_checkpoints(struct store *s, int64_t job);
 /* The open ones of each task for which this worker wrote one: it is banned, and later ones rest on its. Who wrote them
  * stays known. */
 void store_close_checkpoints_of(struct store *s, int64_t worker);

@@ -6,8 +6,12 @@
 
 #include <string.h>
 
-void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row)
+void store_add_checkpoint(struct store *s, int64_t job, const struct id *author, const struct checkpoint_row *row)
 {
+	run(s,
+		"DELETE FROM upload WHERE id = (SELECT id FROM upload WHERE author = ? AND digest = ? AND state = 'done'"
+		" ORDER BY since_ms DESC LIMIT 1)",
+		"kd", author, &row->blob.digest);
 	run(s, "DELETE FROM checkpoint WHERE job = ? AND idx = ? AND worker = ? AND NOT closed", "iii", job, row->index,
 		row->worker);
 	run(s,
@@ -15,6 +19,41 @@ void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_
 		"(?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		"iiiiiidid", job, row->index, row->worker, (int64_t)row->net, (int64_t)row->owner, (int64_t)row->relay,
 		&row->blob.digest, row->blob.size, &row->blob.root);
+}
+
+static size_t read_digests(struct store *s, struct rows *r, struct digest *out, size_t max)
+{
+	size_t n = 0;
+
+	for (; n < max && rows_next(s, r); n++)
+		col_copy(r, 0, &out[n], sizeof(out[n]));
+	rows_end(r);
+	return n;
+}
+
+size_t store_open_checkpoints(struct store *s, int64_t job, int64_t index, int64_t worker, struct digest *out, size_t max)
+{
+	struct rows *r = ask(s,
+		"SELECT digest FROM checkpoint WHERE job = ?1 AND idx = ?2 AND (worker = ?3 OR ?3 = 0) AND NOT closed", "iii", job,
+		index, worker);
+
+	return read_digests(s, r, out, max);
+}
+
+size_t store_job_checkpoints(struct store *s, int64_t job, struct digest *out, size_t max)
+{
+	return read_digests(s, ask(s, "SELECT digest FROM checkpoint WHERE job = ? AND NOT closed", "i", job), out, max);
+}
+
+bool store_drop_blob(struct store *s, const struct digest *d)
+{
+	if (!ask_int(s, 0,
+		    "SELECT 1 FROM blob WHERE digest = ?1 AND NOT public AND bytes IS NULL AND NOT EXISTS (SELECT 1 FROM"
+		    " checkpoint WHERE digest = ?1 AND NOT closed) AND NOT EXISTS (SELECT 1 FROM upload WHERE digest = ?1)",
+		    "d", d))
+		return false;
+	run(s, "DELETE FROM blob WHERE digest = ?", "d", d);
+	return true;
 }
 
 bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b)
@@ -41,6 +80,11 @@ bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const str
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index)
 {
 	run(s, "UPDATE checkpoint SET closed = 1 WHERE job = ? AND idx = ?", "ii", job, index);
+}
+
+void store_close_job_checkpoints(struct store *s, int64_t job)
+{
+	run(s, "UPDATE checkpoint SET closed = 1 WHERE job = ? AND NOT closed", "i", job);
 }
 
 void store_close_checkpoints_of(struct store *s, int64_t worker)

@@ -6,7 +6,7 @@
  * for everybody: its outputs and the results about it may be seen from the same commit on.
  */
 #include "common/log.h"
-#include "coordinator/coord.h"
+#include "coordinator/checkpoint.h"
 #include "coordinator/gossip.h"
 #include "coordinator/sources.h"
 
@@ -173,6 +173,7 @@ static void end_job(struct coord *c, uint32_t at)
 	c->counts.jobs_failed += !j->ending && j->tally[TASK_FAILED] > 0;
 	c->counts.valid += j->tally[TASK_VALID];
 	c->counts.failed += j->tally[TASK_FAILED];
+	checkpoint_end_job(c, at);
 	sources_drop(c, at);
 	sources_stir(c);
 	job_release(c->manifests[at]);

@@ -103,6 +103,8 @@ static char *sealed(const struct key *k, json_t *m)
 	return line;
 }
 
+static bool travels; /* the next job's checkpoints do, and workers can run it */
+
 /* A job that needs no upload: its program is put in place. `tasks` is yours. */
 static void submit_tasks(json_t *tasks, int quorum)
 {
@@ -127,13 +129,15 @@ static void submit_tasks(json_t *tasks, int quorum)
 				 "s:i,s:i,s:i,s:i,s:i},s:i,s:b,s:s,s:i,"
 				 "s:s,s:i,s:s}",
 		       "nonce", hex, "name", "test", "programs", "platform", "x86_64-linux", "name",
-		       "p", "blob", blob_to_json(&b), "profile", "compute", "args", "tasks",
+		       "p", "blob", blob_to_json(&b), "profile", travels ? "files" : "compute", "args", "tasks",
 		       tasks, "files", "outputs", "limits", "cpu_s",
 		       1, "wall_s", 1, "memory_mib", 1, "disk_mib", 1, "max_output_mib", 1,
 		       "processes", 1, "threads", 1, "deterministic", 1, "platform_class", "any",
 		       "priority", 0, "assurance", assurance, "max_results", 6, "compare", "exact");
 	json_object_update(m, more);
 	json_decref(more);
+	if (travels)
+		json_object_set_new(m, "checkpoint", json_string("travels"));
 	auto_free char *line = sealed(submitter, m);
 	post(&h, line, "127.0.0.1");
 	turns();
@@ -153,6 +157,7 @@ struct agent {
 	const struct agent *via; /* its relay; NULL: none */
 	struct heard heard;
 	struct call *call;
+	const struct blob *reached; /* what its task has, of the only lease there is; NULL: nothing */
 };
 
 static void asks(struct agent *a, int want, int wait_ms)
@@ -160,7 +165,7 @@ static void asks(struct agent *a, int want, int wait_ms)
 	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq),
 	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}",
 		       "want", want, "held", "returned", "wait_ms", wait_ms, "slots", 4, "cpus", 4,
-		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
+		       "memory_mib", 100, "disk_mib", 100, "profiles", travels ? "files" : "compute", "platform",
 		       "x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
 	json_object_update(m, more);
 	json_decref(more);
@@ -169,6 +174,13 @@ static void asks(struct agent *a, int want, int wait_ms)
 
 		id_text(relay, key_id(a->via->k));
 		json_object_set_new(m, "via", json_string(relay));
+	}
+	if (a->reached) {
+		char lease[2 * LEASE_ID_BYTES + 1];
+
+		hex_encode(lease, c->sched.leases[c->sched.first_lease].id, LEASE_ID_BYTES);
+		json_object_set_new(m, "checkpoints",
+			json_pack("[{s:s,s:o}]", "lease", lease, "blob", blob_to_json(a->reached)));
 	}
 	auto_free char *line = sealed(a->k, m);
 	free(a->heard.body);
@@ -529,6 +541,127 @@ static void a_ban_reaches_an_ask_that_waits(void **state)
 	agent_free(&a);
 }
 
+/* --- checkpoints -------------------------------------------------------------------------- */
+static void reaches(struct agent *a, const char *text, struct blob *b)
+{
+	struct upload_row row = { .author = *key_id(a->k), .done = true };
+	static int64_t n;
+
+	n++;
+	assert_int_equal(blob_put(c->blobs, text, strlen(text), b, &e), 0);
+	row.id = digest_of((const char *)&n, sizeof(n));
+	row.digest = b->digest;
+	row.size = b->size;
+	store_add_upload(c->store, &row, n);
+	store_upload_done(c->store, &row, false);
+	a->reached = b;
+	asks(a, 0, 0);
+	a->reached = NULL;
+}
+
+static void gives_back(void)
+{
+	store_end_lease(c->store, c->sched.leases[c->sched.first_lease].id, "returned");
+	sched_give_back(&c->sched, c->sched.first_lease);
+}
+
+static bool is_handed(const struct agent *a, const struct blob *b)
+{
+	char text[DIGEST_TEXT + 1];
+	struct msg m;
+
+	auto_json json_t *answer = shape_load(a->heard.body, strlen(a->heard.body), &e);
+	auto_free char *line = shape_dump(json_array_get(json_object_get(answer, "leases"), 0));
+	assert_int_equal(msg_open(&m, line, strlen(line), &c->id, &e), 0);
+	const json_t *one = json_array_get(json_object_get(m.body, "leases"), 0);
+	digest_text(text, &b->digest);
+	bool is = !strcmp(jtext(json_object_get(one, "checkpoint"), "digest"), text);
+	msg_release(&m);
+	return is;
+}
+
+/* A task that writes for days would fill the disk. */
+static void a_checkpoint_that_nobody_was_told_of_goes_when_a_newer_one_comes(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct blob first, second, third;
+
+	travels = true;
+	submit(1, 1);
+	asks(&a, 1, 0);
+	reaches(&a, "first", &first);
+	assert_true(blob_size(c->blobs, &first.digest) > 0);
+	reaches(&a, "second", &second);
+	assert_int_equal(blob_size(c->blobs, &first.digest), -1);
+	gives_back();
+	asks(&b, 1, 0);
+	assert_true(is_handed(&b, &second));
+	reaches(&b, "third", &third);
+	assert_true(blob_size(c->blobs, &second.digest) > 0); /* a result may name it */
+	reaches(&b, "third", &third);                        /* once more the same */
+	assert_true(blob_size(c->blobs, &third.digest) > 0);
+	asks(&b, 0, 0);
+	travels = false;
+	struct digest job = c->sched.jobs[0].id;
+	assert_int_equal(cancel_job(c, &job, "enough", &e), 0);
+	for (int i = 0; i < 8; i++)
+		turns();
+	assert_int_equal(c->sched.active, 0);
+	assert_int_equal(blob_size(c->blobs, &third.digest), -1);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+static void a_lost_checkpoint_is_not_handed_on(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct blob first;
+
+	travels = true;
+	submit(1, 1);
+	asks(&a, 1, 0);
+	reaches(&a, "first", &first);
+	gives_back();
+	assert_int_equal(blob_remove(c->blobs, &first.digest, &e), 0);
+	asks(&b, 1, 0);
+	travels = false;
+	assert_false(is_handed(&b, &first));
+	agent_free(&a);
+	agent_free(&b);
+}
+
+/* What rests on the work of a worker that is banned ends; who wrote it is not forgotten, also not by a restart. */
+static void a_ban_ends_what_goes_on_from_the_banned_ones_checkpoint(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct blob first, second;
+	char id[ID_TEXT + 1];
+
+	travels = true;
+	submit(1, 2);
+	asks(&a, 1, 0);
+	reaches(&a, "first", &first);
+	gives_back();
+	asks(&b, 1, 0);
+	assert_true(is_handed(&b, &first));
+	reaches(&b, "second", &second);
+	id_text(id, key_id(a.k));
+	assert_int_equal(ban_worker(c, id, true, &e), 0);
+	assert_int_equal(c->sched.live, 0);
+	turns();
+	open_again();
+	asks(&b, 1, 0);
+	travels = false;
+	assert_int_equal(c->sched.live, 1);
+	assert_false(is_handed(&b, &first) || is_handed(&b, &second));
+	assert_true(sched_is_author(&c->sched, c->sched.first_lease, sched_worker(&c->sched, key_id(a.k))));
+	agent_free(&a);
+	agent_free(&b);
+}
+
 static void garbage_never_hurts(void **state)
 {
 	(void)state;
@@ -572,6 +705,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_no_belief, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_waiting_ask_gets_the_next_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ban_reaches_an_ask_that_waits, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_checkpoint_that_nobody_was_told_of_goes_when_a_newer_one_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_lost_checkpoint_is_not_handed_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ban_ends_what_goes_on_from_the_banned_ones_checkpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_never_hurts, setup, teardown),
 	};
 

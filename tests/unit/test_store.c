@@ -145,7 +145,7 @@ static void a_database_of_version_1_is_brought_to_today(void **state)
 	struct worker w = a_worker(9), found = { 0 };
 	auto_free char *old = xprintf(
 		"sqlite3 %s/grid.db 'ALTER TABLE worker DROP COLUMN relay; ALTER TABLE lease DROP COLUMN relay; "
-		"ALTER TABLE result DROP COLUMN relay; ALTER TABLE job DROP COLUMN inputs; ALTER TABLE job DROP COLUMN local; DROP TABLE checkpoint; PRAGMA user_version = 1'",
+		"ALTER TABLE result DROP COLUMN relay; ALTER TABLE job DROP COLUMN inputs; ALTER TABLE job DROP COLUMN local; DROP TABLE checkpoint; DROP INDEX upload_digest; PRAGMA user_version = 1'",
 		dir);
 
 	store_add_worker(s, &w);
@@ -170,7 +170,7 @@ static void a_database_of_version_2_is_brought_to_today(void **state)
 	(void)state;
 	struct store *s = reopen(NULL);
 	auto_free char *old = xprintf("sqlite3 %s/grid.db 'ALTER TABLE job DROP COLUMN inputs; ALTER TABLE job DROP COLUMN "
-				      "local; DROP TABLE checkpoint; PRAGMA user_version = 2'", dir);
+				      "local; DROP TABLE checkpoint; DROP INDEX upload_digest; PRAGMA user_version = 2'", dir);
 	struct digest d;
 
 	store_close(s);
