@@ -301,7 +301,7 @@ static bool glob_step(bool at[GLOB_MAX + 1], const char *p, size_t n, char c)
 	return any;
 }
 
-static bool glob(const char *p, const char *path)
+bool job_glob(const char *p, const char *path)
 {
 	bool at[GLOB_MAX + 1] = { true };
 	size_t n = strlen(p);
@@ -320,7 +320,7 @@ static bool glob(const char *p, const char *path)
 bool job_declares(const struct job *job, const char *path)
 {
 	for (size_t i = 0; i < job->n_outputs; i++)
-		if (glob(job->outputs[i], path))
+		if (job_glob(job->outputs[i], path))
 			return true;
 	return false;
 }
