@@ -11,6 +11,7 @@
 #include "coordinator/coord.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "coordinator/agree.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 #include "coordinator/uploads.h"
@@ -346,6 +347,7 @@ void coord_turn(struct coord *c)
 	if (!c->failed || recovered(c, &e)) {
 		expire(c, now);
 		sweep_cancelled(c);
+		agree_step(c);
 		serve_holds(c, now);
 		record_verdicts(c);
 	}
@@ -415,6 +417,7 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	store_epoch(c->store, &c->epoch, c->time_base);
 	c->uploads = uploads_new(c);
 	c->gossip = gossip_new(c);
+	c->agree = agree_new(c);
 	if (coord_load(c, e) || store_commit(c->store, e)) {
 		coord_close(c);
 		return -1;
@@ -460,6 +463,7 @@ void coord_close(struct coord *c)
 	send_replies(c, NULL);
 	gossip_free(c->gossip);
 	coord_unload(c);
+	agree_free(c->agree);
 	uploads_free(c->uploads);
 	blobs_close(c->blobs);
 	store_close(c->store);
