@@ -3,6 +3,7 @@
  * manifest.c: a manifest from options or from a file, and its signing.
  */
 #include "jobs/manifest.h"
+#include "jobs/manifest_compare.h"
 
 #include "common/buf.h"
 #include "common/clock.h"
@@ -17,7 +18,7 @@
 #define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
 
 const struct manifest_options manifest_defaults = {
-	.compare = "exact",
+	.platform_class = "any",
 	.deterministic = "on",
 	.name = "",
 	.cpu_s = JOB_CPU_S,
@@ -87,7 +88,7 @@ static int look_at(const char *path, char platform[40], struct err *e)
 	return 0;
 }
 
-static json_t *program_json(struct uploads *up, const char *path, struct err *e)
+json_t *manifest_program(struct uploads *up, const char *path, struct err *e)
 {
 	char platform[40];
 
@@ -112,10 +113,6 @@ static int check_later(const struct manifest_options *o, struct err *e)
 		return not_yet(e, "--image", "images and dynamic programs come with a later version");
 	if (o->profile && !strcmp(o->profile, "image"))
 		return not_yet(e, "--profile image", "images come with a later version");
-	if (!strncmp(o->compare, "numeric", 7))
-		return not_yet(e, "--compare numeric", "results are compared bit for bit (exact)");
-	if (strcmp(o->compare, "exact") != 0)
-		return err_set(e, ERR_USAGE, "--compare: \"%.60s\" is not exact", o->compare);
 	for (size_t i = 0; o->assurance && i < ARRAY_LEN(classes); i++)
 		if (!strncmp(o->assurance, classes[i], strlen(classes[i])))
 			return not_yet(e, "--assurance", "cheaper classes come with a later version; "
@@ -223,11 +220,10 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 			(json_int_t)o->processes));
 	json_object_set_new(j, "threads", json_integer(o->threads));
 	json_object_set_new(j, "deterministic", json_boolean(!strcmp(o->deterministic, "on")));
-	json_object_set_new(j, "platform_class", json_string("any"));
+	json_object_set_new(j, "platform_class", json_string(o->platform_class));
 	json_object_set_new(j, "priority", json_integer(o->priority));
 	json_object_set_new(j, "assurance", json_sprintf("quorum:%lld", (long long)quorum));
 	json_object_set_new(j, "max_results", json_integer(o->max_results ? o->max_results : quorum + 4));
-	json_object_set_new(j, "compare", json_string(o->compare));
 	if (o->max_failures)
 		json_object_set_new(j, "max_failures", json_integer(o->max_failures));
 }
@@ -246,7 +242,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 			(long long)o->max_results, (long long)quorum);
 	const char *profile = read_profile(o, e);
 	json_object_set_new(m->fields, "name", json_string(o->name));
-	json_t *first = profile ? program_json(&m->uploads, program->at[0], e) : NULL;
+	json_t *first = profile ? manifest_program(&m->uploads, program->at[0], e) : NULL;
 	if (!first)
 		return -1;
 	json_object_set_new(m->fields, "programs", json_pack("[o]", first));
@@ -259,6 +255,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	json_object_set(m->fields, "tasks", t.tasks);
 	int bad = set_args(m, &t, program, e);
 	task_set_release(&t);
+	bad = bad || manifest_compare(m, &o->compare, e);
 	if (!bad)
 		set_plain(m->fields, o, quorum, profile);
 	return bad;
@@ -325,6 +322,9 @@ static int settle_uploads(struct manifest *m, struct err *e)
 	json_array_foreach(json_object_get(m->fields, "programs"), i, item)
 		if (settle_program(m, item, e))
 			return -1;
+	item = json_object_get(m->fields, "comparator");
+	if (item && settle_program(m, item, e))
+		return -1;
 	json_array_foreach(json_object_get(m->fields, "files"), i, item)
 		if (settle_blob(m, item, e))
 			return -1;
@@ -352,6 +352,7 @@ static void add_defaults(json_t *j)
 	set_plain(d, &manifest_defaults, quorum, files ? "files" : "compute");
 	json_object_set_new(d, "name", json_string(""));
 	json_object_set_new(d, "args", json_array());
+	json_object_set_new(d, "compare", json_string("exact"));
 	json_object_set_new(d, "files", json_array());
 	json_object_set_new(d, "tasks", json_pack("{s:{s:i}}", "range", "count", 1));
 	json_object_update_missing(j, d);
@@ -473,6 +474,9 @@ json_t *manifest_show(const struct manifest *m, struct err *e)
 		show_blob(m, item);
 	if (list)
 		show_blob(m, list);
+	item = json_object_get(j, "comparator");
+	if (item)
+		show_blob(m, item);
 	for (i = 0; list && i < m->uploads.n; i++) /* what a list's lines name, among others */
 		if (m->uploads.at[i].path)
 			json_array_append_new(uploads, json_string(m->uploads.at[i].path));

@@ -16,8 +16,8 @@
 
 struct manifest_options {
 	struct task_options tasks;
-	struct texts files, outputs; /* NAME=PATH; globs */
-	const char *profile, *image, *assurance, *compare, *deterministic, *name;
+	struct texts files, outputs, compare; /* NAME=PATH; globs; [GLOB=]HOW */
+	const char *profile, *image, *assurance, *platform_class, *deterministic, *name;
 	int64_t quorum, max_results, max_failures, priority; /* quorum, max_*: 0 is not given */
 	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
 };
