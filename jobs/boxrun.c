@@ -55,7 +55,7 @@ static void argv_release(struct argv *a)
 }
 
 /* talkoot-sandbox beside this program; else PATH is searched for it. Yours. */
-static char *sandbox_path(void)
+char *boxrun_sandbox(void)
 {
 	char self[4096];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -74,7 +74,7 @@ static char *sandbox_path(void)
 	return xstrdup("talkoot-sandbox");
 }
 
-static int copy_file(const char *to, const char *from, mode_t mode, struct err *e)
+int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e)
 {
 	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
 	auto_close int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -104,7 +104,7 @@ static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
 	auto_free char *from = b->find(b->arg, &p->blob, e);
 	auto_free char *dir = xprintf("%s/bin", tmp);
 	auto_free char *path = xprintf("%s/%s", dir, p->name);
-	if (!from || make_dirs(dir, 0755, e) || copy_file(path, from, 0755, e))
+	if (!from || make_dirs(dir, 0755, e) || boxrun_copy(path, from, 0755, e))
 		return NULL;
 	return TAKE(path);
 }
@@ -146,7 +146,7 @@ static int build(struct boxrun *b, struct argv *a, const char *tmp, struct err *
 {
 	bool files = b->job->profile == PROFILE_FILES;
 
-	arg(a, sandbox_path());
+	arg(a, boxrun_sandbox());
 	option(a, "--profile", xstrdup(files ? "files" : "compute"));
 	option(a, "--stdout", xprintf("%s/stdout", tmp));
 	option(a, "--stderr", xprintf("%s/stderr", tmp));
@@ -267,26 +267,30 @@ static int collect(struct boxrun *b, const char *tmp, struct err *e)
 		(b->job->profile == PROFILE_FILES && add_files(b, out, "", 0, e)))
 		return -1;
 	b->result.outcome = outcome_of(&b->result);
+	return b->look ? b->look(b->arg, b, tmp, e) : 0;
+}
+
+int boxrun_spawn(char *const argv[], int *status, struct err *e)
+{
+	pid_t pid;
+	int no = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+
+	if (no) {
+		errno = no;
+		return err_sys(e, "starting %s", argv[0]);
+	}
+	while (waitpid(pid, status, 0) < 0)
+		if (errno != EINTR)
+			return err_sys(e, "waiting for %s", argv[0]);
+	if (WIFEXITED(*status) && WEXITSTATUS(*status) == NOT_STARTED)
+		return err_set(e, ERR_PROGRAM, "the box refused to start the program (see above)");
 	return 0;
 }
 
 static int spawn(struct argv *a, int *status, struct err *e)
 {
-	pid_t pid;
-	int no;
-
 	a->at[a->n] = NULL;
-	no = posix_spawnp(&pid, a->at[0], NULL, NULL, a->at, environ);
-	if (no) {
-		errno = no;
-		return err_sys(e, "starting %s", a->at[0]);
-	}
-	while (waitpid(pid, status, 0) < 0)
-		if (errno != EINTR)
-			return err_sys(e, "waiting for %s", a->at[0]);
-	if (WIFEXITED(*status) && WEXITSTATUS(*status) == NOT_STARTED)
-		return err_set(e, ERR_PROGRAM, "the box refused to start the program (see above)");
-	return 0;
+	return boxrun_spawn(a->at, status, e);
 }
 
 int boxrun(struct boxrun *b, struct err *e)

@@ -8,12 +8,16 @@
 #include "common/result.h"
 #include "jobs/job.h"
 
+#include <sys/types.h>
+
 struct boxrun {
 	const struct job *job;
 	const struct job_task *task;
 	/* The path of a file that holds the blob: yours to free after; NULL with `e` when there is none. */
 	char *(*find)(void *arg, const struct blob *b, struct err *e);
 	void *arg;
+	/* Optional: called when the result is made, while its outputs still stand in TMP/stdout and TMP/out/NAME. */
+	int (*look)(void *arg, const struct boxrun *b, const char *tmp, struct err *e);
 	/* out: */
 	struct result result; /* what a worker would sign, with its outcome */
 	char *stderr_text;    /* its end; yours, NUL-terminated */
@@ -24,5 +28,12 @@ struct boxrun {
  * so. */
 int boxrun(struct boxrun *b, struct err *e);
 void boxrun_release(struct boxrun *b);
+
+/* --- for tolerance.c, which runs comparators ------------------------------------------------- */
+/* talkoot-sandbox beside this program; else the bare word, for PATH. Yours. */
+char *boxrun_sandbox(void) MUST_USE;
+int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e);
+/* Run it to its end. */
+int boxrun_spawn(char *const argv[], int *status, struct err *e);
 
 #endif
