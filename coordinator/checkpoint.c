@@ -97,7 +97,8 @@ static void load(void *arg, const struct checkpoint_row *r)
 	if (at == NOBODY || r->closed != l->closed || TASK_IS_FINAL(c->sched.jobs[l->job].tasks[r->index].state))
 		return;
 	sched_author(&c->sched, l->job, r->index,
-		&(struct voter){ at, r->net, r->owner, c->sched.workers[at].voter.self, r->relay });
+		&(struct voter){ at, r->net, r->owner, c->sched.workers[at].voter.self, r->relay,
+			c->sched.workers[at].voter.kind });
 }
 
 void checkpoint_load(struct coord *c, uint32_t job, bool closed)
