@@ -212,6 +212,13 @@ static json_t *summary(const struct verify *v)
 	return j;
 }
 
+static void print_pairs(int64_t n, const char *how)
+{
+	if (n)
+		printf("\n%lld pair%s of outputs that differ agree%s %s", (long long)n, n == 1 ? "" : "s",
+			n == 1 ? "s" : "", how);
+}
+
 /* `reran`: how many tasks were run again; -1 says nothing of it. */
 static void print_summary(const json_t *j, int64_t reran)
 {
@@ -233,11 +240,8 @@ static void print_summary(const json_t *j, int64_t reran)
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
 	if (reran >= 0)
 		printf("; %lld run again here", (long long)reran);
-	if (jint(j, "compared", 0))
-		printf("\n%lld pairs of outputs that differ agree within what the job allows", (long long)jint(j, "compared", 0));
-	if (jint(j, "left_to_comparator", 0))
-		printf("\n%lld pairs of outputs agree by the submitter's comparator (not run; see --run-comparator)",
-			(long long)jint(j, "left_to_comparator", 0));
+	print_pairs(jint(j, "compared", 0), "within what the job allows");
+	print_pairs(jint(j, "left_to_comparator", 0), "by the submitter's comparator (not run; see --run-comparator)");
 	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
 }
 
