@@ -162,6 +162,7 @@ pid_t contest_start(const struct contest *x, const char *dir, unsigned wall_s, s
 		return err_sys(e, "starting a process");
 	if (pid > 0)
 		return pid;
+	close_range(3, ~0U, 0); /* the lock on DIR; and our parent's connections end when it ends them */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(CONTEST_FAILED);
@@ -171,7 +172,6 @@ pid_t contest_start(const struct contest *x, const char *dir, unsigned wall_s, s
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)!nice(10);        /* the grid goes first */
-	close_range(3, ~0U, 0); /* our parent's connections end when it ends them */
 	alarm(wall_s);
 	_exit(contest(x, dir));
 }

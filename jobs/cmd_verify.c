@@ -218,6 +218,26 @@ static json_t *summary(const struct verify *v)
 	return j;
 }
 
+static void print_pairs(int64_t n, const char *how)
+{
+	if (n)
+		printf("\n%lld pair%s of outputs that differ agree%s %s", (long long)n, n == 1 ? "" : "s",
+			n == 1 ? "s" : "", how);
+}
+
+/* What the outcomes rest on beyond equal results. */
+static void print_basis(const json_t *j)
+{
+	if (jint(j, "one_word", 0))
+		printf("\n%lld task%s on one worker's word: its data is local", (long long)jint(j, "one_word", 0),
+			jint(j, "one_word", 0) == 1 ? " rests" : "s rest");
+	if (json_object_get(j, "inputs_checked"))
+		printf("\ninputs %schecked against the results of the jobs that they are of",
+			jbool(j, "inputs_checked", false) ? "" : "NOT ");
+	print_pairs(jint(j, "compared", 0), "within what the job allows");
+	print_pairs(jint(j, "left_to_comparator", 0), "by the submitter's comparator (not run; see --run-comparator)");
+}
+
 /* `reran`: how many tasks were run again; -1 says nothing of it. */
 static void print_summary(const json_t *j, int64_t reran)
 {
@@ -239,17 +259,7 @@ static void print_summary(const json_t *j, int64_t reran)
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
 	if (reran >= 0)
 		printf("; %lld run again here", (long long)reran);
-	if (jint(j, "one_word", 0))
-		printf("\n%lld task%s on one worker's word: its data is local", (long long)jint(j, "one_word", 0),
-			jint(j, "one_word", 0) == 1 ? " rests" : "s rest");
-	if (json_object_get(j, "inputs_checked"))
-		printf("\ninputs %schecked against the results of the jobs that they are of",
-			jbool(j, "inputs_checked", false) ? "" : "NOT ");
-	if (jint(j, "compared", 0))
-		printf("\n%lld pairs of outputs that differ agree within what the job allows", (long long)jint(j, "compared", 0));
-	if (jint(j, "left_to_comparator", 0))
-		printf("\n%lld pairs of outputs agree by the submitter's comparator (not run; see --run-comparator)",
-			(long long)jint(j, "left_to_comparator", 0));
+	print_basis(j);
 	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
 }
 

@@ -132,7 +132,7 @@ def test_outputs_that_are_uploaded_are_compared_by_a_process():
         job = g.valid("--outputs", "*.txt", "--compare", "files/*.txt=numeric:rtol=1e-6,atol=0", args=many)
         out = g.results(job)
         assert os.path.getsize(os.path.join(out, "0", "files", "big.txt")) > 200000
-        assert "1 pairs of outputs" in g.verify(out)
+        assert "1 pair of outputs that differ agrees" in g.verify(out)
         # the glob leaves standard output to the job's `exact`
         g.failed("--outputs", "*.txt", "--compare", "stdout=numeric:rtol=1e-6,atol=0", args=many)
         g.failed("--outputs", "*.txt", "--compare", "numeric:rtol=1e-15,atol=0", args=many)
@@ -142,7 +142,7 @@ def test_a_comparator_of_the_submitter():
     with World() as g:
         out = g.results(g.valid("--range", "2", "--compare", "program:" + g.lines), "judged")
         said = g.verify(out)
-        assert "2 pairs of outputs agree by the submitter's comparator (not run" in said, said
+        assert "2 pairs of outputs that differ agree by the submitter's comparator (not run" in said, said
         told = json.loads(g.verify(out, "--run-comparator", "--json"))
         assert told["ok"] and told["compared"] == 2 and told["left_to_comparator"] == 0
         g.verify(out, "--rerun", "1", code=1)  # it gives other bytes, and only the comparator can judge them
