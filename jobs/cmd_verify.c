@@ -303,6 +303,33 @@ static int expected_id(const char **id, const char *text, const char *option, st
 	return 0;
 }
 
+/* All of it, and what to say about it: the exit code. */
+static int look(struct verify *v, const struct texts *sources, int64_t reruns, struct told *told)
+{
+	struct origin origin = { .v = v };
+	int64_t reran = -1; /* not asked for, or not come to that */
+
+	if (!verify_dir(v))
+		origin_check(&origin, v, sources);
+	if (!v->faults && reruns)
+		reran = rerun_some(&origin, reruns);
+	json_t *said = summary(v);
+	if (!v->faults)
+		tell_origin(&origin, said, told->json);
+	int exit_code = v->faults ? 1 : 0;
+	if (told->json) {
+		json_object_set(said, "faults", told->faults);
+		cmd_print_json(said);
+	} else {
+		if (v->evidence.has_job)
+			print_summary(said, v->faults ? -1 : reran);
+		json_decref(said);
+	}
+	origin_release(&origin);
+	verify_release(v);
+	return exit_code;
+}
+
 int cmd_verify(int argc, char **argv)
 {
 	const char *grid = NULL, *job = NULL;
@@ -340,29 +367,15 @@ int cmd_verify(int argc, char **argv)
 		exit_code = cmd_fail(&e);
 		goto out;
 	}
+	if (sources.n > ORIGIN_DIRS_MAX) {
+		err_set(&e, ERR_USAGE, "--source: more than %d folders", ORIGIN_DIRS_MAX);
+		exit_code = cmd_fail(&e);
+		goto out;
+	}
 	v.dir = cmd.conf.words.at[0];
 	v.run_comparator = run_comparator;
 	told.json = json;
-	int64_t reran = -1; /* not asked for, or not come to that */
-	struct origin origin = { .v = &v };
-	if (!verify_dir(&v))
-		origin_check(&origin, &v, &sources);
-	if (!v.faults && reruns)
-		reran = rerun_some(&origin, reruns);
-	json_t *said = summary(&v);
-	if (!v.faults)
-		tell_origin(&origin, said, json);
-	exit_code = v.faults ? 1 : 0;
-	if (json) {
-		json_object_set(said, "faults", told.faults);
-		cmd_print_json(said);
-	} else {
-		if (v.evidence.has_job)
-			print_summary(said, v.faults ? -1 : reran);
-		json_decref(said);
-	}
-	origin_release(&origin);
-	verify_release(&v);
+	exit_code = look(&v, &sources, reruns, &told);
 out:
 	free(sources.at);
 	json_decref(told.faults);

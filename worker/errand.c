@@ -27,8 +27,7 @@ struct errand {
 	bool opened; /* the page may be read */
 	struct job_task task;
 	struct agent_given given;
-	struct want *resolution; /* the list of what it is given of other jobs; NULL: nothing */
-	struct inputs inputs;
+	struct feed_ref *feed; /* what it is given of other jobs; NULL: no files */
 	struct image_want *image; /* NULL: no such job */
 	char *refusal;            /* why its image is none; NULL: it is one */
 	struct want **wants;
@@ -60,9 +59,8 @@ static void clear(struct errand *t)
 	for (size_t i = 0; i < t->n_wants; i++)
 		want_free(t->wants[i]);
 	free(TAKE(t->wants));
-	want_free(TAKE(t->resolution));
 	t->n_wants = t->wants_room = 0;
-	inputs_release(&t->inputs);
+	feed_leave(TAKE(t->feed));
 	image_want_free(TAKE(t->image));
 	free(TAKE(t->refusal));
 	page_free(TAKE(t->page));
@@ -141,29 +139,6 @@ static void want_own(struct errand *t, const struct blob *b)
 	t->wants[t->n_wants++] = cache_want_own(t->all->cache, b, on_blob, t);
 }
 
-/* The list is here: what it names comes next. */
-static void on_resolution(void *arg, const struct err *why)
-{
-	struct errand *t = arg;
-	auto_free char *text = NULL;
-	struct err e;
-	size_t n;
-
-	if (why) {
-		fail(t, why);
-		return;
-	}
-	if (blob_read(cache_blobs(t->all->cache), &t->given.inputs.digest, &text, &n, INPUTS_TEXT_MAX, &e) ||
-		inputs_read(&t->inputs, page_job(t->page), text, n, &e)) {
-		fail(t, &e);
-		return;
-	}
-	for (size_t i = 0; i < t->inputs.n; i++)
-		want(t, &t->inputs.parts[i].blob);
-	if (--t->missing == 0)
-		ready(t);
-}
-
 /* What the manifest leaves to the lease. */
 static int check_given(const struct errand *t, const struct job *job, struct err *e)
 {
@@ -221,8 +196,8 @@ static void on_page(void *arg, const struct err *why)
 		if (!job->files[i].from)
 			want(t, &job->files[i].blob);
 	if (job_has_sources(job)) {
-		t->missing++;
-		t->resolution = cache_want(t->all->cache, &t->given.inputs, on_resolution, t);
+		t->feed = feed_want(t->all->feeds, job, &t->given.inputs, on_blob, t);
+		t->missing += !feed_ready(t->feed);
 	}
 	if (job->tasks == TASKS_EACH) {
 		t->task.has_stdin_blob = true;
@@ -297,7 +272,7 @@ static void put_files(struct line *l, const struct errand *t, const struct job *
 	for (size_t i = 0; i < job->n_files; i++)
 		line_input(l, job->files[i].name,
 			job->files[i].from
-				? feed_path(&t->inputs, job, i, cache_blobs(t->all->cache), t->dir)
+				? feed_path(t->feed, job, i)
 				: blob_path(cache_blobs(t->all->cache), &job->files[i].blob.digest));
 	if (t->resume.from)
 		line_input(l, "checkpoint", xstrdup(t->resume.from));
@@ -385,8 +360,6 @@ static int make_folder(struct errand *t, const struct job *job, struct err *e)
 		return -1;
 	if (job->profile != PROFILE_IMAGE && link_program(t, job_program(job, platform_here()), e))
 		return -1;
-	if (feed_make(&t->inputs, job, cache_blobs(t->all->cache), t->dir, e))
-		return -1;
 	if (!t->task.stdin_text)
 		return 0;
 	auto_file FILE *f = fopen(in, "we");
@@ -420,10 +393,11 @@ static void note_inputs(struct errand *t)
 {
 	const struct job *job = page_job(t->page);
 	const struct blob *in = job->tasks == TASKS_EACH ? &t->task.stdin_blob : NULL;
+	static const struct inputs none;
 
 	t->product.result.has_inputs = in || job_has_sources(job);
 	if (t->product.result.has_inputs)
-		t->product.result.inputs = inputs_digest(&t->inputs, job, in);
+		t->product.result.inputs = inputs_digest(t->feed ? feed_inputs(t->feed) : &none, job, in);
 }
 
 static void finish(struct errand *t)
@@ -606,6 +580,7 @@ int errands_open(struct errands *all, struct err *e)
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);
+	all->feeds = feeds_new(all->cache, all->dir);
 	return make_dirs(all->dir, 0700, e) || open_images(all, e) ? -1 : 0;
 }
 
@@ -640,6 +615,7 @@ void errands_close(struct errands *all)
 	while (all->list)
 		errand_free(all->list);
 	images_close(TAKE(all->images));
+	feeds_free(TAKE(all->feeds));
 	for (size_t i = 0; i < ARRAY_LEN(all->keepers); i++)
 		keeper_free(TAKE(all->keepers[i]));
 }

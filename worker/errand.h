@@ -18,6 +18,7 @@
 #include "worker/terms.h"
 
 struct errand;
+struct feeds;
 
 struct errands {
 	struct loop *loop;
@@ -44,11 +45,12 @@ struct errands {
 	void (*stopped)(void *arg, const char *lease);
 	void *arg;
 	struct errand *list;
+	struct feeds *feeds;
 	int64_t held_ms; /* stands still since; 0: runs */
 };
 
-/* Removes what an earlier process left in `dir`, but for checkpoints, which are kept. The other fields but `keepers` and
- * `images` are the caller's to fill before. */
+/* Removes what an earlier process left in `dir`, but for checkpoints, which are kept. The other fields but `keepers`, `list`,
+ * `feeds` and `images` are the caller's to fill before. */
 int errands_open(struct errands *all, struct err *e);
 /* Stop what runs and what starts, where it stands; or let all go on. */
 void errands_hold(struct errands *all, bool hold);

@@ -23,7 +23,7 @@
 
 #define SIZE_FILE_MAX 128
 #define BOOT_MAX 40
-#define REFUSED_MAX 64 /* remembered at once */
+#define OVER_MAX 64 /* remembered at once */
 #define REMOVER "/bin/rm"
 
 extern char **environ;
@@ -48,7 +48,7 @@ struct image {
 	struct unpack *unpack;
 	int64_t bytes;
 	int64_t used_ms; /* HERE: wall clock; 0 elsewhere */
-	int64_t over_ms; /* OVER: since, monotonic */
+	int64_t until_ms; /* OVER: not tried again before, monotonic */
 	struct err e;    /* of OVER */
 	bool telling;
 	struct image_want *wants;
@@ -63,6 +63,13 @@ struct images {
 	uint64_t gone; /* numbers of what is being removed */
 	pid_t remover; /* 0: none runs */
 };
+
+int64_t image_patience_ms(enum err_code code)
+{
+	if (code == ERR_PROGRAM)
+		return IMAGES_REFUSED_MS;
+	return code == ERR_TOO_DEMANDING || code == ERR_FULL ? IMAGES_LARGE_MS : IMAGES_TROUBLE_MS;
+}
 
 /* --- KEY.size ----------------------------------------------------------------------------------------------- */
 
@@ -216,6 +223,12 @@ static void give_up(struct image *i)
 	image_free(i);
 }
 
+/* Or it is kept for what it is, or on its way. */
+static bool is_remembered(const struct image *i)
+{
+	return i->state != IMAGE_OVER || clock_mono_ms() < i->until_ms;
+}
+
 /* Tell everybody. A want's function may free any want. */
 static void tell(void *arg)
 {
@@ -235,17 +248,18 @@ static void tell(void *arg)
 		}
 	} while (w);
 	i->telling = false;
-	if (!i->wants && i->state == IMAGE_OVER && i->e.code != ERR_PROGRAM)
+	if (!i->wants && !is_remembered(i))
 		image_free(i);
 }
 
-static void settle(struct image *i, const struct err *e)
+/* e NULL: it is here. */
+static void settle(struct image *i, const struct err *e, int64_t patience_ms)
 {
 	free_fetching(i);
 	i->state = e ? IMAGE_OVER : IMAGE_HERE;
 	if (e)
 		i->e = *e;
-	i->over_ms = clock_mono_ms();
+	i->until_ms = clock_mono_ms() + patience_ms;
 	timer_in(i->tell, 0);
 }
 
@@ -283,14 +297,14 @@ static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
 	if (!why && !keep_tree(i, &e)) {
 		log_info("image %.12s is unpacked: %lld MiB in %zu layers", i->name,
 			(long long)(bytes / MIB), i->n);
-		settle(i, NULL);
+		settle(i, NULL, 0);
 		touch(i);
 		return;
 	}
 	log_warn("image %.12s: %s", i->name, e.msg);
 	uncount(i);
 	let_go(i->all, i->name, ".new");
-	settle(i, &e);
+	settle(i, &e, image_patience_ms(e.code));
 }
 
 static void on_layer(void *arg, const struct err *e)
@@ -301,14 +315,14 @@ static void on_layer(void *arg, const struct err *e)
 	if (i->state != IMAGE_FETCHING)
 		return;
 	if (e) {
-		settle(i, e);
+		settle(i, e, 0);
 		return;
 	}
 	if (--i->missing)
 		return;
 	i->state = IMAGE_UNPACKING;
 	if (unpack_start(&i->unpack, &i->all->conf, i->name, i->layers, i->n, on_unpacked, i, &why))
-		settle(i, &why);
+		settle(i, &why, image_patience_ms(why.code));
 }
 
 static struct image *image_new(struct images *all, const char *name)
@@ -350,14 +364,14 @@ static void forget_refused(struct images *all)
 		next = i->next;
 		if (i->state != IMAGE_OVER || i->wants || i->telling)
 			continue;
-		if (clock_mono_ms() - i->over_ms > IMAGES_REFUSED_MS) {
+		if (!is_remembered(i)) {
 			image_free(i);
 			continue;
 		}
 		first = first ? first : i;
 		n++;
 	}
-	if (n > REFUSED_MAX)
+	if (n > OVER_MAX)
 		image_free(first);
 }
 
@@ -397,7 +411,7 @@ void image_want_free(struct image_want *w)
 	free(w);
 	if (i->wants || i->telling)
 		return;
-	if (i->state == IMAGE_FETCHING || (i->state == IMAGE_OVER && i->e.code != ERR_PROGRAM))
+	if (i->state == IMAGE_FETCHING || !is_remembered(i))
 		image_free(i);
 	else
 		touch(i);

@@ -19,7 +19,11 @@
 
 #include "worker/unpack.h"
 
-#define IMAGES_REFUSED_MS (60 * 60 * 1000) /* one that was refused is not tried again for so long */
+/* An image that could not be unpacked is not tried again for so long, for a task that is given back may come again:
+ * refused, too large for this machine, or for a reason that may pass. */
+#define IMAGES_REFUSED_MS (60 * 60 * 1000)
+#define IMAGES_LARGE_MS (10 * 60 * 1000)
+#define IMAGES_TROUBLE_MS (60 * 1000)
 
 struct images;
 struct image_want;
@@ -46,6 +50,8 @@ size_t images_count(const struct images *all, int64_t *bytes);
 /* Whether trees in `dir` could be roots of boxes; e says why not. */
 int images_check(const char *dir, const char *tool, struct err *e);
 
+/* Pure: how long this is held against an image. */
+int64_t image_patience_ms(enum err_code code);
 /* Pure: KEY.size as text, and read back: -1 when it is not of this boot, or not sound. */
 char *image_size_text(int64_t bytes, const char *boot) MUST_USE;
 int image_size_read(int64_t *bytes, const char *text, const char *boot);

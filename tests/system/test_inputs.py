@@ -201,6 +201,28 @@ def test_a_job_that_a_worker_carried_waits_for_its_sources():
         assert texts(t.results(c)) == ["0\n1\n2\n71\n"]
 
 
+def test_jobs_that_end_while_their_inputs_come():
+    chance = g.seed()
+    with g.Grid(workers=2, slots=3) as t:
+        a = t.submit("--range", "120", "--quorum", "1", "--", TOOL, "count", "{index}")
+        t.wait_done(a)
+        for i in range(5):
+            job = t.submit("--file", "x=" + a + "/*/stdout", "--file", "y=%s/%d/stdout" % (a, i), "--range", "40", "--", TOOL,
+                           "cat", "/in/x", "/in/y")
+            last = t.submit("--file", "x=" + a + "/*/stdout", "--range", "20", "--", TOOL, "cat", "/in/x")
+            running = chance.randrange(2)
+            g.wait_for("a lease", lambda: not running or t.status()["leases"])
+            t.cli("cancel", job)
+            if i == 2:
+                t.workers[0].kill()
+                t.restart_worker(t.workers[0])
+        assert t.wait_done(last)["state"] == "done", t.job(last)
+        assert texts(t.results(last)) == ["".join("%d\n" % k for k in range(120))] * 20
+        for w in t.workers:
+            g.wait_for("nothing to be left", lambda: not os.listdir(t.path(w.name, "tasks")))
+            assert w.stop() == 0
+
+
 if __name__ == "__main__":
     try:
         g.main(globals())
