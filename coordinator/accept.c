@@ -156,6 +156,7 @@ static int check_demands(struct coord *c, const struct job *job, struct err *e)
 	struct needs needs = needs_of(job);
 	bool any = false;
 
+	needs.n_local = 0; /* who has the data may come later, and it is nobody's business who has it */
 	for (size_t i = 0; i < c->sched.n_workers && !any; i++)
 		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
 	if (!any || sched_anyone_can(&c->sched, &needs))
