@@ -262,7 +262,7 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		json_t *one = json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index, "ttl_ms",
 			(json_int_t)LEASE_TERM_MS);
 		sources_tell_task(c, l->job, l->index, one);
-		checkpoint_tell(c, l->job, l->index, one);
+		checkpoint_tell(c, l, one);
 		json_array_append_new(list, one);
 	}
 	sources_tell_job(c, first->job, m);

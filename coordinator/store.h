@@ -193,7 +193,7 @@ struct checkpoint_row {
 /* In place of an open one of the same worker. */
 void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row);
 /* The newest open one of the task. */
-bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
+bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b, int64_t *worker);
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
 /* The open ones of a worker that is banned. */

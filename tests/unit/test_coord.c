@@ -168,9 +168,9 @@ struct agent {
 static void asks(struct agent *a, int want, int wait_ms)
 {
 	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq),
-	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}",
+	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s,s],s:s,s:s,s:s,s:s}",
 		       "want", want, "held", "returned", "wait_ms", wait_ms, "slots", 4, "cpus", 4,
-		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
+		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "files", "platform",
 		       "x86_64-linux", "platform_class", a->class ? a->class : "x", "agent", "test", "state", "run");
 	json_object_update(m, more);
 	json_decref(more);
@@ -823,6 +823,53 @@ static void the_first_result_pins_the_class(void **state)
 	agent_free(&d);
 }
 
+/* Whether the first lease of the last answer goes on from a checkpoint. It is given back. */
+static bool goes_on(struct agent *a)
+{
+	auto_json json_t *answer = shape_load(a->heard.body, strlen(a->heard.body), &e);
+	json_t *envelope = json_array_get(json_object_get(answer, "leases"), 0);
+	if (!envelope)
+		fail_msg("no lease: %s", a->heard.body);
+	auto_free char *line = shape_dump(envelope);
+	struct msg m;
+	assert_int_equal(msg_open(&m, line, strlen(line), &c->id, &e), 0);
+	bool on = json_object_get(json_array_get(json_object_get(m.body, "leases"), 0), "checkpoint") != NULL;
+	msg_release(&m);
+	end_leases_of(c, NOBODY, sched_worker(&c->sched, key_id(a->k)));
+	turns();
+	return on;
+}
+
+static void a_checkpoint_travels_within_its_class(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1"), d = an_agent("127.0.0.1");
+	struct checkpoint_row row = { .index = 0, .blob = { .digest = digest_of("x", 1), .size = 1 } };
+
+	a.class = d.class = "x86_64-v3";
+	b.class = "x86_64-v2";
+	for (int same = 1; same >= 0; same--) {
+		submit_with(1, 2, json_pack("{s:s,s:s,s:s,s:i}", "platform_class", same ? "same" : "any", "profile", "files",
+				"checkpoint", "travels", "priority", same ? 0 : 1));
+		asks(&a, 1, 0);
+		assert_false(goes_on(&a));
+		uint32_t author = sched_worker(&c->sched, key_id(a.k));
+		row.worker = c->sched.workers[author].row;
+		assert_true(sched_author(&c->sched, (uint32_t)!same, 0, &c->sched.workers[author].voter));
+		store_add_checkpoint(c->store, c->sched.jobs[!same].row, &row);
+		asks(&b, 1, 0);
+		assert_int_equal(goes_on(&b), !same);
+		asks(&d, 1, 0);
+		assert_true(goes_on(&d));
+		open_again();
+		asks(&b, 1, 0);
+		assert_int_equal(goes_on(&b), !same);
+	}
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
 /* It was leased as one of the class, and signs another. */
 static void what_was_signed_is_the_class(void **state)
 {
@@ -872,6 +919,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_a_task_undecided, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cancelled_job_has_nothing_undecided, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_first_result_pins_the_class, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_checkpoint_travels_within_its_class, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_was_signed_is_the_class, setup, teardown),
 	};
 

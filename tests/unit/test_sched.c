@@ -867,6 +867,54 @@ static void equal_outcomes_of_a_tolerant_job_need_no_comparison(void **state)
 	sched_release(&w.s);
 }
 
+/* Who wrote a checkpoint is no party to an agreement, and none of the next copy. */
+static void an_author_has_no_vote_in_what_agrees(void **state)
+{
+	(void)state;
+	struct knowledge k = { true, 0 };
+	struct world w;
+
+	world_new(&w, 43);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), d = add_worker(&w, 3, 0);
+	uint32_t at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.relating = (struct relating){ near, &k };
+	w.s.jobs[at].tolerant = true;
+	assert_true(sched_author(&w.s, at, 0, &w.s.workers[a].voter));
+	assert_int_equal(lease(&w, b, 8), 1);
+	assert_int_equal(returns_number(&w, w.out[0], 10).what, NEED_MORE);
+	assert_int_equal(k.asked, 0);
+	assert_int_equal(lease(&w, a, 8), 0);
+	assert_int_equal(lease(&w, d, 8), 1);
+	assert_true(sched_author(&w.s, at, 0, &w.s.workers[d].voter));
+	struct verdict v = returns_number(&w, w.out[0], 11);
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_true(v.n_counted == 2 && v.counted[0] == 10 && v.counted[1] == 11);
+	assert_int_equal(k.asked, 1);
+	sched_release(&w.s);
+}
+
+static void what_lacks_a_class_is_said(void **state)
+{
+	(void)state;
+	char why[LACKING_MAX];
+	struct world w;
+
+	world_new(&w, 44);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.jobs[at].rule.same_class = true;
+	w.s.workers[a].voter.kind = 1;
+	w.s.workers[b].voter.kind = 2;
+	sched_lacking(&w.s, &w.s.jobs[at], w.now, why, sizeof(why));
+	assert_string_equal(why, "2 workers are online, 2 can run it; two of one network, or of one owner, count as one, and only "
+				 "those of one platform class count together");
+	w.s.workers[b].voter.kind = 1;
+	sched_lacking(&w.s, &w.s.jobs[at], w.now, why, sizeof(why));
+	assert_string_equal(why, "");
+	sched_release(&w.s);
+}
+
 static void a_task_is_pinned_to_the_class_of_its_first_vote(void **state)
 {
 	(void)state;
@@ -925,6 +973,8 @@ int main(void)
 		cmocka_unit_test(liars_win_as_rarely_as_chance_lets_them),
 		cmocka_unit_test(what_is_undecided_is_not_leased_until_it_is_settled),
 		cmocka_unit_test(equal_outcomes_of_a_tolerant_job_need_no_comparison),
+		cmocka_unit_test(an_author_has_no_vote_in_what_agrees),
+		cmocka_unit_test(what_lacks_a_class_is_said),
 		cmocka_unit_test(a_task_is_pinned_to_the_class_of_its_first_vote),
 	};
 
