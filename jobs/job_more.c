@@ -172,24 +172,6 @@ static int read_checkpoint(struct job *job, const json_t *m, struct err *e)
 
 /* --- agreement ------------------------------------------------------------------------------------ */
 
-static int read_compare(struct job *job, const json_t *m, struct err *e)
-{
-	const json_t *by = json_object_get(m, "compare_by"), *program = json_object_get(m, "comparator");
-	json_t *j;
-	size_t i;
-
-	snprintf(job->compare, sizeof(job->compare), "%s", jtext(m, "compare"));
-	job->compare_by = xcalloc(json_array_size(by), sizeof(*job->compare_by));
-	json_array_foreach(by, i, j) {
-		struct job_compare *c = &job->compare_by[job->n_compare_by++];
-
-		snprintf(c->glob, sizeof(c->glob), "%s", jtext(j, "glob"));
-		snprintf(c->how, sizeof(c->how), "%s", jtext(j, "how"));
-	}
-	job->has_comparator = program != NULL;
-	return program ? job_read_program(&job->comparator, program, "comparator", false, e) : 0;
-}
-
 static int read_class(struct job *job, const json_t *m, struct err *e)
 {
 	const char *word = jtext(m, "platform_class");
@@ -226,17 +208,13 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 
 static int read_later(const struct job *job, struct err *e)
 {
-	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)
-		return job_later(e, "compare", "a comparison other than exact");
-	if (job->same_class)
-		return job_later(e, "platform_class", "a platform class other than any");
 	return job->bits ? job_later(e, "bits", "an optional bit") : 0;
 }
 
 int job_read_more(struct job *job, const json_t *m, struct err *e)
 {
 	return read_image(job, m, e) || read_after(job, m, e) || read_local(job, m, e) ||
-			read_checkpoint(job, m, e) || read_compare(job, m, e) || read_class(job, m, e) ||
+			read_checkpoint(job, m, e) || job_read_compare(job, m, e) || read_class(job, m, e) ||
 			read_bits(job, m, e) || read_later(job, e)
 		? -1
 		: 0;
