@@ -135,20 +135,17 @@ static int check_list(struct checking *k, const struct job *job,
 
 static int check_demands(struct coord *c, const struct job *job, struct err *e)
 {
-	struct needs needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-		.n_platforms = job->n_programs };
+	struct needs needs = needs_of(job);
 	bool any = false;
 
-	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(needs.platforms[i], job->programs[i].platform, sizeof(needs.platforms[i]));
 	for (size_t i = 0; i < c->sched.n_workers && !any; i++)
 		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
 	if (!any || sched_anyone_can(&c->sched, &needs))
 		return 0;
 	return err_set(e, ERR_TOO_DEMANDING,
 		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, "
-	        "the platform and the"
-		" profile that the job asks for",
+	        "the platform, the"
+		" profile and the bits that the job asks for, and takes its submitter's jobs",
 		(long long)job->memory_mib, (long long)job->disk_mib, (long long)job->threads);
 }
 

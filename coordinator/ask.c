@@ -39,20 +39,41 @@ static bool same_request(struct call *call, const struct msg *m, enum asker who)
 	return over;
 }
 
-static unsigned profiles_of(const json_t *ask)
+/* The words of the ask's list that are known, as bits by their place. */
+static unsigned set_of(const json_t *ask, const char *field, const char *const *known, size_t n)
 {
-	static const char *const names[] = {
-		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
-	};
 	unsigned bits = 0;
 	json_t *p;
 	size_t i;
 
-	json_array_foreach(json_object_get(ask, "profiles"), i, p)
-		for (size_t k = 0; k < ARRAY_LEN(names); k++)
-			if (!strcmp(json_string_value(p), names[k]))
+	json_array_foreach(json_object_get(ask, field), i, p)
+		for (size_t k = 0; k < n; k++)
+			if (!strcmp(json_string_value(p), known[k]))
 				bits |= 1u << k;
 	return bits;
+}
+
+/* What it is willing to run. */
+static void learn_terms(struct worker *w, const json_t *ask)
+{
+	static const char *const profiles[] = {
+		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
+	};
+	static const char *const bits[] = { "jit", "proc" }; /* JOB_BIT_… */
+	const json_t *only = json_object_get(ask, "submitters");
+	struct id key;
+	json_t *j;
+	size_t i;
+
+	w->profiles = set_of(ask, "profiles", profiles, ARRAY_LEN(profiles));
+	w->bits = set_of(ask, "bits", bits, ARRAY_LEN(bits));
+	free(TAKE(w->only));
+	w->n_only = 0;
+	if (json_array_size(only))
+		w->only = xcalloc(json_array_size(only), sizeof(*w->only));
+	json_array_foreach(only, i, j)
+		if (id_parse(&key, json_string_value(j)))
+			w->only[w->n_only++] = node_tag(&key);
 }
 
 /* What the ask says of the worker; true when the store should know. */
@@ -66,7 +87,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	snprintf(w->platform_class, sizeof(w->platform_class), "%s", jtext(ask, "platform_class"));
 	snprintf(w->agent, sizeof(w->agent), "%s", jtext(ask, "agent"));
 	snprintf(w->address, sizeof(w->address), "%s", jtext(ask, "address"));
-	w->profiles = profiles_of(ask);
+	learn_terms(w, ask);
 	w->slots = jint(ask, "slots", 1);
 	w->cpus = jint(ask, "cpus", 1);
 	w->memory_mib = jint(ask, "memory_mib", 0);
@@ -80,7 +101,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	             w->voter.relay != was.voter.relay ||
 	             w->slots != was.slots || w->cpus != was.cpus ||
 	             w->memory_mib != was.memory_mib || w->disk_mib != was.disk_mib ||
-	             w->profiles != was.profiles || strcmp(w->platform, was.platform) != 0 ||
+	             w->profiles != was.profiles || w->bits != was.bits || strcmp(w->platform, was.platform) != 0 ||
 	             strcmp(w->address, was.address) != 0 || strcmp(w->agent, was.agent) != 0 ||
 	             strcmp(w->platform_class, was.platform_class) != 0;
 	w->seen_ms = now;

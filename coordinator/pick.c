@@ -50,6 +50,16 @@ static uint32_t free_job(struct sched *s)
 	return (uint32_t)s->n_jobs++;
 }
 
+struct needs needs_of(const struct job *job)
+{
+	struct needs n = { job->profile, job->memory_mib, job->disk_mib, job->threads,
+		.n_platforms = job->n_programs, .bits = job->bits, .submitter = node_tag(&job->submitter) };
+
+	for (size_t i = 0; i < job->n_programs; i++)
+		memcpy(n.platforms[i], job->programs[i].platform, sizeof(n.platforms[i]));
+	return n;
+}
+
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 {
 	uint32_t at = free_job(s);
@@ -62,11 +72,7 @@ uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 		.max_failures = job->max_failures,
 		.priority = job->priority,
 		.rule = { job->quorum, (int)job->max_results, EXPIRED_MAX, s->by },
-		.needs = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-			.n_platforms = job->n_programs } };
-	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(j->needs.platforms[i], job->programs[i].platform,
-			sizeof(j->needs.platforms[i]));
+		.needs = needs_of(job) };
 	j->tasks = xcalloc((size_t)j->count, sizeof(*j->tasks));
 	for (int64_t i = 0; i < j->count; i++)
 		j->tasks[i].results = NOBODY;
@@ -121,9 +127,17 @@ bool worker_online(const struct worker *w, int64_t now)
 	return w->has_asked && !w->banned && now - w->seen_ms < ONLINE_MS;
 }
 
+static bool takes_from(const struct worker *w, uint64_t submitter)
+{
+	for (size_t i = 0; i < w->n_only; i++)
+		if (w->only[i] == submitter)
+			return true;
+	return w->n_only == 0;
+}
+
 bool worker_can(const struct worker *w, const struct needs *n)
 {
-	if (!(w->profiles & 1u << n->profile) || w->memory_mib < n->memory_mib ||
+	if ((n->bits & ~w->bits) || !takes_from(w, n->submitter) || !(w->profiles & 1u << n->profile) || w->memory_mib < n->memory_mib ||
 		w->disk_mib < n->disk_mib || w->cpus < n->threads)
 		return false;
 	for (size_t i = 0; i < n->n_platforms; i++)

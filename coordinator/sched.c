@@ -29,6 +29,8 @@ void sched_release(struct sched *s)
 		free(s->jobs[i].window);
 	}
 	free(s->jobs);
+	for (size_t i = 0; i < s->n_workers; i++)
+		free(s->workers[i].only);
 	free(s->workers);
 	free(s->leases);
 	free(s->past);

@@ -57,6 +57,8 @@ struct needs {
 	int64_t memory_mib, disk_mib, threads;
 	char platforms[JOB_PROGRAMS_MAX][40];
 	size_t n_platforms;
+	unsigned bits;      /* JOB_BIT_… */
+	uint64_t submitter; /* node_tag() of its key */
 };
 
 struct sjob {
@@ -85,6 +87,9 @@ struct worker {
 	bool banned, admitted, has_asked, ever_leased;
 	enum { RUN, PAUSE, FINISH } state;
 	unsigned profiles; /* bits 1 << enum job_profile */
+	unsigned bits;     /* JOB_BIT_… that it allows */
+	uint64_t *only;    /* node_tag() of the submitters whose jobs it takes; NULL: of any */
+	size_t n_only;
 	int64_t slots, cpus, memory_mib, disk_mib;
 	char platform[40], platform_class[40], agent[64], address[270];
 	int64_t seen_ms, first_ms;
@@ -138,6 +143,8 @@ void sched_init(struct sched *s, enum independence by, struct chance chance);
 void sched_release(struct sched *s);
 
 /* --- jobs and workers --------------------------------------------------------------------- */
+/* What a worker must have for it. */
+struct needs needs_of(const struct job *job);
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row);
 uint32_t sched_job(const struct sched *s, const struct digest *id); /* or NOBODY */
 /* Forget a job all of whose tasks are final. */

@@ -92,7 +92,7 @@ CREATE TABLE worker (
 	platform_class TEXT NOT NULL,
 	agent TEXT NOT NULL,
 	address TEXT NOT NULL,
-	profiles INTEGER NOT NULL,
+	profiles INTEGER NOT NULL, -- and from bit 16 on the optional bits that it allows
 	slots INTEGER NOT NULL,
 	cpus INTEGER NOT NULL,
 	memory_mib INTEGER NOT NULL,

@@ -7,6 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BITS_SHIFT 16 /* the optional bits share a column with the profiles */
+
+static int64_t profiles_and_bits(const struct worker *w)
+{
+	return (int64_t)w->profiles | (int64_t)w->bits << BITS_SHIFT;
+}
+
 /* --- workers ------------------------------------------------------------------------------ */
 int64_t store_add_worker(struct store *s, const struct worker *w)
 {
@@ -17,7 +24,7 @@ int64_t store_add_worker(struct store *s, const struct worker *w)
 	        "?, ?, ?, ?, ?, ?, ?, ?)",
 		"ktiittttiiiiiiii", &w->id, w->banned ? "banned" : "known", (int64_t)w->voter.owner,
 		(int64_t)w->voter.net, w->platform, w->platform_class, w->agent, w->address,
-		(int64_t)w->profiles, w->slots, w->cpus, w->memory_mib, w->disk_mib, w->first_ms,
+		profiles_and_bits(w), w->slots, w->cpus, w->memory_mib, w->disk_mib, w->first_ms,
 		w->seen_ms, (int64_t)w->voter.relay);
 }
 
@@ -29,7 +36,7 @@ void store_set_worker(struct store *s, const struct worker *w)
 		" profiles = ?, slots = ?, cpus = ?, memory_mib = ?, disk_mib = ?, seen_ms = ?, "
 	        "relay = ? WHERE n = ?",
 		"tittttiiiiiiii", w->banned ? "banned" : "known", (int64_t)w->voter.net, w->platform,
-		w->platform_class, w->agent, w->address, (int64_t)w->profiles, w->slots, w->cpus,
+		w->platform_class, w->agent, w->address, profiles_and_bits(w), w->slots, w->cpus,
 		w->memory_mib, w->disk_mib, w->seen_ms, (int64_t)w->voter.relay, w->row);
 }
 
@@ -39,7 +46,8 @@ static void read_worker(struct rows *r, struct worker *w)
 		.banned = !strcmp(col_text(r, 2), "banned"),
 		.voter = { .owner = (uint64_t)col_int(r, 3), .net = (network)col_int(r, 4),
 			.relay = (uint64_t)col_int(r, 18) },
-		.profiles = (unsigned)col_int(r, 9),
+		.profiles = (unsigned)col_int(r, 9) & ((1u << BITS_SHIFT) - 1),
+		.bits = (unsigned)col_int(r, 9) >> BITS_SHIFT,
 		.slots = col_int(r, 10),
 		.cpus = col_int(r, 11),
 		.memory_mib = col_int(r, 12),

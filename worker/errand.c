@@ -131,6 +131,8 @@ static void want_own(struct errand *t, const struct blob *b)
 
 static int check_job(const struct errand *t, const struct job *job, struct err *e)
 {
+	if (terms_check(t->all->terms, job, e))
+		return -1;
 	if (!job_program(job, platform_here()))
 		return err_set(e, ERR_REFUSED, "the job has no program for %s", platform_here());
 	if (job->profile == PROFILE_FILES && !t->all->files)

@@ -13,6 +13,7 @@
 #include "worker/collect.h"
 #include "worker/images.h"
 #include "worker/keeper.h"
+#include "worker/terms.h"
 
 struct errand;
 
@@ -29,6 +30,7 @@ struct errands {
 	const char *images_dir; /* DIR/images */
 	const char *image_tool; /* talkoot-image, or NULL */
 	struct images *images;  /* the errands' */
+	const struct terms *terms;
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */

@@ -15,6 +15,8 @@
 struct options {
 	struct worker_conf conf;
 	const char *listen, *advertise, *relay, *carry, *web_seed, *sandbox, *log_level, *discovery;
+	const char *profiles, *bits;
+	struct texts submitters;
 	double exit_when_idle;
 	bool json;
 	char *found_sandbox, *found_tool;
@@ -126,7 +128,8 @@ static int check_links(const struct texts *join, struct err *e)
 static int work(struct options *o, const char *word, struct err *e)
 {
 	(void)word;
-	if (need_data(o, e) || read_endpoints(o, e) || check_links(&o->conf.join, e) || find_sandbox(o, e))
+	if (need_data(o, e) || read_endpoints(o, e) || check_links(&o->conf.join, e) ||
+		terms_read(&o->conf.terms, &o->submitters, o->profiles, o->bits, e) || find_sandbox(o, e))
 		return -1;
 	fill_defaults(o);
 	base_raise_files();
@@ -212,6 +215,9 @@ int main(int argc, char **argv)
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
 		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },
 		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
+		{ "submitters", 0, KNOB_TEXTS, &o.submitters, "any|KEY,...", "take only these submitters' jobs (default any); may be repeated", 0, 0, NULL, false },
+		{ "profiles", 0, KNOB_TEXT, &o.profiles, "WORD,...", "offer only these of compute, files, image (default: all that the box can do)", 0, 0, NULL, false },
+		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc); default: none", 0, 0, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
 		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
 		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },
@@ -235,6 +241,7 @@ int main(int argc, char **argv)
 	free(o.found_sandbox);
 	free(o.found_tool);
 	free(o.conf.join.at);
+	free(o.submitters.at);
 	free(conf.words.at);
 	free(conf.rest.at);
 	if (bad)

@@ -8,6 +8,7 @@
 #include "worker/agent.h"
 #include "worker/home.h"
 #include "worker/notes.h"
+#include "worker/terms.h"
 #include "common/fetch.h"
 #include "common/key.h"
 #include "common/loop.h"
@@ -19,6 +20,7 @@ struct talk_self {
 	const char *profiles[4];
 	size_t n_profiles;
 	const char *platform, *platform_class, *agent;
+	const struct terms *terms;
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
 };

@@ -272,6 +272,11 @@ static bool on_needed(void *arg, const struct digest *output)
 
 /* --- opening --------------------------------------------------------------------------------------------------- */
 
+static bool allows(const struct worker *w, enum job_profile profile)
+{
+	return w->conf.terms.profiles & 1u << profile;
+}
+
 void worker_know_box(struct worker *w)
 {
 	struct talk_self *s = &w->self;
@@ -283,9 +288,9 @@ void worker_know_box(struct worker *w)
 	w->errands.files = w->ability.files;
 	w->errands.image = w->ability.image;
 	s->n_profiles = 0;
-	if (w->ability.compute)
+	if (w->ability.compute && allows(w, PROFILE_COMPUTE))
 		s->profiles[s->n_profiles++] = "compute";
-	if (w->ability.files)
+	if (w->ability.files && allows(w, PROFILE_FILES))
 		s->profiles[s->n_profiles++] = "files";
 	if (w->ability.image)
 		s->profiles[s->n_profiles++] = "image";
@@ -307,6 +312,7 @@ static void know_self(struct worker *w)
 	s->disk_mib = w->conf.disk_mib;
 	s->platform = platform_here();
 	s->platform_class = host_platform_class();
+	s->terms = &w->conf.terms;
 	s->relays = w->relay != NULL;
 	s->agent = AGENT_NAME;
 	s->address = w->address[0] ? w->address : NULL;
@@ -368,7 +374,7 @@ static int open_stores(struct worker *w, struct err *e)
 
 static int open_errands(struct worker *w, struct err *e)
 {
-	w->errands = (struct errands){ .loop = w->loop, .book = w->book, .cache = w->cache,
+	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
 		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };

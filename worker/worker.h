@@ -19,6 +19,7 @@
 #include "worker/relay.h"
 #include "worker/serve.h"
 #include "worker/talk.h"
+#include "worker/terms.h"
 #include "common/conf.h"
 
 /* What the owner decided. All borrowed. */
@@ -36,6 +37,7 @@ struct worker_conf {
 	bool maps_port;      /* at the router */
 	const char *gateway; /* which one; NULL: found by itself */
 	bool discovers; /* nodes on the local network */
+	struct terms terms;
 	int64_t slots, memory_mib, disk_mib;
 	int64_t upload_kib;   /* a second, to peers; 0: nothing, -1: no limit */
 	const char *sandbox;  /* a path */

@@ -283,7 +283,8 @@ const struct behaviour kernel_memory[] = {
 	{ "mappings", mappings, 9, FILES, WEAK, 0, "memory exited", SMALL },
 	{ "epoll_sets", epolls, 8, FILES, NO_BITE, 0, "memory exited", SMALL },
 	{ "descriptors_in_flight", in_flight, 100, BOTH, WEAK, 0, NULL, NULL },
-	/* on a busy machine its ended parents may be too many before they are reaped: the other limit is as right */
-	{ "mem_hopping", hopping, 120, FILES, WEAK, 0, "memory processes", SMALL },
+	/* on a busy machine its ended parents may be too many before they are reaped: then the other limit ends it, or
+	 * refuses the next hop until it gives up */
+	{ "mem_hopping", hopping, 120, FILES, WEAK, 0, "memory processes exited", SMALL },
 	{ NULL },
 };

@@ -51,6 +51,9 @@ def test_usage_errors_name_what_is_wrong():
         for args, word in ((["--join", "talkoot://nonsense"], "--join"), ([], "--join"),
                            (["--join", g.link, "--listen", "x"], "--listen"),
                            (["--join", g.link, "--slots", "0"], "slots"),
+                           (["--join", g.link, "--submitters", "me"], "--submitters"),
+                           (["--join", g.link, "--profiles", "vm"], "--profiles"),
+                           (["--join", g.link, "--bits", "root"], "--bits"),
                            (["--join", g.link, "--sandbox", "/nonexistent"], "--sandbox"),
                            (["--nonsense"], "nonsense"), (["dance"], "dance")):
             worker(g, "--data", g.path("u"), *args, code=2)
@@ -59,6 +62,31 @@ def test_usage_errors_name_what_is_wrong():
         assert "--data" in run.stderr
         worker(g, "--data", g.path("u"), "status", code=3)
         assert "no worker runs" in run.stderr, run.stderr
+
+
+def test_the_volunteer_chooses_whose_jobs_and_which_profiles():
+    with Grid() as g:
+        mine = g.cli("id").strip()
+        stranger = g.path("stranger.key")
+        other = g.cli("id", "--identity", stranger).strip()
+        g.allow(other)
+        w = g.add_worker(args=("--submitters", mine, "--profiles", "compute"))
+        wait_for("its first ask", lambda: status(g, w)["coordinator"]["answers"])
+        assert status(g, w)["lends"]["profiles"] == ["compute"]
+        theirs = ["submit", "--identity", stranger, "--quorum", "1", "--", sleeper(g), "0", "0"]
+        g.cli(*theirs, code=4)
+        assert "takes its submitter's jobs" in run.stderr, run.stderr
+        g.cli("submit", "--quorum", "1", "--profile", "files", "--", sleeper(g), "0", "0", code=4)
+        assert "profile" in run.stderr, run.stderr
+        assert g.wait_done(g.submit("--quorum", "1", "--", sleeper(g), "0", "0"))["tasks"]["valid"] == 1
+        g.add_worker()
+        wait_for("one who takes anybody's", lambda: g.status()["workers"]["online"] == 2)
+        job = g.cli(*theirs).strip()
+        done = g.wait_done(job)
+        assert done["tasks"]["valid"] == 1, done
+        story = g.db("SELECT worker.id FROM lease JOIN worker ON lease.worker = worker.n JOIN job ON lease.job = job.n "
+                     "WHERE job.id = ?", bytes.fromhex(job))
+        assert [bytes(row[0]).hex() for row in story] != [w.id] and len(story) == 1, story
 
 
 def test_owner_commands():

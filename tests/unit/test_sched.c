@@ -289,6 +289,30 @@ static void a_worker_gets_only_what_it_can_run(void **state)
 	sched_release(&w.s);
 }
 
+static void a_worker_gets_only_what_its_volunteer_allows(void **state)
+{
+	(void)state;
+	struct world w;
+	struct id mine = { { 0 } }, other = { { 9 } };
+	int one = 1;
+
+	memcpy(mine.b, &one, sizeof(one)); /* as add_job() makes it */
+	world_new(&w, 8);
+	uint32_t a = add_worker(&w, 1, 0), j = add_job(&w, 1, 1, 1, 1, 0);
+	struct worker *k = &w.s.workers[a];
+	k->only = xcalloc(2, sizeof(*k->only));
+	k->only[k->n_only++] = node_tag(&other);
+	assert_int_equal(lease(&w, a, 1), 0);
+	assert_false(sched_anyone_can(&w.s, &w.s.jobs[j].needs));
+	k->only[k->n_only++] = node_tag(&mine);
+	w.s.jobs[j].needs.bits = JOB_BIT_JIT | JOB_BIT_PROC;
+	k->bits = JOB_BIT_JIT;
+	assert_int_equal(lease(&w, a, 1), 0);
+	k->bits |= JOB_BIT_PROC;
+	assert_int_equal(lease(&w, a, 1), 1);
+	sched_release(&w.s);
+}
+
 static void submitters_share_and_priority_orders_ones_own(void **state)
 {
 	(void)state;
@@ -581,6 +605,7 @@ int main(void)
 		cmocka_unit_test(a_renewed_lease_lasts),
 		cmocka_unit_test(one_worker_alone_is_told_why_and_a_second_finishes),
 		cmocka_unit_test(a_worker_gets_only_what_it_can_run),
+		cmocka_unit_test(a_worker_gets_only_what_its_volunteer_allows),
 		cmocka_unit_test(submitters_share_and_priority_orders_ones_own),
 		cmocka_unit_test(a_hoarder_holds_little),
 		cmocka_unit_test(window_order_reveals_nothing),
