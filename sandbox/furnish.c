@@ -9,7 +9,7 @@
  * with what was opened; what nobody may reach by path is copied.
  *
  *	/in/NAME  read-only, noexec    /out, /tmp  one tmpfs, sized    /dev  null zero urandom
- *	/usr …    --root's folders, read-only                           no /proc, no /sys
+ *	/usr …    --root's folders, read-only                           no /sys; /proc only with its bit
  */
 #include "sandbox/place.h"
 #include "sandbox/plan.h"
@@ -237,13 +237,17 @@ static int place_inputs(struct plan *p, const int *inputs)
 
 /* Its owner is who runs the program: by the descriptor that we were given it could change the host's
  * file's mode and times, which no open mode forbids. Whose file it is not, or whose has no name, it
- * may keep. */
+ * may keep; the latter not beside a /proc, where it could be opened anew: of a file in memory Landlock does not
+ * know the place. */
 static bool could_change(const struct plan *p)
 {
 	struct stat st;
 
-	return p->in.regular && look_at(0, &st) == 0 && st.st_nlink > 0 &&
-	       st.st_uid == (uid_t)raw0(SYS_geteuid);
+	if (!p->in.regular || look_at(0, &st) < 0)
+		return false;
+	if (st.st_nlink == 0)
+		return p->bits & BOX_PROC;
+	return st.st_uid == (uid_t)raw0(SYS_geteuid);
 }
 
 /* The same file by a read-only mount of its own, which is let go as soon as it is open. */
@@ -277,6 +281,18 @@ static long copy_stdin(const struct plan_input *in)
 	return n;
 }
 
+/* The same as a file of the new root, which becomes read-only: it can be opened anew by /proc, but no more
+ * than read. */
+static long copy_stdin_below(const struct plan_input *in)
+{
+	long fd = copy_input(0, in);
+
+	if (fd >= 0)
+		fd = open_file(in->show, O_RDONLY | O_NOCTTY, 0);
+	raw3(SYS_unlinkat, AT_FDCWD, RAW(in->show), 0);
+	return fd;
+}
+
 static int guard_stdin(struct plan *p)
 {
 	long fd, at = raw3(SYS_lseek, 0, 0, SEEK_CUR);
@@ -285,7 +301,10 @@ static int guard_stdin(struct plan *p)
 	if (!could_change(p))
 		return 0;
 	tree = clone_opened(p, &p->in);
-	fd = tree >= 0 ? open_guarded(tree, p->in.show) : copy_stdin(&p->in);
+	if (tree >= 0)
+		fd = open_guarded(tree, p->in.show);
+	else
+		fd = p->bits & BOX_PROC ? copy_stdin_below(&p->in) : copy_stdin(&p->in);
 	if (plan_fails(p, STEP_STDIN, 0, fd))
 		return -1;
 	raw3(SYS_lseek, fd, at, SEEK_SET);
@@ -334,7 +353,8 @@ static long make_skeleton(struct plan *p)
 		rc = make_folder(folders[i]);
 	for (size_t i = 0; i < LEN(devices) && rc >= 0; i++)
 		place_device(p, devices[i]);
-	return rc;
+	/* one that stands by is bound to what it may reach before /proc is mounted */
+	return rc >= 0 && p->bits & BOX_PROC ? make_folder("proc") : rc;
 }
 
 /* --- what is each box's own, mounted on the skeleton -------------------------------------------------- */
@@ -361,6 +381,23 @@ static long drop_urandom(struct plan *p)
 	shut(p->urandom);
 	p->urandom = -1;
 	return raw2(SYS_umount2, RAW("dev/urandom"), MNT_DETACH);
+}
+
+/* The bit `proc`: the processes of the box that its program could trace, which leaves out the init, and none of
+ * the files that are about the machine (Linux 5.8). The kernel grants it only where an unmasked /proc can be seen,
+ * here the host's, which still stands behind. Read-only twice, as a mount and as a file system; so nothing of it
+ * can be changed, whatever its files allow. */
+static int make_proc(struct plan *p)
+{
+	const long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	long rc;
+
+	if (!(p->bits & BOX_PROC))
+		return 0;
+	rc = make_folder("proc");
+	if (rc >= 0 || rc == -17) /* EEXIST */
+		rc = mount_at("proc", "proc", "proc", flags, "subset=pid,hidepid=ptraceable");
+	return plan_fails(p, STEP_PROC, 0, rc);
 }
 
 /* /out and /tmp are two folders of one tmpfs, so that one size limits both. It stands whole at /tmp, opened
@@ -458,7 +495,8 @@ int space_furnish(struct plan *p, const int *inputs)
 {
 	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
 		return -1;
-	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || size_work(p))
+	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || make_proc(p) ||
+		size_work(p))
 		return -1;
 	return p->host >= 0 ? leave_host(p) : 0;
 }

@@ -15,7 +15,8 @@ struct guess guess_of(const struct spec *s, const struct given *g)
 	struct guess t = { .program = g->program,
 		.deterministic = s->limits.deterministic,
 		.rooted = g->root >= 0,
-		.alone = g->root < 0 && g->n_inputs == 0 };
+		.bits = s->bits,
+		.alone = g->root < 0 && g->n_inputs == 0 && !(s->bits & BOX_PROC) };
 	struct stat st;
 
 	/* a file as standard input is reopened by its path */
@@ -33,7 +34,7 @@ bool guess_fits(const struct guess *guess, const struct guess *task)
 {
 	return guess->made && task->made && guess->dev == task->dev && guess->ino == task->ino &&
 	       guess->deterministic == task->deterministic && guess->rooted == task->rooted &&
-	       guess->alone == task->alone;
+	       guess->bits == task->bits && guess->alone == task->alone;
 }
 
 void guess_learn(struct guess *guess, const struct guess *task)

@@ -40,6 +40,8 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
 
 /* Whether a root for `files` can be built. */
 bool space_try_root(int proc, struct why *w);
+/* Whether it can have a /proc of its own (BOX_PROC), too. */
+bool space_try_proc(int proc, struct why *w);
 
 /* Make the calling process a place that boxes inherit from: own network, ipc and host name, and for
  * `compute` an empty root. 1: refused, and nothing is changed; -1: half done. */

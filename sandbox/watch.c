@@ -100,6 +100,21 @@ static int make_streams(struct watch *k, struct why *w)
 	return 0;
 }
 
+/* Beside a /proc a pipe of ours could be opened anew and be read: what is taken out of it between our looking and
+ * our reading would hold us up. A socket cannot be opened at all, and this one goes one way. */
+static int make_socket(int *from, int *end, struct why *w)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return why_sys(w, "making a socket");
+	close(*from);
+	close(*end);
+	*from = ends[0];
+	*end = ends[1];
+	return shutdown(ends[1], SHUT_RD) ? why_sys(w, "making a socket") : 0;
+}
+
 static void expect(struct watch *k, const struct guess *guess)
 {
 	k->guess = *guess;
@@ -175,6 +190,9 @@ static int send_task(struct watch *k, struct why *w)
 static int give(struct watch *k, struct why *w)
 {
 	if (plan_fill(k->plan, k->spec, k->given, w))
+		return -1;
+	if (k->spec->bits & BOX_PROC && (make_socket(&k->out.from, &k->out_end, w) ||
+						make_socket(&k->err.from, &k->err_end, w)))
 		return -1;
 	if (k->cgroup.dir < 0 && !k->place->brief)
 		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
