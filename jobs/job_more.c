@@ -202,6 +202,28 @@ static int read_class(struct job *job, const json_t *m, struct err *e)
 
 /* --- optional bits -------------------------------------------------------------------------------- */
 
+static const char *const bit_words[] = { "jit", "proc" }; /* JOB_BIT_… */
+
+unsigned job_bit(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++)
+		if (!strcmp(word, bit_words[i]))
+			return 1u << i;
+	return 0;
+}
+
+char *job_bits_text(unsigned bits)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++) {
+		auto_free char *before = text;
+
+		text = xprintf("%s%s%s", before, *before && bits & 1u << i ? "," : "", bits & 1u << i ? bit_words[i] : "");
+	}
+	return text;
+}
+
 static int read_bits(struct job *job, const json_t *m, struct err *e)
 {
 	json_t *j;
@@ -210,11 +232,8 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 	json_array_foreach(json_object_get(m, "bits"), i, j) {
 		const char *word = json_string_value(j);
 
-		if (!strcmp(word, "jit"))
-			job->bits |= JOB_BIT_JIT;
-		else if (!strcmp(word, "proc"))
-			job->bits |= JOB_BIT_PROC;
-		else
+		job->bits |= job_bit(word);
+		if (!job_bit(word))
 			return err_field(e, "bits", "\"%.20s\" is neither jit nor proc", word);
 	}
 	if (job->bits && job->profile == PROFILE_COMPUTE)
@@ -240,7 +259,7 @@ static int read_later(const struct job *job, struct err *e)
 		return job_later(e, "compare", "a comparison other than exact");
 	if (job->same_class)
 		return job_later(e, "platform_class", "a platform class other than any");
-	return job->bits ? job_later(e, "bits", "an optional bit") : 0;
+	return 0;
 }
 
 int job_read_more(struct job *job, const json_t *m, struct err *e)

@@ -19,7 +19,7 @@ struct manifest_options {
 	struct task_options tasks;
 	struct texts files, outputs; /* NAME=PATH; globs */
 	struct texts env;            /* NAME=VALUE, of an image */
-	const char *profile, *image, *workdir, *assurance, *compare, *deterministic, *name;
+	const char *profile, *bits, *image, *workdir, *assurance, *compare, *deterministic, *name;
 	int64_t quorum, max_results, max_failures, priority; /* quorum, max_*: 0 is not given */
 	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
 };

@@ -31,6 +31,7 @@ struct errands {
 	const char *image_tool; /* talkoot-image, or NULL */
 	struct images *images;  /* the errands' */
 	const struct terms *terms;
+	unsigned bits; /* JOB_BIT_…: what the box can give */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */
