@@ -164,7 +164,8 @@ int check_run(FILE *f)
 		report_string(f, why[l].text[0] ? why[l].text : "ok");
 	}
 	fputs("}", f);
-	write_bits(f, proc, (have & (BOX_ALWAYS | BOX_NAMESPACES)) == (BOX_ALWAYS | BOX_NAMESPACES));
+	write_bits(
+		f, proc, (have & (BOX_ALWAYS | BOX_NAMESPACES)) == (BOX_ALWAYS | BOX_NAMESPACES));
 	fprintf(f, ",\"policy\":\"%s\"}\n", filter_policy);
 	close(proc);
 	return (have & BOX_ALWAYS) == BOX_ALWAYS ? 0 : 1;

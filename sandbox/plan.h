@@ -75,7 +75,7 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 	X(LANDLOCK, "landlock: binding to its rules")                                              \
 	X(SECCOMP, "seccomp: loading the filter")                                                  \
 	X(EXEC, "PROGRAM %s: executing it")                                                        \
-	X(CWD, "--cwd %s: going there")                                                           \
+	X(CWD, "--cwd %s: going there")                                                            \
 	X(PROC, "--bits proc: mounting a /proc of its own")
 
 enum step {

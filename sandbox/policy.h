@@ -62,7 +62,7 @@ WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
 /* The bit `jit`. Of a file on /in, /out or /tmp no page can become executable even so: they are mounted noexec. */
 WHEN(JIT, mmap, "room that a compiler fills and then runs (Java, V8); private, and not of a file",
-	MASK(2, ~(PROT_READ | PROT_WRITE | PROT_EXEC), 0),
+	UPTO(2, PROT_READ | PROT_WRITE | PROT_EXEC),
 	MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS))
 WHEN(JIT, mprotect, "what was written becomes executable (LuaJIT, LLVM), or is patched",
 	UPTO(2, PROT_READ | PROT_WRITE | PROT_EXEC))

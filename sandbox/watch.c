@@ -504,6 +504,7 @@ struct ending *watch_ending(struct watch *k)
 		e->wall_us = wall_us(k);
 	e->starved = limit_cgroup_starved(&k->cgroup);
 	e->full = space_full(k->work, k->spec->limits.disk_mib);
+	e->bits = k->spec->bits;
 	e->layers = k->plan->told.layers | (k->plan->told.started ? BOX_ALWAYS : 0);
 	if (k->place->brief && k->cgroup.dir >= 0)
 		e->layers |= BOX_BIT(CGROUP);

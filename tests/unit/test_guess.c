@@ -32,17 +32,18 @@ static void the_same_again_fits(void **state)
 
 static void any_difference_does_not_fit(void **state)
 {
-	struct guess other[5];
+	struct guess other[6];
 
 	(void)state;
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		other[i] = last;
 	other[0].dev++;
 	other[1].ino++;
 	other[2].deterministic = false;
 	other[3].rooted = true;
 	other[4].alone = false;
-	for (int i = 0; i < 5; i++) {
+	other[5].bits = BOX_JIT;
+	for (int i = 0; i < 6; i++) {
 		assert_false(guess_fits(&last, &other[i]));
 		assert_false(guess_fits(&other[i], &last));
 	}

@@ -195,6 +195,24 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 	}
 }
 
+static void bits_are_a_set_with_names(void **state)
+{
+	(void)state;
+	auto_free char *none = job_bits_text(0), *both = job_bits_text(JOB_BIT_JIT | JOB_BIT_PROC),
+		       *one = job_bits_text(JOB_BIT_PROC);
+	struct job j;
+
+	assert_string_equal(none, "");
+	assert_string_equal(one, "proc");
+	assert_string_equal(both, "jit,proc");
+	assert_int_equal(job_bit("jit"), JOB_BIT_JIT);
+	assert_int_equal(job_bit("JIT"), 0);
+	assert_int_equal(job_bit(""), 0);
+	assert_int_equal(read_changed(&j, "{'profile':'files','bits':['proc','jit','proc']}"), 0);
+	assert_int_equal(j.bits, JOB_BIT_JIT | JOB_BIT_PROC);
+	job_release(&j);
+}
+
 static void what_belongs_to_later_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -212,7 +230,7 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 		{ "{'compare':'tolerance:1'}", "compare" },
 		{ "{'compare_by':[{'glob':'stdout','how':'exact'}]}", "compare" },
 		{ "{'platform_class':'same'}", "platform_class" },
-		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" },
+		{ "{'deadline':1}", "deadline" },
 		{ "{'expires':1}", "expires" }, { "{'price':0}", "price" } };
 	struct job j;
 
@@ -882,6 +900,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_manifest_is_read_field_by_field),
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_field),
+		cmocka_unit_test(bits_are_a_set_with_names),
 		cmocka_unit_test(what_belongs_to_later_is_refused_by_name),
 		cmocka_unit_test(only_a_job_message_is_a_job_and_only_up_to_64_kib),
 		cmocka_unit_test(naughty_names_are_names),
