@@ -4,8 +4,8 @@
 #	  ground (libc)  <  data (OpenSSL, jansson)  <  io (libevent, libcurl)
 #	jobs/job*.c ("what a job is") stands on data. coordinator, worker and the CLI
 #	stand on all of that and never on each other. sandbox stands on libc
-#	alone; libseccomp only builds its filter. image stands on ground and libarchive. Each program's link line names what it may use, so an
-#	upward call does not link; `make layers` links the lower tiers alone.
+#	alone; libseccomp only builds its filter. image stands on ground and libarchive. Each program's link line
+#	names what it may use, so an upward call does not link; `make layers` links the lower tiers alone.
 #
 # `make CC=aarch64-linux-gnu-gcc BUILD_CC=cc` builds for another machine than this.
 # Variants: `make SAN=1` builds the same into build/asan with ASan and UBSan; `make V=1` shows commands.

@@ -227,7 +227,7 @@ static json_t *choose(struct choice *c, struct err *e)
 	err_set(e, ERR_NOT_FOUND,
 		c->matches
 			? "index.json: has %d images for %s/%s: name one (--platform "
-	                  "OS/ARCHITECTURE/VARIANT), "
+			  "OS/ARCHITECTURE/VARIANT), "
 			  "or save one alone"
 			: "index.json: has %d images, none for %s/%s (--platform OS/ARCHITECTURE)",
 		c->matches ? c->matches : c->seen, name_shown(p->os), name_shown(p->architecture));

@@ -169,6 +169,10 @@ static int white_out(
 {
 	const char *name = last + strlen(WHITEOUT);
 
+	if (!strncmp(last, META, strlen(META)) && strcmp(last, OPAQUE)) {
+		note(m, path, "left out: bookkeeping of aufs");
+		return 0;
+	}
 	if (entry->kind != MERGE_FILE && entry->kind != MERGE_NAME)
 		return refuse(e, path, "a whiteout must be a file");
 	if (!strcmp(name, "") || !strcmp(name, ".") || !strcmp(name, ".."))
@@ -176,10 +180,6 @@ static int white_out(
 	if (!strcmp(last, OPAQUE)) {
 		last[last > path ? -1 : 0] = 0;
 		hide_all_in(m, merge_find(m, path));
-		return 0;
-	}
-	if (!strncmp(last, META, strlen(META))) {
-		note(m, path, "left out: bookkeeping of aufs");
 		return 0;
 	}
 	memmove(last, name, strlen(name) + 1);

@@ -36,9 +36,11 @@ static int judge(int status, const char *errors, const char *what, struct err *e
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 1)
 		return err_set(e, ERR_PROGRAM, "%s: %s", what, *said ? said : "it is no image");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-		return err_set(e, ERR_NOT_FOUND, "%s: talkoot-image is neither beside this program nor in PATH", what);
-	return err_set(e, ERR_SYSTEM, "%s: reading it in the box ended with exit %d, signal %d: %s", what,
-		WIFEXITED(status) ? WEXITSTATUS(status) : 0, WIFSIGNALED(status) ? WTERMSIG(status) : 0, said);
+		return err_set(e, ERR_NOT_FOUND,
+			"%s: talkoot-image is neither beside this program nor in PATH", what);
+	return err_set(e, ERR_SYSTEM, "%s: reading it in the box ended with exit %d, signal %d: %s",
+		what, WIFEXITED(status) ? WEXITSTATUS(status) : 0,
+		WIFSIGNALED(status) ? WTERMSIG(status) : 0, said);
 }
 
 static void begin_box(struct tool *t)
@@ -60,7 +62,8 @@ static int plant(const char *dir, const char *tree, const char *what, struct err
 	tool_word(&t, tool_path("talkoot-image"));
 	tool_word(&t, xstrdup("plant"));
 	tool_word(&t, xstrdup(tree));
-	bad = tool_run(&t, stream, "/dev/null", errors, &status, e) || judge(status, errors, what, e);
+	bad = tool_run(&t, stream, "/dev/null", errors, &status, e) ||
+	      judge(status, errors, what, e);
 	tool_release(&t);
 	return bad ? -1 : 0;
 }
@@ -131,9 +134,24 @@ static int split_in_box(const char *file, const char *dir, const char *what, str
 }
 
 static const struct shape config_shape[] = {
-	{ .name = "entrypoint", .kind = SHAPE_ARRAY, .optional = true, .max = JOB_ARGS_MAX, .each = SHAPE_TEXT, .each_max = 4096 },
-	{ .name = "cmd", .kind = SHAPE_ARRAY, .optional = true, .max = JOB_ARGS_MAX, .each = SHAPE_TEXT, .each_max = 4096 },
-	{ .name = "env", .kind = SHAPE_ARRAY, .optional = true, .max = JOB_ENV_MAX, .each = SHAPE_TEXT, .each_max = 4096 },
+	{ .name = "entrypoint",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = JOB_ARGS_MAX,
+		.each = SHAPE_TEXT,
+		.each_max = 4096 },
+	{ .name = "cmd",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = JOB_ARGS_MAX,
+		.each = SHAPE_TEXT,
+		.each_max = 4096 },
+	{ .name = "env",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = JOB_ENV_MAX,
+		.each = SHAPE_TEXT,
+		.each_max = 4096 },
 	{ .name = "workdir", .kind = SHAPE_TEXT, .optional = true, .max = 1024 },
 	{ .name = "architecture", .kind = SHAPE_TEXT, .optional = true, .max = 40 },
 	{ .name = "os", .kind = SHAPE_TEXT, .optional = true, .max = 40 },
@@ -160,10 +178,12 @@ static int check_config(struct image_parts *p, const char *path, struct err *e)
 		return err_wrap(e, "image %s", path);
 	const char *os = jtext(p->config, "os"), *architecture = jtext(p->config, "architecture");
 	if (!runs_here(architecture) || (*os && strcmp(os, "linux") != 0))
-		return err_set(e, ERR_USAGE, "image %s is for %s/%s, but this machine and its grid run %s", path, os,
+		return err_set(e, ERR_USAGE,
+			"image %s is for %s/%s, but this machine and its grid run %s", path, os,
 			architecture, platform_here());
 	if (jtext(p->config, "workdir")[0] != '/') /* none, or of whoever starts it */
-		json_object_set_new(p->config, "workdir", json_sprintf("/%s", jtext(p->config, "workdir")));
+		json_object_set_new(
+			p->config, "workdir", json_sprintf("/%s", jtext(p->config, "workdir")));
 	p->n_layers = (size_t)jint(p->config, "layers", 0);
 	return 0;
 }
@@ -232,8 +252,9 @@ void image_release(struct image_parts *p)
 
 /* --- a tree ------------------------------------------------------------------------------------------------------- */
 
-static int flatten(const struct job_image *im, char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
-	const char *dir, struct err *e)
+static int flatten(const struct job_image *im,
+	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, const char *dir,
+	struct err *e)
 {
 	auto_free char *stream = xprintf("%s/stream", dir), *errors = xprintf("%s/errors", dir);
 	struct tool t = { .n = 0 };
@@ -252,13 +273,15 @@ static int flatten(const struct job_image *im, char *(*find)(void *arg, const st
 	tool_word(&t, xstrdup("flatten"));
 	for (size_t i = 0; i < im->n_layers; i++)
 		tool_word(&t, xprintf("/in/layer-%zu", i));
-	bad = bad || tool_run(&t, "/dev/null", stream, errors, &status, e) || judge(status, errors, "the image", e);
+	bad = bad || tool_run(&t, "/dev/null", stream, errors, &status, e) ||
+	      judge(status, errors, "the image", e);
 	tool_release(&t);
 	return bad ? -1 : 0;
 }
 
-static int make_tree(const struct job_image *im, char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
-	const char *dir, const char *tree, struct err *e)
+static int make_tree(const struct job_image *im,
+	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, const char *dir,
+	const char *tree, struct err *e)
 {
 	auto_free char *made = xprintf("%s/root", dir);
 
@@ -270,8 +293,8 @@ static int make_tree(const struct job_image *im, char *(*find)(void *arg, const 
 	return 0;
 }
 
-char *image_tree(const struct job_image *im, char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
-	struct err *e)
+char *image_tree(const struct job_image *im,
+	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, struct err *e)
 {
 	auto_free char *cache = tool_cache("images", e);
 	struct digest key = job_image_key(im);

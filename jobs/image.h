@@ -16,9 +16,9 @@
 
 /* What an image file holds. */
 struct image_parts {
-	char *dir;       /* a temporary folder of layer-0, layer-1, … */
+	char *dir; /* a temporary folder of layer-0, layer-1, … */
 	size_t n_layers;
-	json_t *config;  /* its image.json, checked: entrypoint, cmd, env, workdir ("/" when it says none) */
+	json_t *config; /* its image.json, checked: entrypoint, cmd, env, workdir ("/" when it says none) */
 };
 
 /* `path`: an OCI image layout (a tar of it, or the folder), what docker save or podman save writes, or the tar (or folder)
@@ -29,7 +29,8 @@ void image_release(struct image_parts *p);                         /* removes th
 
 /* The folder of an image's files, from the cache ($XDG_CACHE_HOME/talkoot/images), or made there. `find` gives the path of a
  * file that holds the blob, yours to free, or NULL with `e`. Yours. */
-char *image_tree(const struct job_image *im, char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
+char *image_tree(const struct job_image *im,
+	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg,
 	struct err *e) MUST_USE;
 
 #endif

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOOK_BYTES 4096
 #define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
 
 const struct manifest_options manifest_defaults = {
@@ -34,73 +33,12 @@ static int not_yet(struct err *e, const char *what, const char *comes)
 	return err_set(e, ERR_USAGE, "%s: not there yet: %s", what, comes);
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
-}
-
 /* JSON has no text that is not UTF-8, and jansson answers NULL for it: tell before it is lost. */
 static int check_text(const char *what, const char *text, struct err *e)
 {
 	auto_json json_t *j = json_string(text);
 
 	return j ? 0 : err_set(e, ERR_USAGE, "%s: \"%.100s\" is not UTF-8 text", what, text);
-}
-
-/* --- programs -------------------------------------------------------------------------------- */
-/* Whether it can run in the box, and on which platform. Says what to do when not. */
-static int look_at(const char *path, char platform[40], struct err *e)
-{
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char head[LOOK_BYTES];
-	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
-
-	if (n < 0) {
-		err_sys(e, "program %s", path);
-		e->code = ERR_USAGE;
-		return -1;
-	}
-	switch (elf_look(head, (size_t)n, platform)) {
-	case ELF_STATIC:
-		break;
-	case ELF_DYNAMIC:
-		return err_set(e, ERR_USAGE,
-			"%s is dynamically linked, but a task sees no libraries of the machine where it runs: link it with "
-			"-static, or bring them: `talkoot pack -o IMG -- %s`, then --image IMG",
-			path, path);
-	case ELF_SCRIPT:
-		return err_set(e, ERR_USAGE,
-			"%s is a script, but a task sees no interpreter of the machine where it runs: bring one: "
-			"`talkoot pack -o IMG -- %s`, then --image IMG; or say --image for an image that has both",
-			path, path);
-	case ELF_FOREIGN:
-		return err_set(e, ERR_USAGE, "%s is built for a machine that is not known here%s%s", path,
-			*platform ? ": " : "", platform);
-	case ELF_NOT:
-		return err_set(e, ERR_USAGE, "%s is not a program (a static ELF executable)", path);
-	}
-	if (strcmp(platform, platform_here()) != 0)
-		return err_set(e, ERR_USAGE, "%s is built for %s, but this machine and its grid run %s",
-			path, platform, platform_here());
-	return 0;
-}
-
-static json_t *program_json(struct uploads *up, const char *path, struct err *e)
-{
-	char platform[40];
-
-	if (look_at(path, platform, e))
-		return NULL;
-	if (!job_plain_name(base_name(path))) {
-		err_set(e, ERR_USAGE, "program %s: its name is argv[0] and must be of A-Z a-z 0-9 . _ -, no dot "
-				      "in front: rename it", path);
-		return NULL;
-	}
-	json_t *blob = uploads_file(up, path, e);
-	return blob ? json_pack("{s:s, s:s, s:o}", "platform", platform, "name", base_name(path), "blob", blob)
-		    : NULL;
 }
 
 /* --- from options ---------------------------------------------------------------------------- */
@@ -251,7 +189,7 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 
 static int set_program(struct manifest *m, const char *path, bool image, struct err *e)
 {
-	json_t *first = image ? manifest_image_program(path, e) : program_json(&m->uploads, path, e);
+	json_t *first = image ? manifest_image_program(path, e) : manifest_program(&m->uploads, path, e);
 
 	if (!first)
 		return -1;
@@ -342,10 +280,10 @@ static int settle_program(struct manifest *m, json_t *program, struct err *e)
 	char platform[40];
 
 	if (*path) {
-		if (look_at(path, platform, e))
+		if (manifest_look(path, platform, e))
 			return -1;
 		auto_json json_t *told = json_pack("{s:s, s:s}", "platform", platform, "name",
-			base_name(path));
+			manifest_base_name(path));
 		json_object_update_missing(program, told);
 	}
 	return settle_blob(m, program, e);

@@ -50,6 +50,12 @@ json_t *manifest_show(const struct manifest *m, struct err *e) MUST_USE;
 /* The local file of a blob, or NULL. */
 const char *manifest_path(const struct manifest *m, const struct digest *d);
 
+/* --- manifest_program.c, for manifest.c ---------------------------------------------------------------------- */
+const char *manifest_base_name(const char *path); /* borrowed of it */
+/* Whether it can run in the box without an image, and on which platform. Says what to do when not. */
+int manifest_look(const char *path, char platform[40], struct err *e);
+/* Its place in `programs`, and itself to upload. */
+json_t *manifest_program(struct uploads *up, const char *path, struct err *e) MUST_USE;
 /* --- manifest_image.c, for manifest.c ------------------------------------------------------------------------ */
 /* Whether the options about images go together. */
 int manifest_image_options(const struct manifest_options *o, struct err *e);

@@ -23,8 +23,8 @@ static void add_words(struct texts *t, const json_t *words)
 	}
 }
 
-int manifest_image_command(struct texts *command, const struct manifest *m, const struct manifest_options *o,
-	const struct texts *said, struct err *e)
+int manifest_image_command(struct texts *command, const struct manifest *m,
+	const struct manifest_options *o, const struct texts *said, struct err *e)
 {
 	*command = (struct texts){ 0 };
 	if (said->n) {
@@ -37,7 +37,9 @@ int manifest_image_command(struct texts *command, const struct manifest *m, cons
 	add_words(command, json_object_get(m->parts.config, "cmd"));
 	if (command->n)
 		return 0;
-	return err_set(e, ERR_USAGE, "image %s does not say what it runs: say `-- PROGRAM [ARG…]`, PROGRAM a path in it", o->image);
+	return err_set(e, ERR_USAGE,
+		"image %s does not say what it runs: say `-- PROGRAM [ARG…]`, PROGRAM a path in it",
+		o->image);
 }
 
 /* Its name is for people only; what runs is the path. */
@@ -47,11 +49,12 @@ json_t *manifest_image_program(const char *path, struct err *e)
 	struct job_program p;
 
 	if (!*path || strlen(path) >= sizeof(p.path)) {
-		err_set(e, ERR_USAGE, "program %.100s: a path of 1 to %zu bytes is needed", path, sizeof(p.path) - 1);
+		err_set(e, ERR_USAGE, "program %.100s: a path of 1 to %zu bytes is needed", path,
+			sizeof(p.path) - 1);
 		return NULL;
 	}
-	return json_pack("{s:s, s:s, s:s}", "platform", platform_here(), "name", job_plain_name(name) ? name : "program",
-		"path", path);
+	return json_pack("{s:s, s:s, s:s}", "platform", platform_here(), "name",
+		job_plain_name(name) ? name : "program", "path", path);
 }
 
 /* --- where ---------------------------------------------------------------------------------------------------------- */
@@ -88,7 +91,8 @@ static int add_env(json_t *env, const struct texts *said, struct err *e)
 		set_env(env, text);
 	}
 	if (json_array_size(env) > JOB_ENV_MAX)
-		return err_set(e, ERR_USAGE, "--env: with the image's own there are %zu, and at most %d may be",
+		return err_set(e, ERR_USAGE,
+			"--env: with the image's own there are %zu, and at most %d may be",
 			json_array_size(env), JOB_ENV_MAX);
 	return 0;
 }
@@ -129,14 +133,16 @@ int manifest_image(struct manifest *m, const struct manifest_options *o, struct 
 	image = json_pack("{s:o, s:o, s:s}", "layers", layers, "env", env, "workdir", workdir);
 	json_object_set_new(m->fields, "image", image);
 	if (*workdir != '/')
-		return err_set(e, ERR_USAGE, "--workdir: \"%.100s\" does not begin with a slash", workdir);
+		return err_set(
+			e, ERR_USAGE, "--workdir: \"%.100s\" does not begin with a slash", workdir);
 	return add_env(env, &o->env, e);
 }
 
 /* In a manifest file: its layers must be those that are stated, where any are. */
 int manifest_image_settle(struct manifest *m, struct err *e)
 {
-	json_t *image = json_object_get(m->fields, "image"), *told = json_object_get(image, "layers");
+	json_t *image = json_object_get(m->fields, "image"),
+	       *told = json_object_get(image, "layers");
 	auto_free char *path = xstrdup(jtext(image, "path"));
 
 	json_object_del(image, "path");
@@ -146,9 +152,11 @@ int manifest_image_settle(struct manifest *m, struct err *e)
 	if (!layers)
 		return -1;
 	if (told && !json_equal(told, layers))
-		return err_set(e, ERR_USAGE, "%s is not the image that the manifest was made with", path);
+		return err_set(
+			e, ERR_USAGE, "%s is not the image that the manifest was made with", path);
 	json_object_set(image, "layers", layers);
-	auto_json json_t *usual = json_pack("{s:o, s:s}", "env", json_array(), "workdir", jtext(m->parts.config, "workdir"));
+	auto_json json_t *usual = json_pack(
+		"{s:o, s:s}", "env", json_array(), "workdir", jtext(m->parts.config, "workdir"));
 	if (json_object_get(m->parts.config, "env"))
 		json_object_set(usual, "env", json_object_get(m->parts.config, "env"));
 	json_object_update_missing(image, usual);
@@ -158,12 +166,14 @@ int manifest_image_settle(struct manifest *m, struct err *e)
 int manifest_image_options(const struct manifest_options *o, struct err *e)
 {
 	if (o->image && o->profile && strcmp(o->profile, "image") != 0)
-		return err_set(e, ERR_USAGE, "--image has the profile image: leave out --profile %s", o->profile);
+		return err_set(e, ERR_USAGE,
+			"--image has the profile image: leave out --profile %s", o->profile);
 	if (o->image)
 		return 0;
 	if (o->profile && !strcmp(o->profile, "image"))
 		return err_set(e, ERR_USAGE, "--profile image: which? say --image FILE");
 	if (o->env.n || o->workdir)
-		return err_set(e, ERR_USAGE, "--%s is for images: say --image FILE, too", o->env.n ? "env" : "workdir");
+		return err_set(e, ERR_USAGE, "--%s is for images: say --image FILE, too",
+			o->env.n ? "env" : "workdir");
 	return 0;
 }

@@ -65,7 +65,8 @@ void tool_release(struct tool *t)
 	t->n = 0;
 }
 
-int tool_run(struct tool *t, const char *in, const char *out, const char *errors, int *status, struct err *e)
+int tool_run(struct tool *t, const char *in, const char *out, const char *errors, int *status,
+	struct err *e)
 {
 	const int write_new = O_WRONLY | O_CREAT | O_TRUNC;
 	posix_spawn_file_actions_t actions;

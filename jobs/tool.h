@@ -27,7 +27,8 @@ void tool_release(struct tool *t);
 
 /* Run it and wait. in, out, errors: files, or NULL for our own; `in` is read, the others are written anew. The
  * status as waitpid() gives it. */
-int tool_run(struct tool *t, const char *in, const char *out, const char *errors, int *status, struct err *e);
+int tool_run(struct tool *t, const char *in, const char *out, const char *errors, int *status,
+	struct err *e);
 /* What a tool said in the file `errors`: its last line, made safe; "" when nothing. Yours. */
 char *tool_said(const char *errors) MUST_USE;
 

@@ -47,9 +47,9 @@ struct image {
 	size_t n, missing;
 	struct unpack *unpack;
 	int64_t bytes;
-	int64_t used_ms;  /* HERE: wall clock; 0 elsewhere */
-	int64_t over_ms;  /* OVER: since, monotonic */
-	struct err e;     /* of OVER */
+	int64_t used_ms; /* HERE: wall clock; 0 elsewhere */
+	int64_t over_ms; /* OVER: since, monotonic */
+	struct err e;    /* of OVER */
 	bool telling;
 	struct image_want *wants;
 	struct timer *tell;
@@ -60,8 +60,8 @@ struct images {
 	struct unpack_conf conf;
 	char boot[BOOT_MAX];
 	struct image *list;
-	uint64_t gone;  /* numbers of what is being removed */
-	pid_t remover;  /* 0: none runs */
+	uint64_t gone; /* numbers of what is being removed */
+	pid_t remover; /* 0: none runs */
 };
 
 /* --- KEY.size ----------------------------------------------------------------------------------------------- */
@@ -124,9 +124,16 @@ static void on_removed(void *arg, pid_t pid, int status, const struct rusage *us
 static pid_t start_remover(const struct images *all, char *what, struct err *e)
 {
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	char program[] = REMOVER, flags[] = "-rf", ends[] = "--", *argv[] = { program, flags, ends, what, NULL };
-	struct spawn s = { .argv = argv, .env = environ, .in = null, .out = null, .err = null, .guard = all->conf.guard,
-		.death = SIGKILL, .idle = true };
+	char program[] = REMOVER, flags[] = "-rf", ends[] = "--",
+	     *argv[] = { program, flags, ends, what, NULL };
+	struct spawn s = { .argv = argv,
+		.env = environ,
+		.in = null,
+		.out = null,
+		.err = null,
+		.guard = all->conf.guard,
+		.death = SIGKILL,
+		.idle = true };
 
 	return null < 0 ? err_sys(e, "opening /dev/null") : spawn(&s, e);
 }
@@ -254,7 +261,8 @@ static void touch(struct image *i)
 
 static int keep_tree(struct image *i, struct err *e)
 {
-	auto_free char *tree = path_of(i->all, i->name, ".new"), *size = path_of(i->all, i->name, ".size");
+	auto_free char *tree = path_of(i->all, i->name, ".new"),
+		       *size = path_of(i->all, i->name, ".size");
 	auto_free char *text = image_size_text(i->bytes, i->all->boot);
 
 	if (chmod(tree, 0755) || rename(tree, i->folder))
@@ -273,7 +281,8 @@ static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
 	else
 		i->bytes = bytes;
 	if (!why && !keep_tree(i, &e)) {
-		log_info("image %.12s is unpacked: %lld MiB in %zu layers", i->name, (long long)(bytes / MIB), i->n);
+		log_info("image %.12s is unpacked: %lld MiB in %zu layers", i->name,
+			(long long)(bytes / MIB), i->n);
 		settle(i, NULL);
 		touch(i);
 		return;
@@ -352,7 +361,8 @@ static void forget_refused(struct images *all)
 		image_free(first);
 }
 
-struct image_want *images_want(struct images *all, const struct job_image *image, image_fn *fn, void *arg)
+struct image_want *images_want(
+	struct images *all, const struct job_image *image, image_fn *fn, void *arg)
 {
 	struct digest key = job_image_key(image);
 	struct image_want *w = xcalloc(1, sizeof(*w));
@@ -417,7 +427,8 @@ static bool spare(void *arg)
 	struct image *oldest = NULL;
 
 	for (struct image *i = all->list; i; i = i->next)
-		if (i->state == IMAGE_HERE && !i->wants && !i->telling && (!oldest || i->used_ms < oldest->used_ms))
+		if (i->state == IMAGE_HERE && !i->wants && !i->telling &&
+			(!oldest || i->used_ms < oldest->used_ms))
 			oldest = i;
 	if (!oldest)
 		return false;
@@ -461,7 +472,8 @@ static void look_at(struct images *all, const char *name)
 	static const char suffix[] = ".size";
 	size_t n = strlen(name);
 
-	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "gone") || !strcmp(name, "going"))
+	if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "gone") ||
+		!strcmp(name, "going"))
 		return;
 	if (n == DIGEST_HEX + sizeof(suffix) - 1 && !strcmp(name + DIGEST_HEX, suffix))
 		return; /* of a tree; one without is replaced when it is made */
@@ -533,11 +545,15 @@ static int check_way(const char *dir, struct err *e)
 
 	if (!path)
 		return err_sys(e, "looking at %s", dir);
-	for (char *slash = path + strlen(path); slash && slash != path; slash = strrchr(path, '/')) {
+	for (char *slash = path + strlen(path); slash && slash != path;
+		slash = strrchr(path, '/')) {
 		*slash = '\0';
 		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
-			return err_set(e, ERR_REFUSED, "boxes of a worker that root runs are nobody's, and %s is closed to "
-				"others: run the worker as an ordinary user, or `chmod o+x %s`", path, path);
+			return err_set(e, ERR_REFUSED,
+				"boxes of a worker that root runs are nobody's, and %s is closed "
+			        "to "
+				"others: run the worker as an ordinary user, or `chmod o+x %s`",
+				path, path);
 	}
 	return 0;
 }
@@ -553,6 +569,7 @@ int images_check(const char *dir, const char *tool, struct err *e)
 	if (statvfs(dir, &fs))
 		return err_sys(e, "looking at %s", dir);
 	if (fs.f_flag & ST_NOEXEC)
-		return err_set(e, ERR_REFUSED, "%s is where nothing may be executed (mount option noexec)", dir);
+		return err_set(e, ERR_REFUSED,
+			"%s is where nothing may be executed (mount option noexec)", dir);
 	return geteuid() ? 0 : check_way(dir, e);
 }

@@ -34,7 +34,8 @@ int images_open(struct images **out, const struct unpack_conf *conf, struct err 
 void images_close(struct images *all); /* ends what runs; NULL is fine */
 
 /* A want is a pin: the tree stays until image_want_free(). */
-struct image_want *images_want(struct images *all, const struct job_image *image, image_fn *fn, void *arg);
+struct image_want *images_want(
+	struct images *all, const struct job_image *image, image_fn *fn, void *arg);
 void image_want_free(struct image_want *w); /* fn is not called any more; NULL is fine */
 /* The folder, once it is here. Borrowed. */
 const char *image_folder(const struct image_want *w);

@@ -25,8 +25,8 @@
 #define CPU_S 1800 /* of a flattening: a large image takes a minute */
 #define WALL_S 7200
 #define MEMORY_MIB 512
-#define DISK_MIB 16    /* it writes no files */
-#define SAID_MAX 400   /* bytes of its last line */
+#define DISK_MIB 16  /* it writes no files */
+#define SAID_MAX 400 /* bytes of its last line */
 #define ERRORS_MAX 65536
 #define REPORT_MAX 65536
 #define FULL_BYTES MIB /* less free than this is a full disk */
@@ -37,7 +37,7 @@ struct unpack {
 	const struct unpack_conf *conf;
 	char *name;
 	struct box *box;
-	pid_t plant; /* 0: none */
+	pid_t plant;     /* 0: none */
 	int64_t counted; /* bytes beside the cache's blobs */
 	unpack_fn *fn;
 	void *arg;
@@ -93,21 +93,30 @@ int unpacked_judge(const struct unpacked *u, struct err *e)
 	bool killed = u->signal == SIGKILL || u->signal == SIGTERM; /* by who has the machine */
 
 	if (!u->reason)
-		return err_set(e, ERR_SYSTEM, "unpacking the image: the box left no report: %s", u->said);
+		return err_set(
+			e, ERR_SYSTEM, "unpacking the image: the box left no report: %s", u->said);
 	if (!strcmp(u->reason, "output"))
-		return err_set(e, ERR_TOO_DEMANDING, "unpacking the image: it is larger than this machine has room for");
+		return err_set(e, ERR_TOO_DEMANDING,
+			"unpacking the image: it is larger than this machine has room for");
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		if (!strcmp(u->reason, ours[i]))
-			return err_set(e, ERR_SYSTEM, "unpacking the image: its box ended with %s: %s", u->reason, u->said);
+			return err_set(e, ERR_SYSTEM,
+				"unpacking the image: its box ended with %s: %s", u->reason,
+				u->said);
 	if (killed)
-		return err_set(e, ERR_SYSTEM, "unpacking the image: its box was ended by signal %lld", (long long)u->signal);
+		return err_set(e, ERR_SYSTEM,
+			"unpacking the image: its box was ended by signal %lld",
+			(long long)u->signal);
 	if (u->signal)
-		return err_set(e, ERR_PROGRAM, "the image is refused: whoever unpacks it crashes (signal %lld)",
+		return err_set(e, ERR_PROGRAM,
+			"the image is refused: whoever unpacks it crashes (signal %lld)",
 			(long long)u->signal);
 	if (strcmp(u->reason, "exited") != 0)
-		return err_set(e, ERR_PROGRAM, "the image is refused: unpacking it takes more %s than any may", u->reason);
+		return err_set(e, ERR_PROGRAM,
+			"the image is refused: unpacking it takes more %s than any may", u->reason);
 	if (u->exit)
-		return err_set(e, ERR_PROGRAM, "the image is refused: %s", *u->said ? u->said : "it cannot be unpacked");
+		return err_set(e, ERR_PROGRAM, "the image is refused: %s",
+			*u->said ? u->said : "it cannot be unpacked");
 	return 0;
 }
 
@@ -136,7 +145,8 @@ static bool disk_is_full(const struct unpack *u)
 {
 	struct statvfs fs;
 
-	return !statvfs(u->conf->dir, &fs) && (fs.f_bavail * fs.f_frsize < FULL_BYTES || (fs.f_files && !fs.f_favail));
+	return !statvfs(u->conf->dir, &fs) &&
+	       (fs.f_bavail * fs.f_frsize < FULL_BYTES || (fs.f_files && !fs.f_favail));
 }
 
 static int judge_box(const struct unpack *u, const char *why, struct err *e)
@@ -146,7 +156,8 @@ static int judge_box(const struct unpack *u, const char *why, struct err *e)
 	struct unpacked made = { .said = why ? why : said };
 	size_t n;
 
-	if (!why && !file_read(&text, &n, path, REPORT_MAX, e) && product_read_report(&p, text, n)) {
+	if (!why && !file_read(&text, &n, path, REPORT_MAX, e) &&
+		product_read_report(&p, text, n)) {
 		made.reason = p.result.reason;
 		made.exit = p.result.exit;
 		made.signal = p.result.signal;
@@ -174,7 +185,8 @@ static void on_planted(void *arg, pid_t pid, int status, const struct rusage *us
 	}
 	auto_free char *said = last_said(u);
 	if (WIFSIGNALED(status))
-		err_set(&e, ERR_SYSTEM, "planting the image: it was killed by signal %d", WTERMSIG(status));
+		err_set(&e, ERR_SYSTEM, "planting the image: it was killed by signal %d",
+			WTERMSIG(status));
 	else if (disk_is_full(u))
 		err_set(&e, ERR_FULL, "planting the image: the disk is full");
 	else
@@ -184,19 +196,27 @@ static void on_planted(void *arg, pid_t pid, int status, const struct rusage *us
 
 static int start_plant(struct unpack *u, struct err *e)
 {
-	auto_free char *stream = path_of(u, ".stream"), *errors = path_of(u, ".errors"), *tree = path_of(u, ".new");
+	auto_free char *stream = path_of(u, ".stream"), *errors = path_of(u, ".errors"),
+		       *tree = path_of(u, ".new");
 	auto_free char *tool = xstrdup(u->conf->tool);
 	char word[] = "plant", *argv[] = { tool, word, tree, NULL };
 	auto_close int in = open(stream, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	auto_close int err = open(errors, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	struct spawn s = { .argv = argv, .env = environ, .in = in, .out = null, .err = err, .guard = u->conf->guard,
-		.death = SIGKILL, .idle = true };
+	struct spawn s = { .argv = argv,
+		.env = environ,
+		.in = in,
+		.out = null,
+		.err = err,
+		.guard = u->conf->guard,
+		.death = SIGKILL,
+		.idle = true };
 	struct stat st;
 
 	if (in < 0 || null < 0 || err < 0 || fstat(in, &st))
 		return err_sys(e, "opening %s", in < 0 ? stream : errors);
-	if (cache_beside(u->conf->cache, 2 * (int64_t)st.st_size, e)) /* the stream, and the tree that it becomes */
+	if (cache_beside(u->conf->cache, 2 * (int64_t)st.st_size,
+		    e)) /* the stream, and the tree that it becomes */
 		return err_wrap(e, "room for the image");
 	u->counted = 2 * (int64_t)st.st_size;
 	u->plant = spawn(&s, e);
@@ -265,8 +285,8 @@ static int start_box(struct unpack *u, const struct blob *layers, size_t n, stru
 	return bad;
 }
 
-int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char *name, const struct blob *layers,
-	size_t n, unpack_fn *fn, void *arg, struct err *e)
+int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char *name,
+	const struct blob *layers, size_t n, unpack_fn *fn, void *arg, struct err *e)
 {
 	struct unpack *u = xcalloc(1, sizeof(*u));
 

@@ -20,7 +20,8 @@ struct unpack_conf {
 	const char *tool; /* talkoot-image */
 	int guard;        /* guard.h's fd */
 	int64_t most_mib; /* what a tree may take here */
-	struct keeper *const *keeper; /* of the profile `files`; *keeper NULL: a box is started by itself */
+	struct keeper *const
+		*keeper; /* of the profile `files`; *keeper NULL: a box is started by itself */
 };
 
 /* e NULL: DIR/NAME.new is the tree, and `bytes` of it are counted as beside the cache's blobs. ERR_PROGRAM: refused, wherever
@@ -28,8 +29,8 @@ struct unpack_conf {
 typedef void unpack_fn(void *arg, const struct err *e, int64_t bytes);
 
 /* `layers` must be here, and stay until fn. All of `conf` is borrowed. */
-int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char *name, const struct blob *layers,
-	size_t n, unpack_fn *fn, void *arg, struct err *e);
+int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char *name,
+	const struct blob *layers, size_t n, unpack_fn *fn, void *arg, struct err *e);
 /* End it; fn is not called. For the end of the worker: children are waited for. NULL is fine. */
 void unpack_free(struct unpack *u);
 

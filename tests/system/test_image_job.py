@@ -107,6 +107,10 @@ def digest(data):
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+def plain(layer):
+    return gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer
+
+
 def oci(layers, config):
     """{name: bytes} of an OCI image layout."""
     kind = "application/vnd.oci.image."
@@ -120,7 +124,7 @@ def oci(layers, config):
         descriptors.append(add(layer, "layer.v1.tar" + ("+gzip" if layer[:2] == b"\x1f\x8b" else "")))
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
     made = add(json.dumps({"architecture": machine, "os": "linux", "config": config,
-                           "rootfs": {"type": "layers", "diff_ids": []}}).encode(), "config.v1+json")
+                           "rootfs": {"type": "layers", "diff_ids": [digest(plain(l)) for l in layers]}}).encode(), "config.v1+json")
     manifest = add(json.dumps({"schemaVersion": 2, "mediaType": kind + "manifest.v1+json", "config": made,
                                "layers": descriptors}).encode(), "manifest.v1+json")
     files["oci-layout"] = b'{"imageLayoutVersion": "1.0.0"}'
@@ -214,9 +218,10 @@ def test_the_image_says_what_it_runs_and_where_unless_told_otherwise():
     with ImageGrid() as g:
         g.add_worker(slots=2)
         upper = tar_with([("work/letters", b"z\n"), ("work/.wh.none", b""), ("work/upper", b"upper\n")])
-        image = g.write_oci("oci.tar", [tar_of(g.root, True), upper], config)
+        layers = [tar_of(g.root, True), upper]
+        image = g.write_oci("oci.tar", layers, config)
         folder = g.path("layout")
-        for name, data in oci([tar_of(g.root, True), upper], config).items():
+        for name, data in oci(layers, config).items():
             os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
             g.write(os.path.join("layout", name), data)
         for n, (file, args, want) in enumerate([
@@ -279,13 +284,13 @@ def test_a_hostile_image_ends_its_tasks_and_the_worker_goes_on():
         victim = g.path("victim")
         for n, members in enumerate([[("../../../../" + victim.lstrip("/"), b"x")], [("a", g.dir), ("a/victim", b"x")]]):
             image = g.write_oci("hostile%d.tar" % n, [tar_of(g.root), tar_with(members)], {})
-            job = g.submit("--quorum", "1", "--max-results", "2", "--image", image, "--range", "2", "--", "/run.sh")
+            job = g.submit("--quorum", "1", "--max-results", "1", "--image", image, "--range", "2", "--", "/run.sh")
             done = g.wait_done(job)
             assert done["state"] in ("failed", "done"), done
             story = g.cli("status", job, "--task", "0")
             assert "the image is refused" in story, story
             assert not os.path.exists(victim)
-            out = g.results(job, "bad%d" % n, code=1)
+            out = g.results(job, "bad%d" % n)
             assert {line["state"] for line in grid.lines_of(out + "/results.ndjson")} == {"failed"}
             assert not any(".size" in name for name in g.images_of(w)), g.images_of(w)
         assert w.p.poll() is None
@@ -315,11 +320,11 @@ def test_a_worker_killed_while_it_unpacks_begins_anew_and_leaves_nothing():
 
 def test_the_image_used_last_stays_when_room_is_needed():
     with ImageGrid() as g:
-        w = g.add_worker(args=["--disk", "300"])
+        w = g.add_worker(args=["--disk", "60"])
         images = []
         for n in range(3):
             with open(g.root + "/large", "wb") as f:
-                f.write(os.urandom(40 << 20))
+                f.write(os.urandom(10 << 20))
             images.append(g.write("image%d.tar" % n, tar_of(g.root)))
         for image in images[0], images[1], images[0], images[2], images[0]:
             g.run_job("--quorum", "1", "--disk", "16", "--image", image, "--", "/run.sh", "0")

@@ -525,6 +525,24 @@ static void room_is_made_of_what_was_used_longest_ago(void **state)
 	assert_int_equal(blobs_make_room(s, 1 << 30, keep_one, NULL, &e), 0);
 }
 
+static void what_stands_beside_the_store_takes_of_its_quota(void **state)
+{
+	struct blob b[5];
+
+	(void)state;
+	reopen(10000);
+	five_blobs(b);
+	assert_int_equal(blobs_make_room(s, 5000, keep_one, NULL, &e), 0);
+	blobs_beside(s, 6000);
+	assert_int_equal(blobs_bytes(s), 5000);
+	assert_int_equal(blobs_make_room(s, 1000, keep_one, NULL, &e), 0);
+	assert_int_equal(blobs_bytes(s), 3000);
+	assert_int_equal(blobs_make_room(s, 4001, keep_one, NULL, &e), -1);
+	assert_int_equal(e.code, ERR_FULL);
+	blobs_beside(s, -6000);
+	assert_int_equal(blobs_make_room(s, 10000, keep_one, NULL, &e), 0);
+}
+
 static void a_used_blob_is_not_verified_twice_but_a_changed_one_is(void **state)
 {
 	(void)state;
@@ -605,6 +623,7 @@ int main(void)
 		TEST(a_put_from_a_descriptor_equals_one_from_memory),
 		TEST(a_tag_is_a_plain_name),
 		TEST(room_is_made_of_what_was_used_longest_ago),
+		TEST(what_stands_beside_the_store_takes_of_its_quota),
 		TEST(a_used_blob_is_not_verified_twice_but_a_changed_one_is),
 		TEST(old_partial_files_go_at_the_next_start),
 		TEST(bytes_that_were_never_counted_do_not_go_below_zero),

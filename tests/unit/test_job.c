@@ -218,8 +218,7 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 	(void)state;
 	static const struct {
 		const char *changes, *field;
-	} cases[] = { { IMAGE "}", "profile" },
-		{ "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'stdout'}}]}", "files" },
+	} cases[] = { { "{'files':[{'name':'a','from':{'job':'" HEX64 "','file':'stdout'}}]}", "files" },
 		{ "{'tasks':{'each':{'job':'" HEX64 "','file':'files/a','count':3}}}", "files" },
 		{ "{'after':['" HEX64 "']}", "after" },
 		{ "{'local':['scans'],'assurance':'quorum:1'}", "local" },
@@ -241,6 +240,45 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 	}
 	assert_int_equal(read_changed(&j, "{'bits':[]}"), 0);
 	job_release(&j);
+}
+
+static void an_images_program_is_a_path_in_it(void **state)
+{
+	struct job_task t;
+	struct job j;
+
+	(void)state;
+	assert_int_equal(read_changed(&j, IMAGE "}"), 0);
+	assert_int_equal(j.profile, PROFILE_IMAGE);
+	assert_string_equal(j.programs[0].path, "python3");
+	assert_int_equal(j.image.n_layers, 1);
+	assert_string_equal(j.image.env[0], "A=b");
+	assert_string_equal(j.image.workdir, "/work");
+	assert_int_equal(job_task(&t, &j, 0, NULL, 0, &e), 0);
+	assert_string_equal(t.argv[0], "python3");
+	job_task_release(&t);
+	job_release(&j);
+}
+
+static void a_tree_is_kept_under_the_digests_of_its_layers_in_order(void **state)
+{
+	struct blob layers[2] = { { .digest = digest_of("a", 1) }, { .digest = digest_of("b", 1) } };
+	struct job_image im = { .layers = layers, .n_layers = 2 };
+	struct digest ab = job_image_key(&im), ba, a;
+	unsigned char both[2 * DIGEST_BYTES];
+
+	(void)state;
+	memcpy(both, layers[0].digest.b, DIGEST_BYTES);
+	memcpy(both + DIGEST_BYTES, layers[1].digest.b, DIGEST_BYTES);
+	struct digest want = digest_of(both, sizeof(both));
+	assert_true(digest_equal(&ab, &want));
+	im.n_layers = 1;
+	a = job_image_key(&im);
+	im.n_layers = 2;
+	layers[0].digest = digest_of("b", 1);
+	layers[1].digest = digest_of("a", 1);
+	ba = job_image_key(&im);
+	assert_false(digest_equal(&ab, &ba) || digest_equal(&ab, &a));
 }
 
 static void only_a_job_message_is_a_job_and_only_up_to_64_kib(void **state)
@@ -902,6 +940,8 @@ int main(void)
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_field),
 		cmocka_unit_test(bits_are_a_set_with_names),
 		cmocka_unit_test(what_belongs_to_later_is_refused_by_name),
+		cmocka_unit_test(an_images_program_is_a_path_in_it),
+		cmocka_unit_test(a_tree_is_kept_under_the_digests_of_its_layers_in_order),
 		cmocka_unit_test(only_a_job_message_is_a_job_and_only_up_to_64_kib),
 		cmocka_unit_test(naughty_names_are_names),
 		cmocka_unit_test(placeholders_are_replaced_and_other_braces_stay),

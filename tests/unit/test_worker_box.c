@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -188,7 +189,7 @@ static void an_answer_says_what_the_box_can(void **state)
 
 	(void)state;
 	ability_read(&a, text, strlen(text));
-	assert_true(a.answered && a.compute && !a.files);
+	assert_true(a.answered && a.compute && !a.files && !a.image);
 	assert_string_equal(a.layers[BOX_LAYER_USERNS].why, "no");
 	assert_string_equal(a.layers[BOX_LAYER_LANDLOCK].why, "ok");
 	assert_string_equal(a.layers[BOX_LAYER_CGROUP].why, "");
@@ -226,6 +227,26 @@ static void bits_are_what_the_box_says_it_can_give(void **state)
 	assert_non_null(strstr(mend_proc(&f), "findmnt -R /proc"));
 	f.filtered = true;
 	assert_non_null(strstr(mend_proc(&f), "ProtectKernelTunables=no"));
+}
+
+static void images_need_a_box_that_says_so_and_the_tool(void **state)
+{
+	static const char text[] = "{\"compute\":true,\"files\":true,\"image\":true,\"layers\":{}}";
+	char dir[] = "/tmp/talkoot-unit-XXXXXX";
+	struct ability a;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	ability_read(&a, text, strlen(text));
+	assert_true(a.image);
+	ability_image(&a, dir, "/none/talkoot-image");
+	assert_false(a.image);
+	assert_non_null(strstr(a.no_image, "talkoot-image is not beside"));
+	ability_read(&a, "", 0);
+	assert_false(a.image);
+	ability_image(&a, dir, "/bin/sh");
+	assert_string_equal(a.no_image, "");
+	rmdir(dir);
 }
 
 static void a_program_that_knows_no_check_is_taken_to_do_everything(void **state)
@@ -324,6 +345,7 @@ int main(void)
 		cmocka_unit_test(every_missing_layer_has_something_to_do_about_it),
 		cmocka_unit_test(an_answer_says_what_the_box_can),
 		cmocka_unit_test(bits_are_what_the_box_says_it_can_give),
+		cmocka_unit_test(images_need_a_box_that_says_so_and_the_tool),
 		cmocka_unit_test(a_program_that_knows_no_check_is_taken_to_do_everything),
 		cmocka_unit_test(what_is_told_has_a_command_for_each_missing_layer),
 		cmocka_unit_test(a_report_is_taken_over),
