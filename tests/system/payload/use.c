@@ -423,6 +423,19 @@ static int outputs(long n)
 	return 0;
 }
 
+/* Which optional bits it has. */
+static int bits(long n)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)n;
+	if (mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0)
+		puts("jit");
+	if (access("/proc/self/maps", R_OK) == 0)
+		puts("proc");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(long n);
@@ -454,6 +467,7 @@ static const struct {
 	{ "foreign", foreign },
 	{ "in", copy_in },
 	{ "out", outputs },
+	{ "bits", bits },
 };
 
 int main(int argc, char **argv)
