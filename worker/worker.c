@@ -293,7 +293,7 @@ void worker_know_box(struct worker *w)
 		s->profiles[s->n_profiles++] = "compute";
 	if (w->ability.files && allows(w, PROFILE_FILES))
 		s->profiles[s->n_profiles++] = "files";
-	if (w->ability.image)
+	if (w->ability.image && allows(w, PROFILE_IMAGE))
 		s->profiles[s->n_profiles++] = "image";
 	if (!w->ability.compute)
 		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
