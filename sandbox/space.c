@@ -194,6 +194,13 @@ int space_settle(int proc, enum box_profile profile, struct why *w)
 	return rc;
 }
 
+int64_t space_names(int work)
+{
+	struct statfs f;
+
+	return work < 0 || fstatfs(work, &f) ? SPACE_INODES : (int64_t)(f.f_files - f.f_ffree);
+}
+
 bool space_full(int work, int64_t disk_mib)
 {
 	struct statfs f;

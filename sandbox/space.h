@@ -47,6 +47,8 @@ bool space_try_proc(int proc, struct why *w);
  * `compute` an empty root. 1: refused, and nothing is changed; -1: half done. */
 int space_settle(int proc, enum box_profile profile, struct why *w);
 
+/* How many files and folders lie in them; as many as may, when that cannot be told. */
+int64_t space_names(int work);
 /* Whether /out and /tmp together hold more than `disk_mib` or SPACE_INODES. */
 bool space_full(int work, int64_t disk_mib);
 

@@ -280,7 +280,8 @@ static struct meter_of seen_by(struct watch *k)
 
 	return (struct meter_of){ k->place->proc, k->init, k->place->profile != BOX_COMPUTE,
 		k->spec ? &k->spec->limits : NULL, &k->cgroup, late ? &k->place->cgroups : NULL,
-		late ? errand_bytes(k->spec, k->given) : 0 };
+		late ? errand_bytes(k->spec, k->given) : 0,
+		k->spec && k->spec->bits & BOX_PROC ? space_names(k->work) : -1 };
 }
 
 /* --- holding --------------------------------------------------------------------------------------- */

@@ -217,7 +217,7 @@ int main(int argc, char **argv)
 		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
 		{ "submitters", 0, KNOB_TEXTS, &o.submitters, "any|KEY,...", "take only these submitters' jobs (default any); may be repeated", 0, 0, NULL, false },
 		{ "profiles", 0, KNOB_TEXT, &o.profiles, "WORD,...", "offer only these of compute, files, image (default: all that the box can do)", 0, 0, NULL, false },
-		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc); default: none", 0, 0, NULL, false },
+		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc; it tells paths of this machine); default: none", 0, 0, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },
 		{ "exit-when-idle", 0, KNOB_REAL, &o.exit_when_idle, "SECONDS", "exit 0 after so long without work", 0, 1e8, NULL, false },
 		{ "log-level", 0, KNOB_CHOICE, &o.log_level, "LEVEL", "error, warn, info (default) or debug", 0, 0, "error|warn|info|debug", false },
