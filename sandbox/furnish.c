@@ -163,11 +163,10 @@ static int clone_tree(const struct plan *p, const char *path, uint64_t attribute
 	return (int)rc;
 }
 
-/* A clone of the very file that was opened, if we can read it by path; else -1. */
-static int clone_opened(const struct plan *p, const struct plan_input *in)
+/* A read-only clone of the very file that was opened, if we can read it by path; else -1. */
+static int clone_opened(const struct plan *p, const struct plan_input *in, uint64_t more)
 {
-	const uint64_t attributes =
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+	const uint64_t attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | more;
 	int tree = in->path ? clone_tree(p, in->path, attributes) : -1;
 	struct stat st;
 
@@ -224,7 +223,7 @@ static int place_inputs(struct plan *p, const int *inputs)
 {
 	for (size_t i = 0; i < p->n_inputs; i++) {
 		const struct plan_input *in = &p->inputs[i];
-		int tree = clone_opened(p, in);
+		int tree = clone_opened(p, in, MOUNT_ATTR_NOEXEC);
 		long rc = tree >= 0 ? place(tree, in->show) : copy_input(inputs[i], in);
 
 		if (plan_fails(p, STEP_INPUT, (int)i, rc))
@@ -282,15 +281,17 @@ static long copy_stdin(const struct plan_input *in)
 }
 
 /* The same as a file of the new root, which becomes read-only: it can be opened anew by /proc, but no more
- * than read. */
-static long copy_stdin_below(const struct plan_input *in)
+ * than read (and executed, when `mode` says so). */
+static long copy_below(int from, const struct plan_input *in, int mode)
 {
-	long fd = copy_input(0, in);
+	long rc = copy_input(from, in);
 
-	if (fd >= 0)
-		fd = open_file(in->show, O_RDONLY | O_NOCTTY, 0);
+	if (rc >= 0)
+		rc = raw4(SYS_fchmodat, AT_FDCWD, RAW(in->show), mode, 0);
+	if (rc >= 0)
+		rc = open_file(in->show, O_RDONLY | O_NOCTTY, 0);
 	raw3(SYS_unlinkat, AT_FDCWD, RAW(in->show), 0);
-	return fd;
+	return rc;
 }
 
 static int guard_stdin(struct plan *p)
@@ -300,17 +301,40 @@ static int guard_stdin(struct plan *p)
 
 	if (!could_change(p))
 		return 0;
-	tree = clone_opened(p, &p->in);
+	tree = clone_opened(p, &p->in, MOUNT_ATTR_NOEXEC);
 	if (tree >= 0)
 		fd = open_guarded(tree, p->in.show);
 	else
-		fd = p->bits & BOX_PROC ? copy_stdin_below(&p->in) : copy_stdin(&p->in);
+		fd = p->bits & BOX_PROC ? copy_below(0, &p->in, 0444) : copy_stdin(&p->in);
 	if (plan_fails(p, STEP_STDIN, 0, fd))
 		return -1;
 	raw3(SYS_lseek, fd, at, SEEK_SET);
 	raw3(SYS_dup3, fd, 0, 0);
 	shut((int)fd);
 	return 0;
+}
+
+/* --- the program beside a /proc --------------------------------------------------------------------------- */
+
+/* Its link in there leads to the file that it was started from: by a mount of the host's its owner, who runs it,
+ * could change the file's mode and times. So it is started by a read-only one; where its path does not lead to it and
+ * it is ours, from a copy. */
+static int guard_program(struct plan *p)
+{
+	struct stat st;
+	long fd;
+	int tree;
+
+	if (!(p->bits & BOX_PROC) || p->profile != BOX_FILES)
+		return 0;
+	tree = clone_opened(p, &p->program, 0);
+	if (tree < 0 && look_at(PLAN_PROGRAM, &st) == 0 && st.st_uid != (uid_t)raw0(SYS_geteuid))
+		return 0;
+	fd = tree >= 0 ? open_guarded(tree, p->program.show)
+	               : copy_below(PLAN_PROGRAM, &p->program, 0555);
+	if (fd >= 0)
+		fd = raw3(SYS_dup3, fd, PLAN_PROGRAM, O_CLOEXEC);
+	return plan_fails(p, STEP_PROGRAM, 0, fd);
 }
 
 static int place_roots(struct plan *p)
@@ -353,8 +377,7 @@ static long make_skeleton(struct plan *p)
 		rc = make_folder(folders[i]);
 	for (size_t i = 0; i < LEN(devices) && rc >= 0; i++)
 		place_device(p, devices[i]);
-	/* one that stands by is bound to what it may reach before /proc is mounted */
-	return rc >= 0 && p->bits & BOX_PROC ? make_folder("proc") : rc;
+	return rc;
 }
 
 /* --- what is each box's own, mounted on the skeleton -------------------------------------------------- */
@@ -395,7 +418,7 @@ static int make_proc(struct plan *p)
 	if (!(p->bits & BOX_PROC))
 		return 0;
 	rc = make_folder("proc");
-	if (rc >= 0 || rc == -17) /* EEXIST */
+	if (rc >= 0)
 		rc = mount_at("proc", "proc", "proc", flags, "subset=pid,hidepid=ptraceable");
 	return plan_fails(p, STEP_PROC, 0, rc);
 }
@@ -495,8 +518,8 @@ int space_furnish(struct plan *p, const int *inputs)
 {
 	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
 		return -1;
-	if (guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || make_proc(p) ||
-		size_work(p))
+	if (guard_stdin(p) || guard_program(p) || place_inputs(p, inputs) || place_roots(p) ||
+		make_proc(p) || size_work(p))
 		return -1;
 	return p->host >= 0 ? leave_host(p) : 0;
 }

@@ -16,13 +16,14 @@ struct guess guess_of(const struct spec *s, const struct given *g)
 		.deterministic = s->limits.deterministic,
 		.rooted = g->root >= 0,
 		.bits = s->bits,
-		.alone = g->root < 0 && g->n_inputs == 0 && !(s->bits & BOX_PROC) };
+		.alone = g->root < 0 && g->n_inputs == 0 };
 	struct stat st;
 
 	/* a file as standard input is reopened by its path */
 	if (fstat(g->in, &st) || S_ISREG(st.st_mode))
 		t.alone = false;
-	if (fstat(g->program, &st))
+	/* beside a /proc the program is not the file that was given (furnish.c), and none is bound to it before */
+	if (s->bits & BOX_PROC || fstat(g->program, &st))
 		return t;
 	t.dev = st.st_dev;
 	t.ino = st.st_ino;

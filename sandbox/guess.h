@@ -22,7 +22,7 @@ struct guess {
 	bool deterministic; /* how addresses and chance are made */
 	bool rooted;        /* it has folders of --root */
 	unsigned bits;      /* what the filter and Landlock let it do besides */
-	bool alone; /* neither these nor inputs nor a file as standard input nor a /proc: the host's root
+	bool alone; /* neither these nor inputs nor a file as standard input: the host's root
 	             * can be let go at once */
 };
 

@@ -82,6 +82,7 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	free(p->in.path);
+	free(p->program.path);
 	for (size_t i = 0; i < p->n_inputs; i++)
 		free(p->inputs[i].path);
 	free(p->inputs);
@@ -138,6 +139,17 @@ static int fill_stdin(struct plan *p, const struct given *g, struct why *w)
 	strcpy(p->in.show, ".stdin");
 	if (p->in.regular)
 		p->in.path = path_of(g->in);
+	return 0;
+}
+
+static int fill_program(struct plan *p, const struct given *g, struct why *w)
+{
+	if (!(p->bits & BOX_PROC) || p->profile != BOX_FILES)
+		return 0;
+	if (fill_input(&p->program, g->program))
+		return why_sys(w, "PROGRAM");
+	strcpy(p->program.show, ".program");
+	p->program.path = path_of(g->program);
 	return 0;
 }
 
@@ -292,7 +304,10 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 		return 0;
 	if (s->profile == BOX_IMAGE && fill_image(p, s, w))
 		return -1;
-	return fill_stdin(p, g, w) || fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;
+	return fill_stdin(p, g, w) || fill_program(p, g, w) || fill_inputs(p, s, g, w) ||
+	                       fill_root(p, g, w)
+	               ? -1
+	               : 0;
 }
 
 static const char *const texts[] = {

@@ -76,7 +76,8 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 	X(SECCOMP, "seccomp: loading the filter")                                                  \
 	X(EXEC, "PROGRAM %s: executing it")                                                        \
 	X(CWD, "--cwd %s: going there")                                                            \
-	X(PROC, "--bits proc: mounting a /proc of its own")
+	X(PROC, "--bits proc: mounting a /proc of its own")                                        \
+	X(PROGRAM, "--bits proc: showing PROGRAM by a mount of its own")
 
 enum step {
 #define X(id, text) STEP_##id,
@@ -135,7 +136,8 @@ struct plan {
 	bool deterministic, seeded, idle;
 	unsigned bits; /* BOX_JIT, BOX_PROC; of one that stands by: as guessed */
 	uint64_t seed[4];
-	struct plan_input in; /* standard input, when it is a file */
+	struct plan_input in;      /* standard input, when it is a file */
+	struct plan_input program; /* `files` beside a /proc */
 	struct plan_input *inputs;
 	size_t n_inputs;
 	struct plan_root *roots;

@@ -381,11 +381,11 @@ class Keeper:
         data = struct.pack("II", kind, number) + b"".join(x.encode() + b"\0" for x in words)
         socket.send_fds(self.sock, [data], fds)
 
-    def run(self, *argv, options=(), named=()):
+    def run(self, *argv, options=(), named=(), program=None):
         """Start one; gives its number and the file of its output and report. `named`: what the options name, opened."""
         self.n += 1
         out, report = open(self.w.path(), "w+b"), open(self.w.path(), "w+b")
-        program = [] if self.profile == "image" else [os.open(self.w.use, os.O_RDONLY)]
+        program = [] if self.profile == "image" else [os.open(program or self.w.use, os.O_RDONLY)]
         fds = [report.fileno()] + program + list(named) + [os.open("/dev/null", os.O_RDONLY)]
         self.ask(0, self.n, ["--profile", self.profile, "--report", "r"] + list(options) + ["--"] +
                  ["use"] * len(program) + list(argv),
@@ -723,6 +723,41 @@ def beside_a_proc_standard_input_stays_what_it_was(w):
     rc, out, err, r = sh(w, "cat", "--bits", "proc", "--stdin", "-", input=b"x")
     ended((rc, out, err, r), "setup", 125)
     assert b"--stdin" in err and b"pipe" in err, err
+
+
+def beside_a_proc_its_own_file_stays_what_it_was(w):
+    """Also when who runs it owns it; by path, from a folder that only root may pass, and from memory."""
+    need_proc(w)
+    closed = w.path()
+    os.mkdir(closed, 0o700)
+    for path in w.path(), closed + "/use":
+        shutil.copy(w.use, path)
+        os.chmod(path, 0o555)
+        os.chown(path, w.uid, -1)
+        before = os.stat(path)
+        for profile, keeper in (FILES, False), (FILES, True):
+            if keeper:
+                k = Keeper(w, "files")
+                said = []
+                for _ in range(3):
+                    n, out, report = k.run("own-file", options=("--bits", "proc"), program=path)
+                    equal(k.ended(n), 0, "exit")
+                    out.seek(0)
+                    said.append(out.read())
+                k.end()
+            else:
+                if w.user and path.startswith(closed):
+                    continue  # it cannot be opened
+                rc, out, err, r = w.run(*FILES, "--bits", "proc", "--", path, "own-file")
+                ended((rc, out, err, r), "exited", 0)
+                said = [out]
+            for text in said:
+                lines = text.split(b"\n")
+                assert lines[0].startswith(b"at /") and lines[1:] == [b"read", b""], (path, keeper, text)
+                assert w.top.encode() not in text or path.startswith(closed), text
+        after = os.stat(path)
+        equal((after.st_mode, after.st_mtime_ns, after.st_size, after.st_nlink),
+              (before.st_mode, before.st_mtime_ns, before.st_size, before.st_nlink), "the file")
 
 
 def masked_proc():
@@ -1144,7 +1179,7 @@ TESTS = [
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
-    a_compiler_at_run_time_needs_its_bit, a_proc_shows_the_box_alone, beside_a_proc_streams_are_as_ever,
+    beside_a_proc_its_own_file_stays_what_it_was, a_compiler_at_run_time_needs_its_bit, a_proc_shows_the_box_alone, beside_a_proc_streams_are_as_ever,
     beside_a_proc_standard_input_stays_what_it_was, where_proc_is_covered_there_is_no_bit,
     a_box_that_stood_by_without_a_bit_gives_none,
     a_program_of_an_image_is_a_path_or_a_word_of_its_path, an_image_shows_nothing_of_the_machine_and_cannot_be_changed,

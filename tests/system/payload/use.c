@@ -423,6 +423,32 @@ static int outputs(long n)
 	return 0;
 }
 
+/* What the link in /proc to its own file lets it do to that. */
+static int own_file(long n)
+{
+	static const char exe[] = "/proc/self/exe";
+	char text[4096];
+	ssize_t got = readlink(exe, text, sizeof(text) - 1);
+	int fd = open(exe, O_RDONLY);
+
+	(void)n;
+	if (got > 0) {
+		text[got] = 0;
+		printf("at %s\n", text);
+	}
+	if (fd >= 0 && read(fd, text, 4) == 4 && memcmp(text, "\177ELF", 4) == 0)
+		puts("read");
+	if (chmod(exe, 04777) == 0 || chmod(exe, 0777) == 0 || fchmod(fd, 0777) == 0)
+		puts("mode");
+	if (utimensat(AT_FDCWD, exe, NULL, 0) == 0)
+		puts("times");
+	if (truncate(exe, 0) == 0 || open(exe, O_WRONLY) >= 0 || open(exe, O_RDWR) >= 0)
+		puts("written");
+	if (linkat(AT_FDCWD, exe, AT_FDCWD, "/tmp/exe", AT_SYMLINK_FOLLOW) == 0)
+		puts("linked");
+	return 0;
+}
+
 /* Which optional bits it has. */
 static int bits(long n)
 {
@@ -468,6 +494,7 @@ static const struct {
 	{ "in", copy_in },
 	{ "out", outputs },
 	{ "bits", bits },
+	{ "own-file", own_file },
 };
 
 int main(int argc, char **argv)
