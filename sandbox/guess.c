@@ -22,7 +22,7 @@ struct guess guess_of(const struct spec *s, const struct given *g)
 	/* a file as standard input is reopened by its path */
 	if (fstat(g->in, &st) || S_ISREG(st.st_mode))
 		t.alone = false;
-	/* beside a /proc the program is not the file that was given (furnish.c), and none is bound to it before */
+	/* beside a /proc the program is not the file that was given (take.c), and none is bound to it before */
 	if (s->bits & BOX_PROC || fstat(g->program, &st))
 		return t;
 	t.dev = st.st_dev;

@@ -76,6 +76,11 @@ static void learning_holds_the_program_open_and_forgetting_closes_it(void **stat
 	g.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	task = guess_of(&s, &g);
 	assert_true(task.made && task.alone && task.deterministic);
+	s.bits = BOX_JIT;
+	assert_true(guess_of(&s, &g).made && guess_of(&s, &g).bits == BOX_JIT);
+	s.bits = BOX_PROC; /* its program is another file then */
+	assert_false(guess_of(&s, &g).made);
+	s.bits = 0;
 	guess_learn(&guess, &task);
 	assert_true(guess_fits(&guess, &task));
 	held = guess.program;
