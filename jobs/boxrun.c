@@ -167,6 +167,8 @@ static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *
 	tool_option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
 	tool_option(a, "--seed", seed_text(b)); /* as every worker drew */
 	tool_option(a, "--priority", xstrdup("normal"));
+	if (b->job->bits)
+		tool_option(a, "--bits", job_bits_text(b->job->bits));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 

@@ -57,6 +57,7 @@ static int read_options(struct submit *s, int argc, char **argv)
 		TEXTS("outputs", o->outputs, "GLOB", "files below /out that are results"),
 		{ .name = "profile", .kind = KNOB_CHOICE, .where = &o->profile, .argument = "WORD",
 			.help = "compute; files where --file or --outputs ask for it; image with --image", .choices = "compute|files|image" },
+		TEXT("bits", o->bits, "WORD,...", "jit (memory that was written may be executed), proc (a masked /proc): where the volunteer allows it"),
 		TEXT("image", o->image, "FILE", "a root file system: OCI image (tar or folder), docker save, or tar; PROGRAM is in it"),
 		TEXTS("env", o->env, "NAME=VALUE", "with --image: one more in its environment"),
 		TEXT("workdir", o->workdir, "DIR", "with --image: where its program starts (as the image says, or /)"),

@@ -74,11 +74,11 @@ static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct
 static const char *read_profile(const struct manifest_options *o, struct err *e)
 {
 	bool checkpoints = strcmp(o->checkpoint, "none") != 0;
-	bool files = o->files.n || o->outputs.n || o->local.n || checkpoints;
+	bool files = o->files.n || o->outputs.n || o->local.n || checkpoints || o->bits;
 
 	if (files && o->profile && !strcmp(o->profile, "compute")) {
-		err_set(e, ERR_USAGE, "--profile compute has no files at all: leave out %s, or say --profile files",
-			o->files.n ? "--file" : o->outputs.n ? "--outputs" : o->local.n ? "--local" : "--checkpoint");
+		err_set(e, ERR_USAGE, "--profile compute has no files at all and no bits: leave out %s, or say --profile files",
+			o->files.n ? "--file" : o->outputs.n ? "--outputs" : o->local.n ? "--local" : checkpoints ? "--checkpoint" : "--bits");
 		return NULL;
 	}
 	return o->image ? "image" : o->profile ? o->profile : files ? "files" : "compute";
@@ -120,6 +120,27 @@ static json_t *read_files(struct uploads *up, const struct manifest_options *o, 
 		json_array_append_new(all, file);
 	}
 	return all;
+}
+
+/* Words with commas between them; each once. */
+static int set_bits(struct manifest *m, const char *text, struct err *e)
+{
+	auto_free char *copy = xstrdup(text);
+	auto_json json_t *all = json_array();
+	char *rest = copy, *word;
+	unsigned seen = 0;
+
+	while ((word = strsep(&rest, ","))) {
+		unsigned bit = job_bit(word);
+
+		if (!bit)
+			return err_set(e, ERR_USAGE, "--bits: \"%.40s\" is neither jit nor proc", word);
+		if (!(seen & bit))
+			json_array_append_new(all, json_string(word));
+		seen |= bit;
+	}
+	json_object_set(m->fields, "bits", all);
+	return 0;
 }
 
 static json_t *texts_json(const char *const *at, size_t n)
@@ -225,7 +246,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	int64_t quorum;
 
 	if (check_later(o, e) || read_quorum(&quorum, o, e) || check_outputs(&o->outputs, e) ||
-		check_text("--name", o->name, e))
+		check_text("--name", o->name, e) || (o->bits && set_bits(m, o->bits, e)))
 		return -1;
 	if (o->max_results && o->max_results < quorum)
 		return err_set(e, ERR_USAGE, "--max-results: %lld is less than the quorum of %lld",
@@ -347,7 +368,7 @@ static void add_defaults(json_t *j)
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
 	bool local = json_array_size(json_object_get(j, "local")) > 0;
 	bool files = local || json_array_size(json_object_get(j, "files")) ||
-		json_array_size(json_object_get(j, "outputs"));
+		json_array_size(json_object_get(j, "outputs")) || json_array_size(json_object_get(j, "bits"));
 	if (local && !*assurance)
 		quorum = 1;
 	set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");

@@ -249,6 +249,24 @@ static void outputs_are_compared_by_the_first_glob_that_matches(void **state)
 	job_release(&j);
 }
 
+static void bits_are_a_set_with_names(void **state)
+{
+	(void)state;
+	auto_free char *none = job_bits_text(0), *both = job_bits_text(JOB_BIT_JIT | JOB_BIT_PROC),
+		       *one = job_bits_text(JOB_BIT_PROC);
+	struct job j;
+
+	assert_string_equal(none, "");
+	assert_string_equal(one, "proc");
+	assert_string_equal(both, "jit,proc");
+	assert_int_equal(job_bit("jit"), JOB_BIT_JIT);
+	assert_int_equal(job_bit("JIT"), 0);
+	assert_int_equal(job_bit(""), 0);
+	assert_int_equal(read_changed(&j, "{'profile':'files','bits':['proc','jit','proc']}"), 0);
+	assert_int_equal(j.bits, JOB_BIT_JIT | JOB_BIT_PROC);
+	job_release(&j);
+}
+
 static void what_belongs_to_later_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -258,7 +276,7 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 		{ "{'assurance':'audit:1'}", "assurance" },
 		{ "{'assurance':'trusted'}", "assurance" },
 		{ "{'assurance':'checker:x'}", "assurance" },
-		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" },
+		{ "{'deadline':1}", "deadline" },
 		{ "{'expires':1}", "expires" }, { "{'price':0}", "price" } };
 	struct job j;
 
@@ -1005,6 +1023,7 @@ int main(void)
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_field),
 		cmocka_unit_test(sources_and_local_data_are_read),
 		cmocka_unit_test(outputs_are_compared_by_the_first_glob_that_matches),
+		cmocka_unit_test(bits_are_a_set_with_names),
 		cmocka_unit_test(what_belongs_to_later_is_refused_by_name),
 		cmocka_unit_test(an_images_program_is_a_path_in_it),
 		cmocka_unit_test(a_tree_is_kept_under_the_digests_of_its_layers_in_order),
