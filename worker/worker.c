@@ -297,6 +297,7 @@ void worker_know_box(struct worker *w)
 	ability_image(&w->ability, images, w->conf.image_tool);
 	w->errands.files = w->ability.files;
 	w->errands.image = w->ability.image;
+	w->errands.bits = s->bits = w->ability.bits;
 	s->n_profiles = 0;
 	if (w->ability.compute && allows(w, PROFILE_COMPUTE))
 		s->profiles[s->n_profiles++] = "compute";
@@ -310,6 +311,11 @@ void worker_know_box(struct worker *w)
 		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
 	else if (!w->ability.image)
 		log_warn("the box does not work for profile image%s%s", *w->ability.no_image ? ": " : "", w->ability.no_image);
+	if (w->ability.files && w->conf.terms.bits & ~w->ability.bits) {
+		auto_free char *words = job_bits_text(w->conf.terms.bits & ~w->ability.bits);
+
+		log_warn("--bits allows %s, which the box cannot give here; `talkoot-worker check` says why", words);
+	}
 }
 
 static void know_self(struct worker *w)
@@ -391,6 +397,7 @@ static int open_errands(struct worker *w, struct err *e)
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.image = w->ability.image;
+	w->errands.bits = w->ability.bits;
 	w->errands.image_tool = w->conf.image_tool;
 	w->errands.images_dir = xprintf("%s/images", w->conf.dir);
 	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
