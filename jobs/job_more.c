@@ -164,6 +164,8 @@ static int read_checkpoint(struct job *job, const json_t *m, struct err *e)
 						   : CHECKPOINT_NONE;
 	if (job->checkpoint && job->profile == PROFILE_COMPUTE)
 		return err_field(e, "checkpoint", "the profile compute has no files; use files or image");
+	if (job->checkpoint == CHECKPOINT_TRAVELS && job->n_local)
+		return err_field(e, "checkpoint", "travels: what one worker made of its local data is not for another's; use local");
 	for (size_t i = 0; job->checkpoint && i < job->n_files; i++)
 		if (!strcmp(job->files[i].name, "checkpoint"))
 			return err_field(e, "files", "/in/checkpoint is the checkpoint's; call it otherwise");

@@ -21,6 +21,7 @@ struct feed {
 	size_t n_wants, wants_room, missing;
 	struct inputs inputs;
 	char *dir;
+	int64_t counted; /* bytes in it, beside the cache's blobs */
 	bool ready, failed, telling;
 	struct feed_ref *refs;
 	struct feed *next;
@@ -71,10 +72,28 @@ static int join(
 	return 0;
 }
 
+/* The parts are in the cache, perhaps the same one many times over; what is made of them takes room of its own. */
+static int count_files(struct feed *f, struct err *e)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < f->job->n_files; i++) {
+		size_t n;
+		const struct inputs_part *p = inputs_of(&f->inputs, i, &n);
+
+		for (size_t k = 0; n > 1 && k < n; k++)
+			sum += p[k].blob.size;
+	}
+	if (cache_beside(f->all->cache, sum, e))
+		return err_wrap(e, "room for the inputs");
+	f->counted = sum;
+	return 0;
+}
+
 /* What is made of several parts. */
 static int make_files(struct feed *f, struct err *e)
 {
-	if (remove_tree(f->dir, e) || make_dirs(f->dir, 0700, e))
+	if (count_files(f, e) || remove_tree(f->dir, e) || make_dirs(f->dir, 0700, e))
 		return -1;
 	for (size_t i = 0; i < f->job->n_files; i++) {
 		size_t n;
@@ -113,6 +132,7 @@ static void feed_free(struct feed *f)
 	inputs_release(&f->inputs);
 	if (remove_tree(f->dir, &e))
 		log_warn("%s", e.msg);
+	cache_beside(f->all->cache, -f->counted, &e);
 	free(f->dir);
 	free(f);
 }

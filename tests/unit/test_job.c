@@ -156,6 +156,8 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 		{ "{'local':['a'],'assurance':'quorum:1','profile':'compute'}", "local" },
 		{ "{'checkpoint':'local','profile':'compute'}", "checkpoint" },
 		{ "{'checkpoint':'local','files':[{'name':'checkpoint','blob':" BLOB "}]}", "files" },
+		{ "{'checkpoint':'local','local':['checkpoint'],'assurance':'quorum:1'}", "local" },
+		{ "{'checkpoint':'travels','local':['a'],'assurance':'quorum:1'}", "checkpoint" },
 		{ "{'platform_class':'x86_64-v3'}", "platform_class" },
 		{ "{'compare':'tolerance:1'}", "compare" },
 		{ "{'compare':'numeric:rtol=2,atol=0'}", "compare" },
