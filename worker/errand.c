@@ -594,7 +594,7 @@ int errands_open(struct errands *all, struct err *e)
 	if (remove_tree(all->dir, e))
 		return err_wrap(e, "removing what an earlier run left");
 	open_keepers(all);
-	all->feeds = feeds_new(all->cache, all->dir);
+	all->feeds = feeds_new(all->loop, all->cache, all->dir);
 	return make_dirs(all->dir, 0700, e) || open_images(all, e) ? -1 : 0;
 }
 

@@ -12,6 +12,8 @@
 #include <sys/sendfile.h>
 #include <unistd.h>
 
+#define JOIN_STEP_BYTES (16 * MIB) /* joined in one turn of the loop, which has leases to renew meanwhile */
+
 struct feed {
 	struct feeds *all;
 	const struct job *job; /* while somebody holds it */
@@ -21,6 +23,10 @@ struct feed {
 	size_t n_wants, wants_room, missing;
 	struct inputs inputs;
 	char *dir;
+	size_t file, part; /* that are joined next, into `out`, from byte `at` of the part */
+	int64_t at;
+	int out; /* -1: not open */
+	struct timer *timer;
 	int64_t counted; /* bytes in it, beside the cache's blobs */
 	bool ready, failed, telling;
 	struct feed_ref *refs;
@@ -35,6 +41,7 @@ struct feed_ref {
 };
 
 struct feeds {
+	struct loop *loop;
 	struct cache *cache;
 	const char *dir;
 	struct feed *list;
@@ -43,33 +50,61 @@ struct feeds {
 
 /* --- files ------------------------------------------------------------------------------------------------ */
 
-static int add_part(int out, struct blobs *blobs, const struct blob *b, struct err *e)
+/* Go on with one part, from `f->at`. */
+static int add_some(struct feed *f, const struct blob *b, int64_t *budget, struct err *e)
 {
 	auto_close int fd = -1;
-	int64_t left;
-	ssize_t n = 1;
+	int64_t size;
 
-	if (blob_open(blobs, &b->digest, &fd, &left, e))
+	if (blob_open(cache_blobs(f->all->cache), &b->digest, &fd, &size, e))
 		return -1;
-	while (left > 0 && n > 0) {
-		n = sendfile(out, fd, NULL, (size_t)left);
-		left -= n > 0 ? n : 0;
+	while (f->at < size && *budget > 0) {
+		int64_t left = size - f->at;
+		off_t at = f->at;
+		ssize_t n = sendfile(f->out, fd, &at, (size_t)(left < *budget ? left : *budget));
+
+		if (n <= 0)
+			return err_sys(e, "joining the parts of an input");
+		f->at += n;
+		*budget -= n;
 	}
-	return n < 0 ? err_sys(e, "joining the parts of an input") : 0;
+	return f->at < size ? 0 : 1;
 }
 
-static int join(
-	struct feed *f, size_t file, const struct inputs_part *parts, size_t n, struct err *e)
+/* As add_some(), for one file: 1: it is whole. */
+static int join_some(struct feed *f, const struct inputs_part *parts, size_t n, int64_t *budget, struct err *e)
 {
-	auto_free char *path = xprintf("%s/%s", f->dir, f->job->files[file].name);
-	auto_close int out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	auto_free char *path = xprintf("%s/%s", f->dir, f->job->files[f->file].name);
 
-	if (out < 0)
+	if (f->out < 0)
+		f->out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (f->out < 0)
 		return err_sys(e, "making %s", path);
-	for (size_t i = 0; i < n; i++)
-		if (add_part(out, cache_blobs(f->all->cache), &parts[i].blob, e))
-			return -1;
-	return 0;
+	for (; f->part < n; f->part++, f->at = 0) {
+		int done = add_some(f, &parts[f->part].blob, budget, e);
+
+		if (done <= 0)
+			return done;
+	}
+	close(f->out);
+	f->out = -1;
+	return 1;
+}
+
+/* A step of making what is made of several parts. 1: all is there, 0: go on later. */
+static int join_step(struct feed *f, struct err *e)
+{
+	int64_t budget = JOIN_STEP_BYTES;
+
+	for (; f->file < f->job->n_files; f->file++, f->part = 0) {
+		size_t n;
+		const struct inputs_part *p = inputs_of(&f->inputs, f->file, &n);
+		int done = f->job->files[f->file].from && n != 1 ? join_some(f, p, n, &budget, e) : 1;
+
+		if (done <= 0)
+			return done;
+	}
+	return 1;
 }
 
 /* The parts are in the cache, perhaps the same one many times over; what is made of them takes room of its own. */
@@ -87,21 +122,6 @@ static int count_files(struct feed *f, struct err *e)
 	if (cache_beside(f->all->cache, sum, e))
 		return err_wrap(e, "room for the inputs");
 	f->counted = sum;
-	return 0;
-}
-
-/* What is made of several parts. */
-static int make_files(struct feed *f, struct err *e)
-{
-	if (count_files(f, e) || remove_tree(f->dir, e) || make_dirs(f->dir, 0700, e))
-		return -1;
-	for (size_t i = 0; i < f->job->n_files; i++) {
-		size_t n;
-		const struct inputs_part *p = inputs_of(&f->inputs, i, &n);
-
-		if (f->job->files[i].from && n != 1 && join(f, i, p, n, e))
-			return -1;
-	}
 	return 0;
 }
 
@@ -130,6 +150,9 @@ static void feed_free(struct feed *f)
 	free(f->wants);
 	want_free(f->resolution);
 	inputs_release(&f->inputs);
+	timer_free(f->timer);
+	if (f->out >= 0)
+		close(f->out);
 	if (remove_tree(f->dir, &e))
 		log_warn("%s", e.msg);
 	cache_beside(f->all->cache, -f->counted, &e);
@@ -176,16 +199,30 @@ static void fail(struct feed *f, const struct err *why)
 	tell(f, &e);
 }
 
+static void on_step(void *arg)
+{
+	struct feed *f = arg;
+	struct err e;
+	int done = join_step(f, &e);
+
+	if (done < 0) {
+		fail(f, &e);
+	} else if (done) {
+		f->ready = true;
+		tell(f, NULL);
+	} else {
+		timer_in(f->timer, 0);
+	}
+}
+
 static void whole(struct feed *f)
 {
 	struct err e;
 
-	if (make_files(f, &e)) {
+	if (count_files(f, &e) || remove_tree(f->dir, &e) || make_dirs(f->dir, 0700, &e))
 		fail(f, &e);
-		return;
-	}
-	f->ready = true;
-	tell(f, NULL);
+	else
+		on_step(f);
 }
 
 static void on_part(void *arg, const struct err *e)
@@ -240,6 +277,8 @@ static struct feed *feed_of(struct feeds *all, const struct job *job, const stru
 		.id = job->id,
 		.blob = *resolution,
 		.dir = xprintf("%s/given-%.16s-%u", all->dir, hex, all->made++),
+		.out = -1,
+		.timer = timer_new(all->loop, on_step, f),
 		.next = all->list };
 	all->list = f;
 	f->resolution = cache_want(all->cache, resolution, on_resolution, f);
@@ -283,11 +322,11 @@ const struct inputs *feed_inputs(const struct feed_ref *r)
 	return &r->feed->inputs;
 }
 
-struct feeds *feeds_new(struct cache *c, const char *dir)
+struct feeds *feeds_new(struct loop *l, struct cache *c, const char *dir)
 {
 	struct feeds *all = xcalloc(1, sizeof(*all));
 
-	*all = (struct feeds){ .cache = c, .dir = dir };
+	*all = (struct feeds){ .loop = l, .cache = c, .dir = dir };
 	return all;
 }
 

@@ -16,7 +16,7 @@ struct feeds;
 struct feed_ref;
 
 /* `dir` exists, and is borrowed as the cache is. */
-struct feeds *feeds_new(struct cache *c, const char *dir);
+struct feeds *feeds_new(struct loop *l, struct cache *c, const char *dir);
 void feeds_free(struct feeds *all); /* nobody holds a reference any more */
 
 /* e NULL: all is here. Called once, from the loop, never from within feed_want(); not at all where feed_ready() said so

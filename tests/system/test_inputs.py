@@ -28,7 +28,7 @@ int main(int argc, char **argv)
 		fprintf(f, "part %s\n", argv[2]);
 		return fclose(f) || puts("left") < 0;
 	}
-	if (!strcmp(argv[1], "big")) { for (n = 0; n < 30000; n++) printf("%s %ld\n", argv[2], n); return 0; }
+	if (!strcmp(argv[1], "big")) { for (n = 0; n < 800000; n++) printf("%s %ld\n", argv[2], n); return 0; }
 	for (int i = 2; i < argc; i++) {
 		FILE *f = fopen(argv[i], "r");
 		for (int c; f && (c = getc(f)) != EOF;) putchar(c);
@@ -90,7 +90,7 @@ def test_outputs_below_files_and_large_ones():
         each = t.submit("--each", a + "/*/files/part", "--", TOOL, "name", "{index}")
         none = t.submit("--file", "x=" + a + "/1/files/other", "--", TOOL, "cat", "/in/x")
         assert t.wait_done(b)["state"] == "done", t.job(b)
-        large = "".join("%d %d\n" % (i, k) for i in range(3) for k in range(30000))
+        large = "".join("%d %d\n" % (i, k) for i in range(3) for k in range(800000))
         assert texts(t.results(b)) == ["part 0\npart 1\npart 2\n" + large]
         assert t.wait_done(each)["state"] == "done", t.job(each)
         assert t.wait_done(none)["state"] == "cancelled"

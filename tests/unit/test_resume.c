@@ -54,7 +54,8 @@ static void world_free(struct world *w)
 /* A run that is stopped, or (`crash`) killed with its worker, after it wrote a checkpoint; whether it is kept. */
 static bool keeps(struct world *w, const struct blob *given, bool crash)
 {
-	auto_free char *copy = xprintf("%s/out/.checkpoint", w->task), *tasks = xprintf("%s/tasks", w->dir);
+	auto_free char *copy = xprintf("%s/out/.checkpoint", w->task),
+		       *tasks = xprintf("%s/tasks", w->dir);
 	struct resume r;
 	struct err e;
 
