@@ -3,7 +3,7 @@
  * ability.c: what the box can do on this machine.
  */
 #include "worker/ability.h"
-#include "worker/images.h"
+#include "worker/unpack.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -149,7 +149,7 @@ void ability_image(struct ability *a, const char *dir, const char *tool)
 {
 	struct err e;
 
-	if (!a->image || !images_check(dir, tool, &e))
+	if (!a->image || !unpack_check(dir, tool, &e))
 		return;
 	a->image = false;
 	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);

@@ -5,7 +5,7 @@
  *	DIR/KEY         the tree; KEY names its layers (job_image_key())
  *	DIR/KEY.size    its bytes, and the boot in which it was made; its time is when a task had it last
  *	DIR/KEY.stream  the tree on its way, .errors and .report what was said of it
- *	DIR/KEY.new     the tree while it is planted       DIR/gone, DIR/going  what is being removed, and next
+ *	DIR/KEY.new     the tree while it is planted       DIR/gone, DIR/going  discard.h
  *
  *	fetching (its layers) --> unpacking (unpack.h) --> here, or over: refused or failed
  *
@@ -19,7 +19,11 @@
 
 #include "worker/unpack.h"
 
-#define IMAGES_REFUSED_MS (60 * 60 * 1000) /* one that was refused is not tried again for so long */
+/* An image that could not be unpacked is not tried again for so long, for a task that is given back may come again:
+ * refused, too large for this machine, or for a reason that may pass. */
+#define IMAGES_REFUSED_MS (60 * 60 * 1000)
+#define IMAGES_LARGE_MS (10 * 60 * 1000)
+#define IMAGES_TROUBLE_MS (60 * 1000)
 
 struct images;
 struct image_want;
@@ -43,9 +47,8 @@ const char *image_folder(const struct image_want *w);
 /* For `status`: how many are here, and their bytes. */
 size_t images_count(const struct images *all, int64_t *bytes);
 
-/* Whether trees in `dir` could be roots of boxes; e says why not. */
-int images_check(const char *dir, const char *tool, struct err *e);
-
+/* Pure: how long this is held against an image. */
+int64_t image_patience_ms(enum err_code code);
 /* Pure: KEY.size as text, and read back: -1 when it is not of this boot, or not sound. */
 char *image_size_text(int64_t bytes, const char *boot) MUST_USE;
 int image_size_read(int64_t *bytes, const char *text, const char *boot);

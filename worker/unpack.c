@@ -316,3 +316,42 @@ void unpack_free(struct unpack *u)
 	free(u->name);
 	free(u);
 }
+
+/* --- whether it would work --- */
+
+/* Root's boxes are made by nobody, who has to get there by its path. */
+static int check_way(const char *dir, struct err *e)
+{
+	auto_free char *path = realpath(dir, NULL);
+	struct stat st;
+
+	if (!path)
+		return err_sys(e, "looking at %s", dir);
+	for (char *slash = path + strlen(path); slash && slash != path;
+		slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
+			return err_set(e, ERR_REFUSED,
+				"boxes of a worker that root runs are nobody's, and %s is closed "
+				"to "
+				"others: run the worker as an ordinary user, or `chmod o+x %s`",
+				path, path);
+	}
+	return 0;
+}
+
+int unpack_check(const char *dir, const char *tool, struct err *e)
+{
+	struct statvfs fs;
+
+	if (!tool || access(tool, X_OK))
+		return err_set(e, ERR_NOT_FOUND, "talkoot-image is not beside talkoot-worker");
+	if (make_dirs(dir, 0755, e))
+		return -1;
+	if (statvfs(dir, &fs))
+		return err_sys(e, "looking at %s", dir);
+	if (fs.f_flag & ST_NOEXEC)
+		return err_set(e, ERR_REFUSED,
+			"%s is where nothing may be executed (mount option noexec)", dir);
+	return geteuid() ? 0 : check_way(dir, e);
+}

@@ -34,6 +34,9 @@ int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char
 /* End it; fn is not called. For the end of the worker: children are waited for. NULL is fine. */
 void unpack_free(struct unpack *u);
 
+/* Whether trees in `dir` could be roots of boxes; e says why not. */
+int unpack_check(const char *dir, const char *tool, struct err *e);
+
 /* Pure: what a flattening means that ended so. 0: it is good; ERR_PROGRAM: refused for good; else it was this machine. */
 struct unpacked {
 	const char *reason; /* of the box's report; NULL: there was none */

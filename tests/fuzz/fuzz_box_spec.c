@@ -98,7 +98,7 @@ static void check(const struct spec *s, int argc, char **argv)
 	if (s->what != SPEC_RUN) /* nothing is promised of the rest */
 		return;
 	assert(s->argv > argv && s->argv < argv + argc && s->argv[0][0]);
-	assert(s->profile < BOX_N_PROFILES);
+	assert((int)s->profile >= BOX_COMPUTE && s->profile < BOX_N_PROFILES);
 	assert(s->bits < 1u << BOX_N_BITS && (s->bits == 0 || s->profile != BOX_COMPUTE));
 	check_limits(&s->limits);
 	check_inputs(s);

@@ -68,6 +68,14 @@ static void what_is_this_machines_fault_is_not_held_against_the_image(void **sta
 	assert_non_null(strstr(e.msg, "the keeper was killed"));
 }
 
+static void what_may_pass_is_tried_again_sooner_than_what_was_refused(void **state)
+{
+	(void)state;
+	assert_true(image_patience_ms(ERR_PROGRAM) > image_patience_ms(ERR_TOO_DEMANDING));
+	assert_true(image_patience_ms(ERR_FULL) > image_patience_ms(ERR_SYSTEM));
+	assert_true(image_patience_ms(ERR_SYSTEM) > 0);
+}
+
 static void a_tree_of_this_boot_alone_is_taken_up(void **state)
 {
 	static const char boot[] = "0f1e2d3c-0000-4000-8000-1234567890ab";
@@ -99,6 +107,7 @@ int main(void)
 		cmocka_unit_test(only_exit_0_is_a_tree),
 		cmocka_unit_test(what_is_the_images_fault_is_refused_for_good_with_its_sentence),
 		cmocka_unit_test(what_is_this_machines_fault_is_not_held_against_the_image),
+		cmocka_unit_test(what_may_pass_is_tried_again_sooner_than_what_was_refused),
 		cmocka_unit_test(a_tree_of_this_boot_alone_is_taken_up),
 	};
 

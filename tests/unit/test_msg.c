@@ -283,8 +283,9 @@ static bool may_be_absent(enum msg_type type, const char *path, const char *name
 	for (size_t i = 0; i < ARRAY_LEN(optional); i++)
 		if (!strcmp(name, optional[i]))
 			return true;
-	(void)path;
-	return false;
+	/* a program of an image has a path instead, a file may come from another job */
+	return type == MSG_JOB && !strcmp(name, "blob") &&
+	       (!strncmp(path, "programs[", 9) || !strncmp(path, "files[", 6));
 }
 
 /* Put values of every other type in the place of `old`, by `set`. */
