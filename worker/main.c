@@ -167,7 +167,8 @@ static int check(struct options *o, const char *word, struct err *e)
 	(void)word;
 	if (find_sandbox(o, e))
 		return -1;
-	auto_free char *images = xprintf("%s/images", o->conf.dir);
+	bool away;
+	auto_free char *images = o->conf.dir ? unpack_place(o->conf.dir, &away) : NULL;
 	ability_ask(&a, o->conf.sandbox);
 	ability_image(&a, images, o->conf.image_tool);
 	facts_read(&f, o->conf.sandbox);
