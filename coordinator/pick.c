@@ -162,16 +162,21 @@ static bool has_local(const struct locals *l, const struct needs *n)
 	return serves;
 }
 
+static bool has_platform(const struct worker *w, const struct needs *n)
+{
+	for (size_t i = 0; i < n->n_platforms; i++)
+		if (!strcmp(w->platform, n->platforms[i]))
+			return true;
+	return false;
+}
+
 bool worker_can(const struct worker *w, const struct needs *n)
 {
 	if ((n->bits & ~w->bits) || !takes_from(w, &n->submitter) || !(w->profiles & 1u << n->profile) ||
 		w->memory_mib < n->memory_mib || w->disk_mib < n->disk_mib || w->cpus < n->threads ||
 		(n->n_local && !has_local(w->locals, n)))
 		return false;
-	for (size_t i = 0; i < n->n_platforms; i++)
-		if (!strcmp(w->platform, n->platforms[i]))
-			return true;
-	return false;
+	return has_platform(w, n);
 }
 
 /* Enough to keep its slots busy, and what it has shown to finish in about four seconds: so a
@@ -300,7 +305,7 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 
 /* How many workers are online, and how many of these pass each hurdle after the ones before it. */
 struct hurdles {
-	int64_t known, online, box, profile, platform, memory, disk, cpus, at_work;
+	int64_t known, online, box, profile, platform, takes, bits, local, memory, disk, cpus, at_work;
 };
 
 static void leap(struct hurdles *h, const struct worker *w, const struct needs *n, int64_t now)
@@ -312,9 +317,14 @@ static void leap(struct hurdles *h, const struct worker *w, const struct needs *
 		return;
 	h->online++;
 	h->box += w->profiles != 0;
-	h->profile += (w->profiles & 1u << n->profile) != 0;
+	bool so_far = (w->profiles & 1u << n->profile) != 0;
+
+	h->profile += so_far;
+	h->platform += so_far &= has_platform(w, n);
+	h->takes += so_far &= takes_from(w, &n->submitter);
+	h->bits += so_far &= !(n->bits & ~w->bits);
 	easy.memory_mib = easy.disk_mib = easy.threads = 0;
-	h->platform += worker_can(w, &easy);
+	h->local += worker_can(w, &easy);
 	easy.memory_mib = n->memory_mib;
 	h->memory += worker_can(w, &easy);
 	easy.disk_mib = n->disk_mib;
@@ -327,7 +337,7 @@ void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, cha
 {
 	const struct needs *n = &j->needs;
 	struct hurdles h = { 0 };
-	char why[120] = "";
+	char why[160] = "";
 	const char *class;
 
 	out[0] = '\0';
@@ -346,6 +356,13 @@ void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, cha
 		snprintf(why, sizeof(why), "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
 	else if (!h.platform)
 		snprintf(why, sizeof(why), "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
+	else if (!h.takes)
+		snprintf(why, sizeof(why), "takes its submitter's jobs (its owner's --submitters)");
+	else if (!h.bits)
+		snprintf(why, sizeof(why), "allows the bits that the job asks for (its owner's --bits)");
+	else if (!h.local)
+		snprintf(why, sizeof(why), "has the data %.60s for its submitter (its owner's --allow-local and --local-for)",
+			n->local[0]);
 	else if (!h.memory)
 		snprintf(why, sizeof(why), "gives a task %lld MiB of memory", (long long)n->memory_mib);
 	else if (!h.disk)

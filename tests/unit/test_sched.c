@@ -293,6 +293,16 @@ static void what_a_job_lacks_is_said_in_words(void **state)
 	lacks(&w, j, "none gives a task 4097 MiB of disk");
 	needs->memory_mib = 4098;
 	lacks(&w, j, "none gives a task 4098 MiB of memory");
+	uint64_t other = 7;
+	snprintf(needs->local[needs->n_local++], sizeof(needs->local[0]), "scans");
+	lacks(&w, j, "none has the data scans for its submitter");
+	needs->bits = JOB_BIT_JIT;
+	lacks(&w, j, "none allows the bits that the job asks for");
+	w.s.workers[a].only = &other;
+	w.s.workers[a].n_only = 1;
+	lacks(&w, j, "none takes its submitter's jobs");
+	w.s.workers[a].only = NULL;
+	w.s.workers[a].n_only = needs->n_local = needs->bits = 0;
 	snprintf(w.s.workers[a].platform, sizeof(w.s.workers[a].platform), "riscv64-linux");
 	lacks(&w, j, "none runs programs for x86_64-linux");
 	w.s.workers[a].profiles = 1u << PROFILE_COMPUTE;
