@@ -208,7 +208,7 @@ static int fetch(struct results *r, const char *id, struct tabulate *t, struct h
 	if (r->dir)
 		t->dir = r->dir;
 	else
-		t->dir = xprintf("%s/job", r->scratch); /* as long as the process */
+		t->dir = xprintf("%s/job", r->scratch);
 	return (r->dir ? harvest : harvest_for_table)(&r->client, id, t->dir, tally, e) ||
 	                       fetch_retries(r, id, t, tally, e)
 	               ? -1
@@ -229,6 +229,10 @@ static int run(
 	if (bad && e->code == ERR_FULL)
 		e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 	client_close(&r->client);
+	for (size_t i = 0; i < t.n_retries; i++)
+		free((char *)(uintptr_t)t.retries[i]);
+	if (t.dir != r->dir)
+		free((char *)(uintptr_t)t.dir);
 	if (r->scratch)
 		remove_tree(r->scratch, &ignored);
 	return bad ? -1 : 0;
