@@ -190,9 +190,10 @@ struct checkpoint_row {
 	struct blob blob;
 	bool closed; /* a result came after it: handed on no more */
 };
-/* In place of an open one of the same worker, whose author uploaded it: that upload then holds it no more. */
+/* In place of an open one of the same worker that was not handed on (else a result may name it). Its author uploaded it:
+ * that upload then holds it no more. */
 void store_add_checkpoint(struct store *s, int64_t job, const struct id *author, const struct checkpoint_row *row);
-/* Blobs of open checkpoints of a task, of one worker's (its row) or, 0, of all: up to max, as many as there are. And of
+/* Blobs of open checkpoints, not handed on, of a task, of one worker's (its row) or, 0, of all: up to max, as many as there are. And of
  * a whole job's. */
 size_t store_open_checkpoints(struct store *s, int64_t job, int64_t index, int64_t worker, struct digest *out, size_t max);
 size_t store_job_checkpoints(struct store *s, int64_t job, struct digest *out, size_t max);
@@ -201,6 +202,7 @@ size_t store_job_checkpoints(struct store *s, int64_t job, struct digest *out, s
 bool store_drop_blob(struct store *s, const struct digest *d);
 /* The newest open one of the task. */
 bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b, int64_t *worker);
+/* Whether it is an open one. */
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
 void store_close_job_checkpoints(struct store *s, int64_t job);

@@ -6,14 +6,17 @@
 
 #include <string.h>
 
+/* Who is told of a blob may fetch it: so it is public from then on. */
+#define NOT_HANDED_ON " EXISTS (SELECT 1 FROM blob WHERE digest = checkpoint.digest AND NOT public)"
+
 void store_add_checkpoint(struct store *s, int64_t job, const struct id *author, const struct checkpoint_row *row)
 {
 	run(s,
 		"DELETE FROM upload WHERE id = (SELECT id FROM upload WHERE author = ? AND digest = ? AND state = 'done'"
 		" ORDER BY since_ms DESC LIMIT 1)",
 		"kd", author, &row->blob.digest);
-	run(s, "DELETE FROM checkpoint WHERE job = ? AND idx = ? AND worker = ? AND NOT closed", "iii", job, row->index,
-		row->worker);
+	run(s, "DELETE FROM checkpoint WHERE job = ? AND idx = ? AND worker = ? AND NOT closed AND" NOT_HANDED_ON, "iii", job,
+		row->index, row->worker);
 	run(s,
 		"INSERT INTO checkpoint (job, idx, worker, network, owner, relay, digest, size, root) VALUES "
 		"(?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -34,7 +37,8 @@ static size_t read_digests(struct store *s, struct rows *r, struct digest *out, 
 size_t store_open_checkpoints(struct store *s, int64_t job, int64_t index, int64_t worker, struct digest *out, size_t max)
 {
 	struct rows *r = ask(s,
-		"SELECT digest FROM checkpoint WHERE job = ?1 AND idx = ?2 AND (worker = ?3 OR ?3 = 0) AND NOT closed", "iii", job,
+		"SELECT digest FROM checkpoint WHERE job = ?1 AND idx = ?2 AND (worker = ?3 OR ?3 = 0) AND NOT closed AND" NOT_HANDED_ON,
+		"iii", job,
 		index, worker);
 
 	return read_digests(s, r, out, max);
@@ -42,7 +46,7 @@ size_t store_open_checkpoints(struct store *s, int64_t job, int64_t index, int64
 
 size_t store_job_checkpoints(struct store *s, int64_t job, struct digest *out, size_t max)
 {
-	return read_digests(s, ask(s, "SELECT digest FROM checkpoint WHERE job = ? AND NOT closed", "i", job), out, max);
+	return read_digests(s, ask(s, "SELECT digest FROM checkpoint WHERE job = ? AND NOT closed AND" NOT_HANDED_ON, "i", job), out, max);
 }
 
 bool store_drop_blob(struct store *s, const struct digest *d)
@@ -75,7 +79,7 @@ bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct
 
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d)
 {
-	return ask_int(s, 0, "SELECT 1 FROM checkpoint WHERE job = ? AND idx = ? AND digest = ?", "iid", job, index, d);
+	return ask_int(s, 0, "SELECT 1 FROM checkpoint WHERE job = ? AND idx = ? AND digest = ? AND NOT closed", "iid", job, index, d);
 }
 
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index)

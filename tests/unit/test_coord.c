@@ -3,6 +3,7 @@
  * test_coord.c: the whole machine without a socket: messages in, turns, replies out.
  */
 #include "common/codec.h"
+#include "coordinator/checkpoint.h"
 #include "coordinator/sources.h"
 
 #include <setjmp.h>
@@ -625,6 +626,33 @@ static void a_checkpoint_that_nobody_was_told_of_goes_when_a_newer_one_comes(voi
 	agent_free(&b);
 }
 
+/* It begins again from its own, and comes far enough to write a newer one before its result is in. */
+static void what_was_handed_on_may_be_named_in_a_result(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	struct blob first, second, third;
+	struct result r = { .has_inherited = true };
+
+	travels = true;
+	submit(1, 1);
+	asks(&a, 1, 0);
+	reaches(&a, "first", &first);
+	gives_back();
+	asks(&a, 1, 0);
+	travels = false;
+	assert_true(is_handed(&a, &first));
+	reaches(&a, "second", &second);
+	reaches(&a, "third", &third);
+	r.inherited = first.digest;
+	assert_int_equal(checkpoint_check_result(c, 0, &r, &e), 0);
+	checkpoint_close(c, 0, 0); /* a result is in: the next copy begins at the start */
+	assert_int_equal(checkpoint_check_result(c, 0, &r, &e), -1);
+	r.inherited = second.digest; /* nobody was told of it */
+	assert_int_equal(checkpoint_check_result(c, 0, &r, &e), -1);
+	agent_free(&a);
+}
+
 static void a_lost_checkpoint_is_not_handed_on(void **state)
 {
 	(void)state;
@@ -1044,6 +1072,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_waiting_ask_gets_the_next_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ban_reaches_an_ask_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_checkpoint_that_nobody_was_told_of_goes_when_a_newer_one_comes, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_handed_on_may_be_named_in_a_result, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_lost_checkpoint_is_not_handed_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ban_ends_what_goes_on_from_the_banned_ones_checkpoint, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_never_hurts, setup, teardown),
