@@ -244,11 +244,29 @@ static int differs(const struct pack *p, const struct pack_try *t, int here)
 			t->code);
 	if (missing)
 		complain("pack: it may miss a file: %s", missing);
+	if (here && !t->code && access("/out", F_OK))
+		complain("pack: the box has a folder /out to write to, and this machine has none: "
+		         "to have "
+			 "it proven, let it write elsewhere here; with `talkoot submit` it may say "
+		         "/out");
 	if (p->stdin_at < 0)
 		complain("pack: in the box its standard input was empty: give it a file (<FILE) to "
 			 "have that read in both runs");
 	complain("pack: %s is written, and not proven", p->output);
 	return 1;
+}
+
+/* The first lines that are not the same: a date or a time is seen at once. */
+static void tell_difference(const char *here, const char *box)
+{
+	struct difference d = files_differ(here, box);
+	auto_free char *a = text_safe(d.a, strlen(d.a)), *b = text_safe(d.b, strlen(d.b));
+
+	complain("pack: what it printed in the box differs from here, first in line %zu:", d.line);
+	fprintf(stderr, "  here | %s\n  box  | %s\n", a, b);
+	complain("pack: time, chance, this machine's name, or mathematics that the box pins? "
+	         "Results that "
+		 "differ cannot agree");
 }
 
 static int compare(struct pack *p, const struct pack_try *t, struct err *e)
@@ -263,10 +281,7 @@ static int compare(struct pack *p, const struct pack_try *t, struct err *e)
 	if (files_equal(copy, t->stdout_path, TRACE_STDOUT_MAX, &equal, e))
 		return cmd_fail(e);
 	if (!equal)
-		complain(
-			"pack: what it printed in the box differs from here: time, chance, this "
-			"machine's "
-			"name, or mathematics that the box pins? Results that differ cannot agree");
+		tell_difference(copy, t->stdout_path);
 	if (here) {
 		complain(
 			"pack: the program ended with exit %d, here as in the box: mend that first",
