@@ -175,6 +175,12 @@ int pack_try(struct pack_try *t, int64_t bytes_max, struct err *e)
 	return split(t, bytes_max, e) || flatten(t, bytes_max, e) || run(t, e) ? -1 : 0;
 }
 
+int pack_try_again(struct pack_try *t, struct err *e)
+{
+	free(TAKE(t->stderr_text));
+	return run(t, e);
+}
+
 void pack_try_release(struct pack_try *t)
 {
 	free(TAKE(t->stdout_path));

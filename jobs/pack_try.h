@@ -22,6 +22,8 @@ struct pack_try {
 
 /* -1: it could not be tried. A program that failed is 0. */
 int pack_try(struct pack_try *t, int64_t bytes_max, struct err *e);
+/* Its program once more, in what pack_try() unpacked; standard input stands where it did. */
+int pack_try_again(struct pack_try *t, struct err *e);
 void pack_try_release(struct pack_try *t);
 
 /* Whether both files hold the same, looking at no more than `max` bytes; -1 with `e`. */
