@@ -120,12 +120,16 @@ static int put_file(struct archive *a, const char *from, int64_t size, struct er
 
 /* --- layers ----------------------------------------------------------------------------------- */
 /* Python takes a compiled file only where it remembers its source's time: without these each start compiles all that
- * it imports, which costs four times the start itself. */
+ * it imports, which costs four times the start itself. In the system a source may be reached by a link that lies beside
+ * the compiled file; in the working folder those without one have no time, for they come and go with each copy. */
 static time_t time_of(const struct pack_plan *plan, const struct pack_entry *p)
 {
+	const char *dot = strrchr(p->to, '.');
+	bool source = dot && !strcmp(dot, ".py");
 	struct stat st;
 
-	if (!p->from || !pack_plan_compiled(plan, p->to) || lstat(p->from, &st))
+	if (!p->from || !source || (p->layer == LAYER_WORK && !pack_plan_compiled(plan, p->to)) ||
+		lstat(p->from, &st))
 		return 0;
 	return st.st_mtime > 0 && st.st_mtime <= MTIME_MAX ? st.st_mtime : 0;
 }

@@ -4,7 +4,7 @@
  * `skopeo copy oci-archive:` take it.
  *
  * The same files, words and environment give the same bytes: names are sorted, everything is user 0's, every time is 0 but
- * those of Python's sources beside which their compiled files are packed.
+ * those of Python's sources that may have a compiled file.
  */
 #ifndef JOBS_OCI_WRITE_H
 #define JOBS_OCI_WRITE_H

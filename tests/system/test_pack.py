@@ -164,6 +164,14 @@ def test_python_with_numpy_and_a_data_file():
             assert i.members[source].mtime == int(os.stat("/" + source).st_mtime) > 0
 
 
+def test_python_in_the_box_misses_nothing_that_the_box_makes_it_want():
+    with Desk() as d:
+        d.pack("--", PYTHON, "-c", "pass")
+        d.says(PROVEN)
+        names = set(d.image().members)
+        assert any(n.endswith("/warnings.py") for n in names), names  # for PYTHONWARNINGS, which the box sets
+
+
 def test_the_same_bytes_twice_and_a_change_changes_one_layer():
     with Desk() as d:
         numpy_project(d)
