@@ -45,7 +45,7 @@ GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
 	httpd_route.c httpd_answer.c httpd_tunnel.c range.c fetch.c tus.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
-JOB := jobs/job.c jobs/job_task.c jobs/job_more.c jobs/job_inputs.c jobs/glob.c
+JOB := $(addprefix jobs/,job.c job_task.c job_more.c job_inputs.c job_compare.c compare.c comparator.c glob.c)
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))
@@ -173,7 +173,7 @@ PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev 
 	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev \
 	libarchive-dev libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography zstd xz-utils bzip2 \
+	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography zstd xz-utils bzip2 luajit \
 	autodock-vina povray stockfish
 
 deps:

@@ -7,6 +7,7 @@
  * are public: workers fetch them by digest.
  */
 #include "common/log.h"
+#include "coordinator/contest.h"
 #include "coordinator/coord.h"
 #include "coordinator/gossip.h"
 #include "coordinator/sources.h"
@@ -121,6 +122,22 @@ static int check_program(struct coord *c, const struct job_program *p, struct er
 	}
 }
 
+/* It runs here, so it must be this machine's. */
+static int check_comparator(struct coord *c, const struct job *job, struct err *e)
+{
+	if (!job->has_comparator)
+		return 0;
+	auto_free char *sandbox = contest_sandbox();
+	if (c->o.no_comparators || !sandbox)
+		return err_set(e, ERR_PROGRAM,
+			"this coordinator runs no comparators%s; use numeric:rtol=R,atol=A, or exact",
+			c->o.no_comparators ? "" : ", as talkoot-sandbox is not beside it");
+	if (strcmp(job->comparator.platform, platform_here()) != 0)
+		return err_set(e, ERR_PROGRAM, "the comparator %s is for %s, but the coordinator that runs it is %s",
+			job->comparator.name, job->comparator.platform, platform_here());
+	return check_program(c, &job->comparator, e);
+}
+
 static int check_list(struct checking *k, const struct job *job,
 	int (*fn)(void *, const struct blob *, const char *), struct err *e)
 {
@@ -139,6 +156,7 @@ static int check_demands(struct coord *c, const struct job *job, struct err *e)
 	struct needs needs = needs_of(job);
 	bool any = false;
 
+	needs.n_local = 0; /* who has the data may come later, and it is nobody's business who has it */
 	for (size_t i = 0; i < c->sched.n_workers && !any; i++)
 		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
 	if (!any || sched_anyone_can(&c->sched, &needs))
@@ -169,7 +187,7 @@ static int check_job(struct coord *c, const struct job *job, struct err *e)
 	for (size_t i = 0; job->profile != PROFILE_IMAGE && i < job->n_programs; i++) /* an image's is in a layer */
 		if (check_program(c, &job->programs[i], e))
 			return -1;
-	return sources_check(c, job, e) ? -1 : check_demands(c, job, e);
+	return sources_check(c, job, e) || check_comparator(c, job, e) || check_demands(c, job, e) ? -1 : 0;
 }
 
 static char *take_job(struct coord *c, const struct msg *m, struct job *job)

@@ -115,6 +115,7 @@ static bool learn(struct worker *w, const json_t *ask, const char *address, int6
 	w->state = !strcmp(state, "run") ? RUN : !strcmp(state, "pause") ? PAUSE : FINISH;
 	/* through a relay the address is the relay's, and says nothing of the worker's network */
 	w->voter.relay = id_parse(&via, jtext(ask, "via")) ? node_tag(&via) : 0;
+	w->voter.kind = kind_tag(w->platform, w->platform_class);
 	w->voter.net = w->voter.relay ? NETWORK_UNKNOWN : network_of(address);
 	w->has_asked = true;
 	bool stale = now - w->seen_ms > SEEN_STEP_MS || w->voter.net != was.voter.net ||
@@ -261,7 +262,7 @@ static char *lease_message(struct coord *c, const uint32_t *at, size_t n, int64_
 		json_t *one = json_pack("{s:s,s:I,s:I}", "id", id, "index", (json_int_t)l->index, "ttl_ms",
 			(json_int_t)LEASE_TERM_MS);
 		sources_tell_task(c, l->job, l->index, one);
-		checkpoint_tell(c, l->job, l->index, one);
+		checkpoint_tell(c, l, one);
 		json_array_append_new(list, one);
 	}
 	sources_tell_job(c, first->job, m);

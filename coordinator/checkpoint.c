@@ -54,11 +54,29 @@ void checkpoint_take(struct coord *c, uint32_t worker, const json_t *ask)
 	}
 }
 
-void checkpoint_tell(struct coord *c, uint32_t job, int64_t index, json_t *one)
+static uint32_t worker_of(const struct coord *c, int64_t row)
 {
+	for (size_t i = 0; i < c->sched.n_workers; i++)
+		if (c->sched.workers[i].row == row)
+			return (uint32_t)i;
+	return NOBODY;
+}
+
+/* Whether who holds the lease may go on from what that worker (the store's number) wrote. */
+static bool may_inherit(const struct coord *c, const struct lease *l, int64_t author)
+{
+	uint32_t at = worker_of(c, author);
+
+	return !c->sched.jobs[l->job].rule.same_class || (at != NOBODY && c->sched.workers[at].voter.kind == l->voter.kind);
+}
+
+void checkpoint_tell(struct coord *c, const struct lease *l, json_t *one)
+{
+	int64_t author;
 	struct blob b;
 
-	if (!travels(c, job) || !store_newest_checkpoint(c->store, c->sched.jobs[job].row, index, &b))
+	if (!travels(c, l->job) ||
+		!store_newest_checkpoint(c->store, c->sched.jobs[l->job].row, l->index, &b, &author) || !may_inherit(c, l, author))
 		return;
 	store_add_blob(c->store, &b.digest, b.size, true, NULL); /* who is told its digest may fetch it */
 	json_object_set_new(one, "checkpoint", blob_to_json(&b));
@@ -89,15 +107,13 @@ static void load(void *arg, const struct checkpoint_row *r)
 {
 	struct loading *l = arg;
 	struct coord *c = l->c;
-	uint32_t at = NOBODY;
+	uint32_t at = worker_of(c, r->worker);
 
-	for (size_t i = 0; i < c->sched.n_workers && at == NOBODY; i++)
-		if (c->sched.workers[i].row == r->worker)
-			at = (uint32_t)i;
 	if (at == NOBODY || r->closed != l->closed || TASK_IS_FINAL(c->sched.jobs[l->job].tasks[r->index].state))
 		return;
 	sched_author(&c->sched, l->job, r->index,
-		&(struct voter){ at, r->net, r->owner, c->sched.workers[at].voter.self, r->relay });
+		&(struct voter){ at, r->net, r->owner, c->sched.workers[at].voter.self, r->relay,
+			c->sched.workers[at].voter.kind });
 }
 
 void checkpoint_load(struct coord *c, uint32_t job, bool closed)

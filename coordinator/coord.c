@@ -11,6 +11,7 @@
 #include "coordinator/coord.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "coordinator/agree.h"
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 #include "coordinator/sources.h"
@@ -348,6 +349,7 @@ void coord_turn(struct coord *c)
 		expire(c, now);
 		sweep_cancelled(c);
 		sources_turn(c);
+		agree_step(c);
 		serve_holds(c, now);
 		record_verdicts(c);
 	}
@@ -418,6 +420,7 @@ int coord_open(struct coord **out, const struct coord_options *o, struct err *e)
 	c->uploads = uploads_new(c);
 	c->sources = sources_new();
 	c->gossip = gossip_new(c);
+	c->agree = agree_new(c);
 	if (coord_load(c, e) || store_commit(c->store, e)) {
 		coord_close(c);
 		return -1;
@@ -464,6 +467,7 @@ void coord_close(struct coord *c)
 	gossip_free(c->gossip);
 	coord_unload(c);
 	sources_free(c->sources);
+	agree_free(c->agree);
 	uploads_free(c->uploads);
 	blobs_close(c->blobs);
 	store_close(c->store);

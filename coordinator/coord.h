@@ -31,6 +31,7 @@ struct coord_options {
 	const char *dir;
 	const char *name, *about, *contact;
 	bool submit_open, work_open;
+	bool no_comparators; /* submitters' programs that compare outputs are not run here */
 	enum independence by;
 	int64_t blobs_max; /* bytes of uploaded blobs; 0: no limit */
 };
@@ -53,6 +54,8 @@ struct reply {
 typedef void reply_fn(void *arg, struct reply *r); /* r is borrowed; set fd to -1 to keep it */
 
 struct coord;
+struct agree;
+struct loop;
 struct hold;
 struct gossip;
 
@@ -106,6 +109,8 @@ struct coord {
 	size_t n_decided, decided_room;
 	struct uploads *uploads;
 	struct sources *sources; /* sources.h */
+	struct agree *agree;
+	struct loop *loop; /* for child processes; NULL (a test): they are awaited */
 	char web_seed[SEED_BASE_MAX]; /* "http://HOST:PORT" of --web-seed; "": none */
 	struct gossip *gossip;
 	bool draining, more; /* more: the next turn has work waiting */

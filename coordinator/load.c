@@ -4,6 +4,7 @@
  *
  * Only unfinished jobs are read. A live lease gets a full term: downtime does not age it.
  */
+#include "coordinator/agree.h"
 #include "coordinator/checkpoint.h"
 #include "coordinator/sources.h"
 
@@ -13,6 +14,9 @@
 struct loading {
 	struct coord *c;
 	uint32_t job;
+	bool same_class;
+	int64_t envelope; /* whose platform and class `kind` is */
+	uint64_t kind;
 };
 
 static void load_worker(void *arg, const struct worker *row)
@@ -25,6 +29,7 @@ static void load_worker(void *arg, const struct worker *row)
 	c->sched.workers[at] = *row;
 	c->sched.workers[at].voter.worker = at;
 	c->sched.workers[at].voter.self = node_tag(&row->id);
+	c->sched.workers[at].voter.kind = kind_tag(row->platform, row->platform_class);
 }
 
 /* The store's number of a worker, to the scheduler's: both count up from the first. */
@@ -47,8 +52,9 @@ static uint32_t worker_by_row(const struct coord *c, int64_t row)
 static struct voter voter_of(const struct coord *c, int64_t row, network net, uint64_t owner, uint64_t relay)
 {
 	uint32_t at = worker_by_row(c, row);
+	const struct voter *now = at == NOBODY ? NULL : &c->sched.workers[at].voter;
 
-	return (struct voter){ at, net, owner, at == NOBODY ? 0 : c->sched.workers[at].voter.self, relay };
+	return (struct voter){ at, net, owner, now ? now->self : 0, relay, now ? now->kind : 0 };
 }
 
 static void load_task(void *arg, int64_t index, enum task_state state)
@@ -58,6 +64,29 @@ static void load_task(void *arg, int64_t index, enum task_state state)
 	sched_restore_final(&l->c->sched, l->job, index, state);
 }
 
+/* What the worker signed with this result. Results of one envelope come one after the other. */
+static uint64_t kind_of(struct loading *l, int64_t envelope)
+{
+	auto_free char *line = NULL;
+	struct results r;
+	struct msg m;
+	struct err e;
+
+	if (l->envelope == envelope)
+		return l->kind;
+	line = store_line(l->c->store, envelope);
+	l->envelope = envelope;
+	l->kind = 0;
+	if (msg_open(&m, line, strlen(line), &l->c->id, &e))
+		return 0;
+	if (!results_read(&r, &m, &e)) {
+		l->kind = kind_tag(r.platform, r.platform_class);
+		results_release(&r);
+	}
+	msg_release(&m);
+	return l->kind;
+}
+
 static void load_result(void *arg, const struct result_row *r)
 {
 	struct loading *l = arg;
@@ -65,6 +94,8 @@ static void load_result(void *arg, const struct result_row *r)
 	struct vote v = { votes ? VOTE : ATTEMPT, r->exit == 0 && r->signal == 0,
 		voter_of(l->c, r->worker, r->net, r->owner, r->relay), r->outcome, r->n };
 
+	if (l->same_class)
+		v.from.kind = kind_of(l, r->envelope);
 	sched_restore_vote(&l->c->sched, l->job, r->index, &v);
 }
 
@@ -105,7 +136,7 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 		return err_wrap(e, "reading job %lld of the database", (long long)row->n);
 	}
 	msg_release(&m);
-	struct loading l = { .c = c, .job = sched_add_job(&c->sched, job, row->n) };
+	struct loading l = { .c = c, .job = sched_add_job(&c->sched, job, row->n), .same_class = job->same_class };
 	array_room(&c->manifests, &c->manifests_room, l.job, sizeof(struct job *));
 	c->manifests[l.job] = job;
 	sources_add(c, l.job);
@@ -116,6 +147,7 @@ static int load_job(struct coord *c, const struct job_row *row, struct err *e)
 	store_each_lease(c->store, row->n, load_lease, &l);
 	if (job->n_local)
 		store_each_answerer(c->store, row->n, load_answerer, &l);
+	sched_restore_done(&c->sched, l.job);
 	if (!strcmp(row->state, "cancelled")) {
 		sched_cancel(&c->sched, l.job, NULL, 0);
 		c->more = true;
@@ -155,6 +187,7 @@ int coord_load(struct coord *c, struct err *e)
 	size_t n;
 
 	sched_init(&c->sched, c->o.by, (struct chance){ kernel_chance, NULL });
+	c->sched.relating = agree_begin(c->agree);
 	store_counts(c->store, &c->counts);
 	c->agreed = c->told_agreed = store_meta(c->store, "agreed");
 	c->disagreed = c->told_disagreed = store_meta(c->store, "disagreed");

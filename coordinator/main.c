@@ -24,7 +24,7 @@
 static const char *data, *listen_at = "0.0.0.0:7070", *admin_at = "127.0.0.1:7071", *advertise,
 			 *token_file, *web_at;
 static const char *name = "", *about = "", *contact = "", *submit = "listed", *work = "open",
-		  *independence = "network", *level = "info";
+		  *independence = "network", *comparators = "on", *level = "info";
 static int64_t disk_mib;
 
 static const struct knob knobs[] = {
@@ -50,6 +50,8 @@ static const struct knob knobs[] = {
 	{ "independence", 0, KNOB_CHOICE, &independence, "key|network|owner",
 		"what two results of a task must not share (default network)", 0, 0,
 		"key|network|owner", false },
+	{ "comparators", 0, KNOB_CHOICE, &comparators, "on|off",
+		"run submitters' programs that compare outputs, in the box (default on)", 0, 0, "on|off", false },
 	{ "admin-token-file", 0, KNOB_TEXT, &token_file, "FILE",
 		"the admin port's bearer token (required when it is not on loopback)", 0, 0, NULL,
 		false },
@@ -191,6 +193,7 @@ static int read_options(struct program *p, struct coord_options *o, struct err *
 		.contact = contact,
 		.submit_open = !strcmp(submit, "open"),
 		.work_open = !strcmp(work, "open"),
+		.no_comparators = !strcmp(comparators, "off"),
 		.by = (enum independence)independence_by_name(independence),
 		.blobs_max = disk_mib * MIB };
 	return 0;
@@ -284,6 +287,7 @@ static int start(struct program *p, const struct coord_options *o, struct err *e
 	p->due = timer_new(p->loop, end_turn, p);
 	p->stop = timer_new(p->loop, try_stop, p);
 	p->checkpoint = timer_new(p->loop, checkpoint, p);
+	p->c->loop = p->loop;
 	p->c->want_turn = want_turn;
 	p->c->want_turn_arg = p;
 	timer_in(p->checkpoint, CHECKPOINT_MS);

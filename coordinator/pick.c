@@ -16,6 +16,7 @@
 #define PROBES 24     /* random draws before looking in turn */
 #define SCAN_MAX 4096 /* then this many in turn */
 #define INDEPENDENT_MAX 64
+#define CLASSES_MAX 16 /* looked at to say what a job waits for */
 
 static uint64_t below(struct sched *s, uint64_t n)
 {
@@ -72,7 +73,8 @@ uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 		.count = job->count,
 		.max_failures = job->max_failures,
 		.priority = job->priority,
-		.rule = { job->quorum, (int)job->max_results, EXPIRED_MAX, s->by },
+		.tolerant = job_tolerant(job),
+		.rule = { job->quorum, (int)job->max_results, EXPIRED_MAX, s->by, job->same_class },
 		.needs = needs_of(job) };
 	j->tasks = xcalloc((size_t)j->count, sizeof(*j->tasks));
 	for (int64_t i = 0; i < j->count; i++)
@@ -118,8 +120,8 @@ uint32_t sched_add_worker(struct sched *s, const struct id *id)
 	array_room(&s->workers, &s->workers_room, s->n_workers, sizeof(*s->workers));
 	uint32_t at = (uint32_t)s->n_workers++;
 
-	s->workers[at] =
-		(struct worker){ .id = *id, .voter = { .worker = at, .net = NETWORK_UNKNOWN, .self = node_tag(id) } };
+	s->workers[at] = (struct worker){ .id = *id,
+		.voter = { .worker = at, .net = NETWORK_UNKNOWN, .self = node_tag(id) } };
 	map_put(&s->worker_by_id, id->b, at);
 	return at;
 }
@@ -194,7 +196,8 @@ bool sched_anyone_can(const struct sched *s, const struct needs *n)
 	return false;
 }
 
-int sched_independent(const struct sched *s, const struct needs *n, int64_t now, int enough)
+int sched_independent(
+	const struct sched *s, const struct needs *n, uint64_t kind, int64_t now, int enough)
 {
 	const struct voter *found[INDEPENDENT_MAX];
 	int k = 0;
@@ -202,7 +205,8 @@ int sched_independent(const struct sched *s, const struct needs *n, int64_t now,
 	for (size_t i = 0; i < s->n_workers && k < enough && k < INDEPENDENT_MAX; i++) {
 		const struct worker *w = &s->workers[i];
 		bool works = w->state == RUN || w->leased > 0; /* not paused, not leaving */
-		bool fresh = works && worker_online(w, now) && worker_can(w, n);
+		bool fresh = works && worker_online(w, now) && worker_can(w, n) &&
+		             (!kind || w->voter.kind == kind);
 
 		for (int c = 0; fresh && c < k; c++)
 			fresh = voters_independent(found[c], &w->voter, s->by);
@@ -226,9 +230,59 @@ static void lacks_holders(const struct sched *s, const struct sjob *j, int64_t n
 			open - have == 1 ? "s" : "", j->needs.local[0]);
 }
 
+/* Of the classes of workers that can run it (the first CLASSES_MAX met), the one with most independent workers: how many,
+ * and its name. */
+static int best_class(
+	const struct sched *s, const struct needs *n, int64_t now, int enough, const char **name)
+{
+	uint64_t met[CLASSES_MAX];
+	int best = 0, k = 0;
+
+	*name = "";
+	for (size_t i = 0; i < s->n_workers && k < CLASSES_MAX && best < enough; i++) {
+		const struct worker *w = &s->workers[i];
+		bool fresh = worker_online(w, now) && worker_can(w, n);
+
+		for (int c = 0; fresh && c < k; c++)
+			fresh = met[c] != w->voter.kind;
+		if (!fresh)
+			continue;
+		met[k++] = w->voter.kind;
+		int has = sched_independent(s, n, w->voter.kind, now, enough);
+		if (has > best) {
+			best = has;
+			*name = w->platform_class;
+		}
+	}
+	return best;
+}
+
+/* How many that count together the job has, up to its quorum; *class: theirs, where it asks for one of them. */
+static int has_workers(const struct sched *s, const struct sjob *j, int64_t now, const char **class)
+{
+	*class = "";
+	return j->rule.same_class ? best_class(s, &j->needs, now, j->rule.quorum, class)
+	                          : sched_independent(s, &j->needs, 0, now, j->rule.quorum);
+}
+
+static void need_workers(char *out, size_t size, const struct sjob *j, int has, const char *class)
+{
+	int need = j->rule.quorum;
+	const char *s = need == 1 ? "" : "s";
+
+	if (j->rule.same_class && need > 1 && has)
+		snprintf(out, size,
+			"needs %d independent worker%s of one platform class, has %d of %s", need,
+			s, has, class);
+	else
+		snprintf(out, size, "needs %d independent worker%s%s, has %d", need, s,
+			j->rule.same_class && need > 1 ? " of one platform class" : "", has);
+}
+
 void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
 {
-	int need = j->rule.quorum, has = sched_independent(s, &j->needs, now, need);
+	const char *class = "";
+	int need = j->rule.quorum, has = has_workers(s, j, now, &class);
 
 	out[0] = '\0';
 	if (j->ending || sched_job_over(j))
@@ -236,13 +290,12 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 	if (j->needs.n_local)
 		lacks_holders(s, j, now, out, size);
 	else if (has < need)
-		snprintf(out, size, "needs %d independent worker%s, has %d", need,
-			need == 1 ? "" : "s", has);
+		need_workers(out, size, j, has, class);
 	else if (j->leased == 0 && j->fresh >= j->count && j->n_window > 0 &&
 		 j->tally[TASK_CHECKING] == (int64_t)j->n_window)
 		snprintf(out, size,
-			"%zu tasks need a worker independent of all who answered them so far",
-			j->n_window);
+			"%zu tasks need a worker independent of all who answered them so far%s",
+			j->n_window, j->rule.same_class ? " and of their platform class" : "");
 }
 
 /* How many workers are online, and how many of these pass each hurdle after the ones before it. */
@@ -309,9 +362,10 @@ void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, cha
 	const struct needs *n = &j->needs;
 	struct hurdles h = { 0 };
 	char why[120] = "";
+	const char *class;
 
 	out[0] = '\0';
-	if (j->ending || sched_job_over(j) || sched_independent(s, n, now, j->rule.quorum) >= j->rule.quorum)
+	if (j->ending || sched_job_over(j) || has_workers(s, j, now, &class) >= j->rule.quorum)
 		return;
 	for (size_t i = 0; i < s->n_workers; i++)
 		leap(&h, &s->workers[i], n, now);
@@ -325,8 +379,9 @@ void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, cha
 		snprintf(out, size, "%lld worker%s online, but none %s", (long long)h.online, h.online == 1 ? " is" : "s are",
 			why);
 	else
-		snprintf(out, size, "%lld worker%s online, %lld can run it; two of one network, or of one owner, count as one",
-			(long long)h.online, h.online == 1 ? " is" : "s are", (long long)h.at_work);
+		snprintf(out, size, "%lld worker%s online, %lld can run it; two of one network, or of one owner, count as one%s",
+			(long long)h.online, h.online == 1 ? " is" : "s are", (long long)h.at_work,
+			j->rule.same_class ? ", and only those of one platform class count together" : "");
 }
 
 /* --- picking ------------------------------------------------------------------------------ */
@@ -339,7 +394,7 @@ static void fill_window(struct sjob *j)
 	for (; j->fresh < j->count && (int64_t)j->n_window < size; j->fresh++) {
 		struct task *t = &j->tasks[j->fresh];
 
-		if (!t->leased && !TASK_IS_FINAL(t->state))
+		if (!t->leased && !t->undecided && !TASK_IS_FINAL(t->state))
 			window_add(j, j->fresh);
 	}
 }

@@ -24,11 +24,22 @@ struct vote {
 	int64_t ref; /* the caller's name for it */
 };
 
+/* Which of a task's votes agree, where that is more than equal outcomes (a tolerance): bit k of agrees[i] says it of
+ * votes i and k. Symmetric; perhaps not transitive. Only votes of kind VOTE are looked at, the first RELATED_MAX of the
+ * array at most. */
+#define RELATED_MAX 64
+#define CLIQUE_STEPS                                                                               \
+	(1 << 16) /* votes the search looks at, see quorum_judge(): less than a millisecond */
+struct relation {
+	uint64_t agrees[RELATED_MAX];
+};
+
 struct rule {
 	int quorum;      /* 1 … 15: independent results that must agree */
 	int max_results; /* votes and attempts, after which a task without agreement has failed */
 	int max_expired; /* workers that let the task's lease run out, after which it has failed */
 	enum independence by;
+	bool same_class; /* votes of different platform classes never agree */
 };
 
 #define QUORUM_MAX 15
@@ -49,7 +60,12 @@ struct verdict {
 	int n_counted;
 };
 
-/* Judge `votes` (borrowed; in the order they came). */
-struct verdict quorum_judge(const struct vote *votes, size_t n, const struct rule *rule);
+/* Judge `votes` (borrowed; in the order they came). Without `relation` (NULL) equal outcomes agree. With it a quorum is a set
+ * of rule->quorum votes each of which agrees with, and is independent of, each other; of several the first in
+ * lexicographic order of arrival wins, and its first vote is what the task's outcome is. The search (depth first,
+ * candidates as bit sets, as in Carraghan and Pardalos 1990) gives up after CLIQUE_STEPS votes looked at: what is that
+ * tangled has no quorum. Up to quorum:3 it never comes to that (64^3/6 triples). */
+struct verdict quorum_judge(const struct vote *votes, size_t n, const struct rule *rule,
+	const struct relation *relation);
 
 #endif

@@ -266,6 +266,7 @@ static void keep(struct report *p, size_t i, int64_t envelope)
 	}
 	checkpoint_close(c, p->at, r->index);
 	store_end_lease(c->store, row.lease, "returned");
+	c->sched.leases[p->lease[i]].voter.kind = kind_tag(p->r.platform, p->r.platform_class);
 	struct verdict v = sched_result(&c->sched, p->lease[i], result_votes(r) ? VOTE : ATTEMPT,
 		r->exit == 0 && r->signal == 0, &r->outcome, ref, coord_now(c));
 	if (v.what != NEED_MORE)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * sched.c: tasks and their leases: issue, renewal, end, and what the end means for the task.
- * See sched.h for the states. Which task a worker gets is pick.c's.
+ * See sched.h for the states. Which task a worker gets is pick.c's, which votes agree relate.c's.
  */
 #include "coordinator/sched.h"
 
@@ -37,6 +37,7 @@ void sched_release(struct sched *s)
 	free(s->workers);
 	free(s->leases);
 	free(s->past);
+	free(s->undecided);
 	free(s->submitter_leased);
 	map_release(&s->job_by_id);
 	map_release(&s->worker_by_id);
@@ -99,15 +100,6 @@ static void had_drop(struct sjob *j, uint32_t worker)
 }
 
 /* --- a task's past ------------------------------------------------------------------------ */
-static size_t votes_of(const struct sched *s, const struct task *t, struct vote *votes)
-{
-	size_t n = 0;
-
-	for (uint32_t i = t->results; i != NOBODY && n < VOTES_MAX; i = s->past[i].next)
-		votes[n++] = s->past[i].vote;
-	return n;
-}
-
 static void remember(struct sched *s, struct task *t, const struct vote *v)
 {
 	uint32_t at = s->free_past, *end = &t->results;
@@ -134,8 +126,20 @@ static void forget_one(struct sched *s, uint32_t *from)
 	s->free_past = at;
 }
 
+static const struct vote *first_vote(const struct sched *s, const struct task *t)
+{
+	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next)
+		if (s->past[i].vote.kind == VOTE)
+			return &s->past[i].vote;
+	return NULL;
+}
+
 bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v)
 {
+	const struct vote *first = j->rule.same_class ? first_vote(s, &j->tasks[index]) : NULL;
+
+	if (first && first->from.kind != v->kind)
+		return false;
 	for (uint32_t i = j->tasks[index].results; i != NOBODY; i = s->past[i].next)
 		if (s->past[i].vote.kind != EXPIRED && s->past[i].vote.kind != AUTHOR &&
 			!voters_independent(&s->past[i].vote.from, v, j->rule.by))
@@ -167,17 +171,37 @@ static void finish(struct sched *s, struct sjob *j, int64_t index, enum task_sta
 
 	assert(!TASK_IS_FINAL(t->state) && !t->leased);
 	window_drop(j, index);
+	t->undecided = false;
 	while (t->results != NOBODY)
 		forget_one(s, &t->results);
 	set_state(j, t, state);
 }
 
-/* What the votes say now: final, or open again. */
+static void await_relations(struct sched *s, struct sjob *j, int64_t index)
+{
+	struct task *t = &j->tasks[index];
+
+	restate(s, j, t);
+	window_drop(j, index);
+	t->undecided = true;
+	array_room(&s->undecided, &s->undecided_room, s->n_undecided, sizeof(*s->undecided));
+	s->undecided[s->n_undecided++] =
+		(struct undecided){ (uint32_t)(j - s->jobs), index, j->row };
+}
+
+/* What the votes say now: final, open again, or nothing yet (NEED_MORE too, and the task is undecided). */
 static struct verdict judge(struct sched *s, struct sjob *j, int64_t index)
 {
 	struct vote votes[VOTES_MAX];
 	struct task *t = &j->tasks[index];
-	struct verdict v = quorum_judge(votes, votes_of(s, t, votes), &j->rule);
+	struct relation relation;
+	size_t n_votes, n = task_votes(s, t, votes, &n_votes);
+
+	if (j->tolerant && !task_relate(s, j, votes, n_votes, &relation)) {
+		await_relations(s, j, index);
+		return (struct verdict){ .what = NEED_MORE };
+	}
+	struct verdict v = quorum_judge(votes, n, &j->rule, j->tolerant ? &relation : NULL);
 
 	if (v.what == NEED_MORE) {
 		restate(s, j, t);
@@ -187,6 +211,20 @@ static struct verdict judge(struct sched *s, struct sjob *j, int64_t index)
 		finish(s, j, index, v.what == AGREED_VALID ? TASK_VALID : TASK_FAILED);
 	}
 	return v;
+}
+
+struct verdict sched_settle(struct sched *s, size_t k, uint32_t *job, int64_t *index)
+{
+	struct sjob *j = task_undecided(s, k);
+	struct undecided u = s->undecided[k];
+
+	s->undecided[k] = s->undecided[--s->n_undecided];
+	*job = j ? u.job : NOBODY;
+	*index = u.index;
+	if (!j)
+		return (struct verdict){ .what = NEED_MORE };
+	j->tasks[u.index].undecided = false;
+	return judge(s, j, u.index);
 }
 
 /* --- leases ------------------------------------------------------------------------------- */
@@ -232,7 +270,7 @@ uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index
 	uint32_t at = s->free_lease;
 	unsigned char name[32];
 
-	assert(!t->leased && !TASK_IS_FINAL(t->state));
+	assert(!t->leased && !t->undecided && !TASK_IS_FINAL(t->state));
 	if (at == NOBODY) {
 		array_room(&s->leases, &s->leases_room, s->n_leases, sizeof(*s->leases));
 		at = (uint32_t)s->n_leases++;
@@ -449,6 +487,12 @@ void sched_unvote(struct sched *s, uint32_t worker)
 
 		unvote_task(s, j, &j->tasks[s->leases[at].index], worker);
 	}
+	for (size_t k = 0; k < s->n_undecided; k++) {
+		struct sjob *j = task_undecided(s, k);
+
+		if (j)
+			unvote_task(s, j, &j->tasks[s->undecided[k].index], worker);
+	}
 }
 
 /* --- what the store remembers ------------------------------------------------------------- */
@@ -484,4 +528,22 @@ void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now)
 	uint32_t at = lease_new(s, l->worker, l->job, l->index, now, l->id);
 
 	s->leases[at].voter = l->voter;
+}
+
+void sched_restore_done(struct sched *s, uint32_t job)
+{
+	struct sjob *j = &s->jobs[job];
+	struct vote votes[VOTES_MAX];
+	struct relation relation;
+
+	for (int64_t i = 0; j->tolerant && i < j->count; i++) {
+		const struct task *t = &j->tasks[i];
+		size_t n = 0;
+
+		if (TASK_IS_FINAL(t->state) || t->leased || t->results == NOBODY)
+			continue;
+		task_votes(s, t, votes, &n);
+		if (!task_relate(s, j, votes, n, &relation))
+			await_relations(s, j, i);
+	}
 }

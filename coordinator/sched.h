@@ -6,6 +6,9 @@
  *	  open  ------------->  leased  ----------------------> open (again, for another worker)
  *	   ^                      |  \
  *	   +--- given back, ------+   +-- result, decided --> final (valid, failed)
+ *	   ^                      |          ^
+ *	   |                      +-- result, not known with which others it agrees (a tolerance)
+ *	   +---- more needed ----  undecided -+
  *	        expired                    any state, cancelled --> final (cancelled)
  *
  * What must always hold: a task has at most one live lease; a lease goes only to a worker that is
@@ -51,6 +54,7 @@ struct task {
 	uint32_t place;   /* leased: its lease; in the window: where */
 	uint8_t state;    /* enum task_state */
 	bool leased, in_window;
+	bool undecided; /* some of its votes are still being compared: neither leased nor in the window */
 };
 
 struct needs {
@@ -79,6 +83,7 @@ struct sjob {
 	int64_t count, max_failures, priority;
 	bool ending; /* cancelled: what is not final is being cancelled */
 	bool gone;   /* its slot is free */
+	bool tolerant; /* votes of different outcomes may agree */
 	bool waits;  /* for other jobs: nothing of it is leased yet */
 	uint32_t *had; /* of a job that reads workers' own data: who has or had a task, and gets no other */
 	size_t n_had, had_room;
@@ -135,8 +140,25 @@ struct chance {
 	void *state;
 };
 
+/* Whether two votes for a task of a tolerant job agree: the caller's knowledge, handed in. What was known once may be
+ * UNRELATED again, but never the opposite. Votes of equal outcomes agree without asking. */
+enum related { UNRELATED, AGREE, DIFFER };
+struct relating {
+	enum related (*between)(
+		void *arg, const struct sjob *j, const struct vote *a, const struct vote *b);
+	void *arg;
+};
+
+struct undecided {
+	uint32_t job;
+	int64_t index, row; /* row: of the job, as its slot may be another's by now */
+};
+
 struct sched {
 	struct chance chance;
+	struct relating relating; /* between NULL: only equal outcomes agree */
+	struct undecided *undecided;
+	size_t n_undecided, undecided_room;
 	enum independence by;
 	struct sjob *jobs;
 	size_t n_jobs, jobs_room, active;
@@ -176,12 +198,13 @@ int64_t worker_cap(const struct worker *w, int64_t now);
 /* Its results a second, faded until now. */
 double worker_pace(const struct worker *w, int64_t now);
 /* Of the known, not banned workers that can run it: all, or those online, at work and mutually
- * independent (counting stops at `enough`). */
+ * independent (counting stops at `enough`). kind: of this platform and class only (kind_tag(); 0: any). */
 bool sched_anyone_can(const struct sched *s, const struct needs *n);
 /* What none of the workers that are online does ("gives a task 4096 MiB of memory"); empty when one meets all of it, when
  * none is online, and for data of volunteers. */
 void sched_unmet(const struct sched *s, const struct needs *n, int64_t now, char *out, size_t size);
-int sched_independent(const struct sched *s, const struct needs *n, int64_t now, int enough);
+int sched_independent(
+	const struct sched *s, const struct needs *n, uint64_t kind, int64_t now, int enough);
 /* Why nothing of the job moves, in words, or "". */
 void sched_waiting(
 	const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size);
@@ -214,6 +237,14 @@ struct verdict sched_expire(struct sched *s, uint32_t lease);
 bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v);
 void sched_give_back(struct sched *s, uint32_t lease);
 
+/* --- undecided tasks ---------------------------------------------------------------------- */
+/* Two votes of the k-th undecided task that are UNRELATED, and its job. false: there are none: settle it. */
+bool sched_unrelated(
+	const struct sched *s, size_t k, uint32_t *job, struct vote *a, struct vote *b);
+/* Judge the k-th undecided task again; it leaves the list (the last one takes its place), perhaps to stand at its end
+ * again. *job is NOBODY when it is no task any more that anything could be said of. */
+struct verdict sched_settle(struct sched *s, size_t k, uint32_t *job, int64_t *index);
+
 /* --- endings ------------------------------------------------------------------------------ */
 /* Make up to max of its tasks that are not final and not leased `cancelled`; out gets them. */
 size_t sched_cancel(struct sched *s, uint32_t job, int64_t *out, size_t max);
@@ -226,15 +257,26 @@ void sched_restore_final(struct sched *s, uint32_t job, int64_t index, enum task
 void sched_restore_had(struct sched *s, uint32_t job, uint32_t worker);
 void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const struct vote *v);
 void sched_restore_lease(struct sched *s, const struct lease *l, int64_t now);
+/* All of the job was restored: what was undecided is so again. */
+void sched_restore_done(struct sched *s, uint32_t job);
 
-/* --- for sched.c and pick.c: whether a job that reads workers' own data has given the worker its one task --- */
+/* --- for sched.c, pick.c and relate.c ----------------------------------------------------- */
+/* Whether a job that reads workers' own data has given the worker its one task. */
 bool job_had(const struct sjob *j, uint32_t worker);
-/* --- for sched.c and pick.c --------------------------------------------------------------- */
+/* A task's votes in the order they came, but what does not vote stands last: so the first RELATED_MAX have all votes
+ * among them. At most VOTES_MAX; *n_votes: how many vote. */
+size_t task_votes(const struct sched *s, const struct task *t, struct vote *votes, size_t *n_votes);
+/* Which of the first n votes agree. false: of two of them it is not known. */
+bool task_relate(const struct sched *s, const struct sjob *j, const struct vote *votes, size_t n,
+	struct relation *relation);
+/* The job of the k-th undecided task, when that still is one; else NULL. */
+struct sjob *task_undecided(const struct sched *s, size_t k);
 uint32_t lease_new(struct sched *s, uint32_t worker, uint32_t job, int64_t index, int64_t now,
 	const unsigned char id[LEASE_ID_BYTES]);
 void window_add(struct sjob *j, int64_t index);
 void window_drop(struct sjob *j, int64_t index);
-/* Whether the worker is independent of all whose results for the task are in. */
+/* Whether the worker is independent of all whose results for the task are in, and of their platform class where the job
+ * asks for that: the first vote pins it. */
 bool task_open_to(
 	const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
 

@@ -18,11 +18,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SCHEMA_VERSION 3
 #define STATEMENTS_MAX 256 /* a power of two, well above the number of literals */
 #define BUSY_MS 5000       /* somebody reads the file with another program */
+#define LOCK_TRIES 50      /* a second in all */
+#define LOCK_STEP_MS 20
 
 /* schema.sql, in the program byte for byte (the assembler reads it). */
 __asm__(".section .rodata\n.global schema_sql\nschema_sql:\n.incbin \"coordinator/schema.sql\"\n"
@@ -212,6 +215,20 @@ void col_word(struct rows *r, int i, char *out, size_t size)
 }
 
 /* --- opening ------------------------------------------------------------------------------ */
+/* A coordinator that was killed may have left a child (contest.c) that has not closed its copy of the lock yet: it ends by
+ * itself, so the lock is tried for a while. */
+static int take_lock(int fd)
+{
+	const struct timespec pause = { 0, LOCK_STEP_MS * 1000000L };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (!flock(fd, LOCK_EX | LOCK_NB))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return -1;
+}
+
 static int lock_dir(int *out, const char *dir, struct err *e)
 {
 	auto_free char *path = xprintf("%s/lock", dir);
@@ -219,7 +236,7 @@ static int lock_dir(int *out, const char *dir, struct err *e)
 
 	if (fd < 0)
 		return err_sys(e, "opening %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB))
+	if (take_lock(fd))
 		return err_set(e, ERR_CONFLICT, "another talkoot-coordinator uses %s", dir);
 	*out = fd;
 	fd = -1;

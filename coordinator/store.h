@@ -140,6 +140,8 @@ int64_t store_add_result(struct store *s, const struct result_row *row,
 	const struct digest *outputs, size_t n_outputs);
 /* The result of a lease: its envelope's row, or 0. */
 int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_ID_BYTES]);
+/* Where a result stands: its envelope and the place in it. */
+bool store_result_place(struct store *s, int64_t n, int64_t *envelope, int64_t *pos);
 typedef void result_fn(void *arg, const struct result_row *row);
 void store_task_results(struct store *s, int64_t job, int64_t index, result_fn *fn, void *arg);
 /* Everybody whose result for a task of the job was received. */
@@ -191,7 +193,7 @@ struct checkpoint_row {
 /* In place of an open one of the same worker. */
 void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_row *row);
 /* The newest open one of the task. */
-bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b);
+bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b, int64_t *worker);
 bool store_has_checkpoint(struct store *s, int64_t job, int64_t index, const struct digest *d);
 void store_close_checkpoints(struct store *s, int64_t job, int64_t index);
 /* The open ones of a worker that is banned. */

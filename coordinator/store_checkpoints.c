@@ -17,10 +17,10 @@ void store_add_checkpoint(struct store *s, int64_t job, const struct checkpoint_
 		&row->blob.digest, row->blob.size, &row->blob.root);
 }
 
-bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b)
+bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct blob *b, int64_t *worker)
 {
 	struct rows *r = ask(s,
-		"SELECT digest, size, root FROM checkpoint WHERE job = ? AND idx = ? AND NOT closed ORDER BY n DESC LIMIT 1",
+		"SELECT digest, size, root, worker FROM checkpoint WHERE job = ? AND idx = ? AND NOT closed ORDER BY n DESC LIMIT 1",
 		"ii", job, index);
 	bool there = rows_next(s, r);
 
@@ -28,6 +28,7 @@ bool store_newest_checkpoint(struct store *s, int64_t job, int64_t index, struct
 		*b = (struct blob){ .size = col_int(r, 1) };
 		col_copy(r, 0, &b->digest, sizeof(b->digest));
 		col_copy(r, 2, &b->root, sizeof(b->root));
+		*worker = col_int(r, 3);
 	}
 	rows_end(r);
 	return there;

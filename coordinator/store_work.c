@@ -156,6 +156,19 @@ int64_t store_result_of_lease(struct store *s, const unsigned char lease[LEASE_I
 	return ask_int(s, 0, "SELECT envelope FROM result WHERE lease = ?", "l", lease);
 }
 
+bool store_result_place(struct store *s, int64_t n, int64_t *envelope, int64_t *pos)
+{
+	struct rows *r = ask(s, "SELECT envelope, pos FROM result WHERE n = ?", "i", n);
+	bool there = rows_next(s, r);
+
+	if (there) {
+		*envelope = col_int(r, 0);
+		*pos = col_int(r, 1);
+	}
+	rows_end(r);
+	return there;
+}
+
 #define RESULT_COLUMNS                                                                             \
 	"SELECT r.n, r.envelope, r.pos, r.job, r.idx, r.worker, r.exit, r.signal, r.cpu_ms, "      \
 	"r.wall_ms, r.lease,"                                                                      \

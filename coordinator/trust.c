@@ -13,7 +13,8 @@ bool voters_independent(const struct voter *a, const struct voter *b, enum indep
 		return false;
 	if (by >= BY_NETWORK && a->net == b->net && a->net != NETWORK_EXEMPT)
 		return false;
-	if (by >= BY_NETWORK && ((a->relay && a->relay == b->self) || (b->relay && b->relay == a->self)))
+	if (by >= BY_NETWORK &&
+		((a->relay && a->relay == b->self) || (b->relay && b->relay == a->self)))
 		return false;
 	if (by >= BY_OWNER && a->owner == b->owner && a->owner != 0)
 		return false;
@@ -25,6 +26,19 @@ uint64_t node_tag(const struct id *id)
 	uint64_t tag;
 
 	memcpy(&tag, id->b, sizeof(tag));
+	return tag ? tag : 1;
+}
+
+/* FNV-1a (Fowler, Noll, Vo), 64 bits: who makes two classes share a tag has only classes that nobody has. */
+uint64_t kind_tag(const char *platform, const char *platform_class)
+{
+	uint64_t tag = 0xcbf29ce484222325u;
+
+	for (const char *p = platform; *p; p++)
+		tag = (tag ^ (unsigned char)*p) * 0x100000001b3u;
+	tag *= 0x100000001b3u; /* a NUL between them */
+	for (const char *p = platform_class; *p; p++)
+		tag = (tag ^ (unsigned char)*p) * 0x100000001b3u;
 	return tag ? tag : 1;
 }
 

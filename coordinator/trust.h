@@ -28,11 +28,15 @@ struct voter {
 	network net;
 	uint64_t owner; /* its admission; 0: nobody vouches, so its key is its own owner */
 	uint64_t self, relay; /* node_tag() of its key, and of the relay it came through (0: directly) */
+	uint64_t kind; /* kind_tag() of its platform and class: no part of independence */
 };
 
 /* 64 bits of a key, never 0: enough to tell whether a vote's relay voted too. Keys made to share them only
  * count less. */
 uint64_t node_tag(const struct id *id);
+
+/* 64 bits that name a platform and class ("x86_64-linux", "x86_64-v3"), never 0. */
+uint64_t kind_tag(const char *platform, const char *platform_class);
 
 bool voters_independent(const struct voter *a, const struct voter *b, enum independence by);
 

@@ -9,7 +9,6 @@
 
 #include "jobs/image.h"
 #include "jobs/resdir.h"
-#include "jobs/tool.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -26,7 +25,7 @@
 #define DEPTH_MAX 3 /* folders below out, as resdir_name_ok() */
 #define NOT_STARTED 125
 
-static int copy_file(const char *to, const char *from, mode_t mode, struct err *e)
+int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e)
 {
 	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
 	auto_close int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
@@ -58,7 +57,7 @@ static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
 	auto_free char *from = b->find(b->arg, &p->blob, e);
 	auto_free char *dir = xprintf("%s/bin", tmp);
 	auto_free char *path = xprintf("%s/%s", dir, p->name);
-	if (!from || make_dirs(dir, 0755, e) || copy_file(path, from, 0755, e))
+	if (!from || make_dirs(dir, 0755, e) || boxrun_copy(path, from, 0755, e))
 		return NULL;
 	return TAKE(path);
 }
@@ -168,6 +167,8 @@ static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *
 	tool_option(a, "--deterministic", xstrdup(b->job->deterministic ? "on" : "off"));
 	tool_option(a, "--seed", seed_text(b)); /* as every worker drew */
 	tool_option(a, "--priority", xstrdup("normal"));
+	if (b->job->bits)
+		tool_option(a, "--bits", job_bits_text(b->job->bits));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 
@@ -276,12 +277,12 @@ static int collect(struct boxrun *b, const char *tmp, struct err *e)
 		(b->job->profile != PROFILE_COMPUTE && add_files(b, out, "", 0, e)))
 		return -1;
 	b->result.outcome = outcome_of(&b->result);
-	return 0;
+	return b->look ? b->look(b->arg, b, tmp, e) : 0;
 }
 
-static int spawn(struct tool *a, int *status, struct err *e)
+int boxrun_spawn(struct tool *box, int *status, struct err *e)
 {
-	if (tool_run(a, NULL, NULL, NULL, status, e))
+	if (tool_run(box, NULL, NULL, NULL, status, e))
 		return -1;
 	if (WIFEXITED(*status) && WEXITSTATUS(*status) == NOT_STARTED)
 		return err_set(e, ERR_PROGRAM, "the box refused to start the program (see above)");
@@ -300,7 +301,7 @@ int boxrun(struct boxrun *b, struct err *e)
 	b->stderr_text = NULL;
 	if (!mkdtemp(tmp))
 		return err_sys(e, "making a temporary folder in %s", base && *base ? base : "/tmp");
-	int bad = build(b, &a, tmp, e) || spawn(&a, &status, e) || collect(b, tmp, e);
+	int bad = build(b, &a, tmp, e) || boxrun_spawn(&a, &status, e) || collect(b, tmp, e);
 	tool_release(&a);
 	remove_tree(tmp, &ignored);
 	if (bad)

@@ -7,6 +7,9 @@
 
 #include "common/result.h"
 #include "jobs/job_inputs.h"
+#include "jobs/tool.h"
+
+#include <sys/types.h>
 
 struct boxrun {
 	const struct job *job;
@@ -15,6 +18,8 @@ struct boxrun {
 	/* The path of a file that holds the blob: yours to free after; NULL with `e` when there is none. */
 	char *(*find)(void *arg, const struct blob *b, struct err *e);
 	void *arg;
+	/* Optional: called when the result is made, while its outputs still stand in TMP/stdout and TMP/out/NAME. */
+	int (*look)(void *arg, const struct boxrun *b, const char *tmp, struct err *e);
 	/* out: */
 	struct result result; /* what a worker would sign, with its outcome */
 	char *stderr_text;    /* its end; yours, NUL-terminated */
@@ -25,5 +30,10 @@ struct boxrun {
  * so. */
 int boxrun(struct boxrun *b, struct err *e);
 void boxrun_release(struct boxrun *b);
+
+/* --- for tolerance.c, which runs comparators ------------------------------------------------- */
+int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e);
+/* Run talkoot-sandbox to its end. -1: it could not be started, or it did not start the program. */
+int boxrun_spawn(struct tool *box, int *status, struct err *e);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include "jobs/boxrun.h"
 #include "jobs/cmd.h"
+#include "jobs/comparator.h"
 #include "jobs/origin.h"
 #include "jobs/resdir.h"
 #include "jobs/verify.h"
@@ -31,9 +32,8 @@ static void tell(void *arg, const char *what, const char *why)
 }
 
 /* --- reruns ---------------------------------------------------------------------------------- */
-static char *find_input(void *arg, const struct blob *b, struct err *e)
+static char *find_input(const struct origin *o, const struct blob *b, struct err *e)
 {
-	const struct origin *o = arg;
 	auto_free char *path = resdir_input_path(o->v->dir, &b->digest);
 
 	if (!resdir_file_is(path, &b->digest, e))
@@ -42,11 +42,58 @@ static char *find_input(void *arg, const struct blob *b, struct err *e)
 	return origin_find(o, &b->digest);
 }
 
-static void rerun(struct origin *o, int64_t index, const struct digest *expected)
+/* Of a tolerant job: whether what came out here agrees with what the task shows, output by output. */
+struct rerunning {
+	struct origin *origin;
+	int64_t index;
+	bool agrees;
+};
+
+static int look_output(struct rerunning *r, const struct output *o, const char *tmp, struct err *e)
+{
+	struct verify *v = r->origin->v;
+	auto_free char *there = resdir_task_path(v->dir, r->index, o->name);
+	auto_free char *here = !strncmp(o->name, "files/", 6) ? xprintf("%s/out/%s", tmp, o->name + 6)
+							      : xprintf("%s/%s", tmp, o->name);
+	int said = tolerance_files(&v->tolerance, o->name, here, there, e);
+
+	r->agrees = said == TOLERANCE_AGREE;
+	if (said == TOLERANCE_UNJUDGED)
+		return err_set(e, ERR_USAGE, "%s is another one here, and only the comparator can judge it: "
+					     "--run-comparator",
+			o->name);
+	return said < 0 ? -1 : 0;
+}
+
+static int look_outputs(void *arg, const struct boxrun *b, const char *tmp, struct err *e)
+{
+	struct rerunning *r = arg;
+	const struct result *shown = evidence_result(&r->origin->v->evidence, r->index);
+
+	r->agrees = digest_equal(&b->result.outcome, &shown->outcome);
+	if (r->agrees || !job_tolerant(b->job) || !result_votes(&b->result) || !results_end_alike(&b->result, shown))
+		return 0;
+	r->agrees = true;
+	for (size_t i = 0; r->agrees && i < shown->n_outputs; i++)
+		if (!digest_equal(&b->result.outputs[i].digest, &shown->outputs[i].digest) &&
+			look_output(r, &shown->outputs[i], tmp, e))
+			return -1;
+	return 0;
+}
+
+static char *find_for(void *arg, const struct blob *b, struct err *e)
+{
+	const struct rerunning *r = arg;
+
+	return find_input(r->origin, b, e);
+}
+
+static void rerun(struct origin *o, int64_t index)
 {
 	struct verify *v = o->v;
 	struct evidence *ev = &v->evidence;
-	struct boxrun b = { .job = &ev->job, .find = find_input, .arg = o,
+	struct rerunning r = { .origin = o, .index = index };
+	struct boxrun b = { .job = &ev->job, .find = find_for, .look = look_outputs, .arg = &r,
 		.inputs = o->complete ? &o->inputs : &ev->inputs };
 	struct job_task task;
 	char what[32];
@@ -63,7 +110,7 @@ static void rerun(struct origin *o, int64_t index, const struct digest *expected
 	if ((ev->job.tasks == TASKS_EACH && !task.has_stdin_blob) || boxrun(&b, &e)) {
 		verify_fault(v, what, "could not be run here: %s", e.msg);
 	} else {
-		if (!digest_equal(&b.result.outcome, expected))
+		if (!r.agrees)
 			verify_fault(v, what, "gives something else here (exit %lld, signal %lld, %s)",
 				(long long)b.result.exit, (long long)b.result.signal, b.result.reason);
 		boxrun_release(&b);
@@ -87,7 +134,7 @@ static int64_t rerun_some(struct origin *o, int64_t n)
 		int64_t k = i + (int64_t)rng_below(&seed, (uint64_t)(have - i)), index = of[k];
 
 		of[k] = of[i];
-		rerun(o, index, &ev->tasks[index]->outcome);
+		rerun(o, index);
 	}
 	return n;
 }
@@ -164,7 +211,31 @@ static json_t *summary(const struct verify *v)
 	json_object_set_new(j, "workers", json_integer(count_workers(ev)));
 	if (ev->job.n_local)
 		json_object_set_new(j, "one_word", json_integer(in_state(ev, "valid") + in_state(ev, "failed")));
+	if (job_tolerant(&ev->job) || v->tolerance.compared || v->tolerance.unjudged) { /* a source's too */
+		json_object_set_new(j, "compared", json_integer(v->tolerance.compared));
+		json_object_set_new(j, "left_to_comparator", json_integer(v->tolerance.unjudged));
+	}
 	return j;
+}
+
+static void print_pairs(int64_t n, const char *how)
+{
+	if (n)
+		printf("\n%lld pair%s of outputs that differ agree%s %s", (long long)n, n == 1 ? "" : "s",
+			n == 1 ? "s" : "", how);
+}
+
+/* What the outcomes rest on beyond equal results. */
+static void print_basis(const json_t *j)
+{
+	if (jint(j, "one_word", 0))
+		printf("\n%lld task%s on one worker's word: its data is local", (long long)jint(j, "one_word", 0),
+			jint(j, "one_word", 0) == 1 ? " rests" : "s rest");
+	if (json_object_get(j, "inputs_checked"))
+		printf("\ninputs %schecked against the results of the jobs that they are of",
+			jbool(j, "inputs_checked", false) ? "" : "NOT ");
+	print_pairs(jint(j, "compared", 0), "within what the job allows");
+	print_pairs(jint(j, "left_to_comparator", 0), "by the submitter's comparator (not run; see --run-comparator)");
 }
 
 /* `reran`: how many tasks were run again; -1 says nothing of it. */
@@ -188,12 +259,7 @@ static void print_summary(const json_t *j, int64_t reran)
 		printf(", %lld cancelled", (long long)jint(j, "cancelled", 0));
 	if (reran >= 0)
 		printf("; %lld run again here", (long long)reran);
-	if (jint(j, "one_word", 0))
-		printf("\n%lld task%s on one worker's word: its data is local", (long long)jint(j, "one_word", 0),
-			jint(j, "one_word", 0) == 1 ? " rests" : "s rest");
-	if (json_object_get(j, "inputs_checked"))
-		printf("\ninputs %schecked against the results of the jobs that they are of",
-			jbool(j, "inputs_checked", false) ? "" : "NOT ");
+	print_basis(j);
 	printf("\n%s\n", jbool(j, "ok", false) ? "verified" : "NOT verified");
 }
 
@@ -269,7 +335,7 @@ int cmd_verify(int argc, char **argv)
 	const char *grid = NULL, *job = NULL;
 	struct texts sources = { 0 };
 	int64_t reruns = 0;
-	bool json = false;
+	bool json = false, run_comparator = false;
 	const struct knob knobs[] = {
 		{ .name = "grid", .kind = KNOB_TEXT, .where = &grid, .argument = "ID",
 			.help = "the grid that it must be of (its link, its id, or 8 or more digits of that)" },
@@ -279,10 +345,13 @@ int cmd_verify(int argc, char **argv)
 			.help = "the results of a job that its inputs are of: check them against these; may be repeated" },
 		{ .name = "rerun", .kind = KNOB_INT, .where = &reruns, .argument = "N", .max = 1048576,
 			.help = "run N tasks, drawn at random, here and compare (0)" },
+		{ .name = "run-comparator", .kind = KNOB_FLAG, .where = &run_comparator,
+			.help = "run the job's own comparator in the box, on what it judged" },
 		{ .name = "json", .kind = KNOB_FLAG, .where = &json, .help = "print one JSON document" },
 		{ .name = NULL },
 	};
-	const struct cmd_about about = { "verify", "talkoot verify DIR [--grid ID] [--job ID] [--source DIR]... [--rerun N]",
+	const struct cmd_about about = { "verify",
+		"talkoot verify DIR [--grid ID] [--job ID] [--source DIR]... [--rerun N] [--run-comparator]",
 		"Check a results folder against its own evidence, with everything switched off: every signature,\n"
 		"role and digest, every line, and that no task is missing. Exit 1 names what is at fault.",
 		CMD_PLAIN, 1, 1, false };
@@ -304,6 +373,7 @@ int cmd_verify(int argc, char **argv)
 		goto out;
 	}
 	v.dir = cmd.conf.words.at[0];
+	v.run_comparator = run_comparator;
 	told.json = json;
 	exit_code = look(&v, &sources, reruns, &told);
 out:

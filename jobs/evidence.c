@@ -4,6 +4,7 @@
  */
 #include "jobs/evidence.h"
 
+#include "jobs/comparator.h"
 #include "jobs/line.h"
 
 #include <stdlib.h>
@@ -295,6 +296,38 @@ static int check_given(const struct evidence *v, const struct result *r, const s
 	return digest_equal(&r->inputs, &d) ? 0 : err_set(e, ERR_FIELD, "was not given what sources.ndjson says");
 }
 
+/* What a counted result must have in common with the first of them. */
+static int agrees(const struct evidence *v, const struct judged *j, const struct result *first, const struct result *r,
+	struct err *e)
+{
+	if (!job_tolerant(&v->job) || r == first)
+		return digest_equal(&r->outcome, &j->outcome) /* results_read() recomputed it */
+			? 0
+			: err_set(e, ERR_FIELD, "a counted result has another outcome");
+	if (!results_end_alike(first, r))
+		return err_set(e, ERR_FIELD, "a counted result ends otherwise, or has other outputs");
+	for (size_t i = 0; i < r->n_outputs; i++)
+		if (!digest_equal(&first->outputs[i].digest, &r->outputs[i].digest) &&
+			job_comparison(&v->job, r->outputs[i].name)->kind == COMPARE_EXACT)
+			return err_set(e, ERR_FIELD, "a counted result has another %s, and it must be the same bit for bit",
+				r->outputs[i].name);
+	return 0;
+}
+
+static int same_class(struct evidence *v, const struct judged *j, struct err *e)
+{
+	const struct attested *first = find(v, &j->named[0].envelope);
+
+	for (size_t i = 1; v->job.same_class && i < j->n_counted; i++) {
+		const struct attested *a = find(v, &j->named[i].envelope);
+
+		if (strcmp(a->results.platform, first->results.platform) != 0 ||
+			strcmp(a->results.platform_class, first->results.platform_class) != 0)
+			return err_set(e, ERR_FIELD, "results of two platform classes are counted together");
+	}
+	return 0;
+}
+
 static int check_agreement(struct evidence *v, const struct judged *j, struct err *e)
 {
 	const struct result *first = NULL;
@@ -312,13 +345,11 @@ static int check_agreement(struct evidence *v, const struct judged *j, struct er
 			return -1;
 		if (!result_votes(r))
 			return err_set(e, ERR_FIELD, "a result is counted that has no vote");
-		if (!digest_equal(&r->outcome, &j->outcome)) /* results_read() recomputed it */
-			return err_set(e, ERR_FIELD, "a counted result has another outcome");
 		first = first ? first : r;
-		if (check_given(v, r, first, e))
+		if (agrees(v, j, first, r, e) || check_given(v, r, first, e))
 			return -1;
 	}
-	return distinct(workers, j->n_counted, e);
+	return same_class(v, j, e) ? -1 : distinct(workers, j->n_counted, e);
 }
 
 static int check_none(const struct judged *j, struct err *e)
@@ -359,11 +390,16 @@ bool evidence_agreed(const struct evidence *v, int64_t index)
 
 const struct result *evidence_result(struct evidence *v, int64_t index)
 {
+	return evidence_counted(v, index, 0);
+}
+
+const struct result *evidence_counted(struct evidence *v, int64_t index, size_t i)
+{
 	const struct judged *j = v->tasks[index];
 	struct id who;
 	struct err e;
 
-	return j && j->n_counted ? named(v, j, 0, &who, &e) : NULL;
+	return j && i < j->n_counted ? named(v, j, i, &who, &e) : NULL;
 }
 
 const struct result *evidence_last_words(struct evidence *v, int64_t index)

@@ -68,8 +68,9 @@ int evidence_attest(struct evidence *v, const char *line, size_t n, struct err *
 int evidence_verdict(struct evidence *v, const char *line, size_t n, struct err *e);
 void evidence_release(struct evidence *v);
 
-/* Judge the verdict on a task by the rules of the job: class, quorum, distinct workers, equal outcomes, and
- * every envelope that it names is here. ERR_NOT_FOUND: there is no verdict, or an envelope is not here. */
+/* Judge the verdict on a task by the rules of the job: class, quorum, distinct workers, equal outcomes (of a tolerant
+ * job: equal ends; that the outputs agree is tolerance.h's), one platform class where it asks for that, and every envelope
+ * that it names is here. ERR_NOT_FOUND: there is no verdict, or an envelope is not here. */
 int evidence_check(struct evidence *v, int64_t index, struct err *e);
 /* The task's line for results.ndjson (yours), after evidence_check(). */
 int evidence_line(struct evidence *v, int64_t index, char **line, struct err *e);
@@ -78,6 +79,8 @@ const struct result *evidence_result(struct evidence *v, int64_t index);
 /* Of a task that failed without an outcome: the last result named that has a standard error, which may say why. Nobody
  * agreed on it. NULL: none. */
 const struct result *evidence_last_words(struct evidence *v, int64_t index);
+/* The i-th counted result of a task, in the order they came (0: the one above). NULL: there are no more. */
+const struct result *evidence_counted(struct evidence *v, int64_t index, size_t i);
 /* The text of the list's line for a task (not NUL-terminated). */
 const char *evidence_list_line(const struct evidence *v, int64_t index, size_t *n);
 /* What the list's line for a task says, or would say: {"name","line","stdin","params"} as far as it has them. NULL

@@ -12,6 +12,7 @@
 #include "jobs/evidence.h"
 #include "jobs/resdir.h"
 #include "jobs/table_out.h"
+#include "jobs/tolerance.h"
 
 #include "common/log.h"
 
@@ -24,7 +25,7 @@ struct harvest {
 	const char *id, *dir;
 	struct evidence ev;
 	struct buf verdicts, attestations, lines;
-	struct downloads outputs, inputs;
+	struct downloads outputs, inputs, evidence;
 	struct harvest_tally *tally;
 	bool for_table;
 };
@@ -177,6 +178,16 @@ static int want_output(struct harvest *h, int64_t index, const char *name, const
 	return 0;
 }
 
+static int want_evidence(void *arg, const struct output *o)
+{
+	struct harvest *h = arg;
+	char hex[DIGEST_HEX + 1];
+
+	digest_hex(hex, &o->digest);
+	downloads_add(&h->evidence, &o->digest, o->size, xprintf("%s/%s/%s", h->dir, RESDIR_EVIDENCE, hex));
+	return 0;
+}
+
 static int want_task(struct harvest *h, int64_t index, struct err *e)
 {
 	const struct result *r = evidence_result(&h->ev, index);
@@ -219,7 +230,8 @@ static int judge(struct harvest *h, struct err *e)
 		free(line);
 		if (h->for_table)
 			want_for_table(h, i);
-		else if (want_task(h, i, e))
+		else if (want_task(h, i, e) ||
+			 (job_tolerant(&h->ev.job) && tolerance_needs(&h->ev, i, want_evidence, h)))
 			return -1;
 		h->tally->final++;
 	}
@@ -278,18 +290,22 @@ static int fetch_inputs(struct harvest *h, struct err *e)
 	return 0;
 }
 
-static int fetch_outputs(struct harvest *h, struct err *e)
+static int fetch_all(struct harvest *h, struct downloads *d, struct err *e)
 {
 	auto_free char *partial = resdir_path(h->dir, RESDIR_PARTIAL);
 
-	if (downloads_run(&h->outputs, h->c, partial, e))
+	if (downloads_run(d, h->c, partial, e))
 		return -1;
-	for (size_t i = 0; h->outputs.missing && i < h->outputs.n; i++)
-		if (h->outputs.at[i].missing)
-			complain("%s: the grid does not have it", h->outputs.at[i].path);
-	return h->outputs.missing
-	               ? err_set(e, ERR_UNKNOWN_BLOB, "%zu outputs are missing", h->outputs.missing)
-	               : 0;
+	for (size_t i = 0; d->missing && i < d->n; i++)
+		if (d->at[i].missing)
+			complain("%s: the grid does not have it", d->at[i].path);
+	return d->missing ? err_set(e, ERR_UNKNOWN_BLOB, "%zu outputs are missing", d->missing) : 0;
+}
+
+static int fetch_outputs(struct harvest *h, struct err *e)
+{
+	once_each(&h->evidence);
+	return fetch_all(h, &h->outputs, e) || fetch_all(h, &h->evidence, e) ? -1 : 0;
 }
 
 static int run(struct harvest *h, struct err *e)
@@ -302,6 +318,7 @@ static int run(struct harvest *h, struct err *e)
 	h->tally->count = h->ev.job.count;
 	downloads_release(&h->outputs);
 	downloads_release(&h->inputs);
+	downloads_release(&h->evidence);
 	buf_release(&h->verdicts);
 	buf_release(&h->attestations);
 	buf_release(&h->lines);

@@ -13,6 +13,7 @@
 #include "common/blob.h"
 #include "common/elf.h"
 #include "common/msg.h"
+#include "jobs/compare.h"
 
 #define JOB_MANIFEST_MAX 65536
 #define JOB_TASKS_MAX 1048576 /* a task costs the coordinator 16 bytes while its job is open */
@@ -79,7 +80,8 @@ struct job_image {
 
 /* How outputs that match `glob` ("stdout" or "files/NAME") are compared. */
 struct job_compare {
-	char glob[201], how[201];
+	char glob[201];
+	struct comparison how;
 };
 
 struct job_param {
@@ -111,7 +113,7 @@ struct job {
 	enum job_checkpoint checkpoint;
 	unsigned bits; /* JOB_BIT_… */
 	bool same_class; /* all copies on one platform and class */
-	char compare[201];
+	struct comparison compare;
 	struct job_compare *compare_by; /* the first whose glob matches; else `compare` */
 	size_t n_compare_by;
 	bool has_comparator;
@@ -167,6 +169,11 @@ const struct job_program *job_program(const struct job *job, const char *platfor
  * component, `**` across. A checkpoint is no output. */
 bool job_declares(const struct job *job, const char *path);
 
+/* How the output ("stdout", "files/NAME") is compared. */
+const struct comparison *job_comparison(const struct job *job, const char *output);
+/* Whether results of other outcomes may agree: not everything is compared bit for bit. */
+bool job_tolerant(const struct job *job);
+
 /* "stdout" or "files/" and a path below /out. */
 bool job_output_name(const char *name);
 /* Whether a program or a file in /in may be called so: [A-Za-z0-9._-], no dot first. */
@@ -183,9 +190,13 @@ json_t *blob_to_json(const struct blob *b) MUST_USE;
 void blob_from_json(struct blob *b, const json_t *j);
 
 /* --- for job.c ------------------------------------------------------------------------------- */
-/* What job_more.c reads: image, sources, after, local, checkpoint, comparison, bits. */
+/* JOB_BIT_… of its word, or 0; and the words of a set with commas between them, yours. */
+unsigned job_bit(const char *word);
+char *job_bits_text(unsigned bits) MUST_USE;
+/* What job_more.c reads: image, sources, after, local, checkpoint, class, bits. */
 int job_read_program(struct job_program *p, const json_t *j, const char *field, bool image, struct err *e);
 int job_read_more(struct job *job, const json_t *m, struct err *e);
+int job_read_compare(struct job *job, const json_t *m, struct err *e); /* job_compare.c */
 int job_read_source(struct job_source *s, const json_t *j, const char *field, struct err *e);
 void job_release_more(struct job *job);
 char **job_texts(const json_t *list, size_t *n) MUST_USE;

@@ -3,7 +3,7 @@
  * job_more.c: what a manifest may say beyond a static program and its tasks: an image, inputs that are another
  * job's outputs, data that the volunteer has, checkpoints, other comparisons than bit for bit, optional bits.
  *
- * All of it is read and bounded here; what nobody does yet is refused at the end, by name.
+ * All of it is read and bounded here.
  */
 #include "jobs/job.h"
 #include "common/buf.h"
@@ -172,24 +172,6 @@ static int read_checkpoint(struct job *job, const json_t *m, struct err *e)
 
 /* --- agreement ------------------------------------------------------------------------------------ */
 
-static int read_compare(struct job *job, const json_t *m, struct err *e)
-{
-	const json_t *by = json_object_get(m, "compare_by"), *program = json_object_get(m, "comparator");
-	json_t *j;
-	size_t i;
-
-	snprintf(job->compare, sizeof(job->compare), "%s", jtext(m, "compare"));
-	job->compare_by = xcalloc(json_array_size(by), sizeof(*job->compare_by));
-	json_array_foreach(by, i, j) {
-		struct job_compare *c = &job->compare_by[job->n_compare_by++];
-
-		snprintf(c->glob, sizeof(c->glob), "%s", jtext(j, "glob"));
-		snprintf(c->how, sizeof(c->how), "%s", jtext(j, "how"));
-	}
-	job->has_comparator = program != NULL;
-	return program ? job_read_program(&job->comparator, program, "comparator", false, e) : 0;
-}
-
 static int read_class(struct job *job, const json_t *m, struct err *e)
 {
 	const char *word = jtext(m, "platform_class");
@@ -202,6 +184,28 @@ static int read_class(struct job *job, const json_t *m, struct err *e)
 
 /* --- optional bits -------------------------------------------------------------------------------- */
 
+static const char *const bit_words[] = { "jit", "proc" }; /* JOB_BIT_… */
+
+unsigned job_bit(const char *word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++)
+		if (!strcmp(word, bit_words[i]))
+			return 1u << i;
+	return 0;
+}
+
+char *job_bits_text(unsigned bits)
+{
+	char *text = xstrdup("");
+
+	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++) {
+		auto_free char *before = text;
+
+		text = xprintf("%s%s%s", before, *before && bits & 1u << i ? "," : "", bits & 1u << i ? bit_words[i] : "");
+	}
+	return text;
+}
+
 static int read_bits(struct job *job, const json_t *m, struct err *e)
 {
 	json_t *j;
@@ -210,11 +214,8 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 	json_array_foreach(json_object_get(m, "bits"), i, j) {
 		const char *word = json_string_value(j);
 
-		if (!strcmp(word, "jit"))
-			job->bits |= JOB_BIT_JIT;
-		else if (!strcmp(word, "proc"))
-			job->bits |= JOB_BIT_PROC;
-		else
+		job->bits |= job_bit(word);
+		if (!job_bit(word))
 			return err_field(e, "bits", "\"%.20s\" is neither jit nor proc", word);
 	}
 	if (job->bits && job->profile == PROFILE_COMPUTE)
@@ -222,22 +223,11 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 	return 0;
 }
 
-/* --- what nobody does yet ------------------------------------------------------------------------- */
-
-static int read_later(const struct job *job, struct err *e)
-{
-	if (strcmp(job->compare, "exact") != 0 || job->n_compare_by || job->has_comparator)
-		return job_later(e, "compare", "a comparison other than exact");
-	if (job->same_class)
-		return job_later(e, "platform_class", "a platform class other than any");
-	return job->bits ? job_later(e, "bits", "an optional bit") : 0;
-}
-
 int job_read_more(struct job *job, const json_t *m, struct err *e)
 {
 	return read_image(job, m, e) || read_after(job, m, e) || read_local(job, m, e) ||
-			read_checkpoint(job, m, e) || read_compare(job, m, e) || read_class(job, m, e) ||
-			read_bits(job, m, e) || read_later(job, e)
+			read_checkpoint(job, m, e) || job_read_compare(job, m, e) || read_class(job, m, e) ||
+			read_bits(job, m, e)
 		? -1
 		: 0;
 }

@@ -3,6 +3,7 @@
  * manifest.c: a manifest from options or from a file, and its signing.
  */
 #include "jobs/manifest.h"
+#include "jobs/manifest_compare.h"
 #include "jobs/ref.h"
 
 #include "common/buf.h"
@@ -17,7 +18,7 @@
 #define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
 
 const struct manifest_options manifest_defaults = {
-	.compare = "exact",
+	.platform_class = "any",
 	.deterministic = "on",
 	.checkpoint = "none",
 	.name = "",
@@ -48,10 +49,6 @@ static int check_later(const struct manifest_options *o, struct err *e)
 {
 	static const char *const classes[] = { "audit", "trusted", "checker" };
 
-	if (!strncmp(o->compare, "numeric", 7))
-		return not_yet(e, "--compare numeric", "results are compared bit for bit (exact)");
-	if (strcmp(o->compare, "exact") != 0)
-		return err_set(e, ERR_USAGE, "--compare: \"%.60s\" is not exact", o->compare);
 	for (size_t i = 0; o->assurance && i < ARRAY_LEN(classes); i++)
 		if (!strncmp(o->assurance, classes[i], strlen(classes[i])))
 			return not_yet(e, "--assurance", "cheaper classes come with a later version; "
@@ -77,11 +74,11 @@ static int read_quorum(int64_t *quorum, const struct manifest_options *o, struct
 static const char *read_profile(const struct manifest_options *o, struct err *e)
 {
 	bool checkpoints = strcmp(o->checkpoint, "none") != 0;
-	bool files = o->files.n || o->outputs.n || o->local.n || checkpoints;
+	bool files = o->files.n || o->outputs.n || o->local.n || checkpoints || o->bits;
 
 	if (files && o->profile && !strcmp(o->profile, "compute")) {
-		err_set(e, ERR_USAGE, "--profile compute has no files at all: leave out %s, or say --profile files",
-			o->files.n ? "--file" : o->outputs.n ? "--outputs" : o->local.n ? "--local" : "--checkpoint");
+		err_set(e, ERR_USAGE, "--profile compute has no files at all and no bits: leave out %s, or say --profile files",
+			o->files.n ? "--file" : o->outputs.n ? "--outputs" : o->local.n ? "--local" : checkpoints ? "--checkpoint" : "--bits");
 		return NULL;
 	}
 	return o->image ? "image" : o->profile ? o->profile : files ? "files" : "compute";
@@ -123,6 +120,27 @@ static json_t *read_files(struct uploads *up, const struct manifest_options *o, 
 		json_array_append_new(all, file);
 	}
 	return all;
+}
+
+/* Words with commas between them; each once. */
+static int set_bits(struct manifest *m, const char *text, struct err *e)
+{
+	auto_free char *copy = xstrdup(text);
+	auto_json json_t *all = json_array();
+	char *rest = copy, *word;
+	unsigned seen = 0;
+
+	while ((word = strsep(&rest, ","))) {
+		unsigned bit = job_bit(word);
+
+		if (!bit)
+			return err_set(e, ERR_USAGE, "--bits: \"%.40s\" is neither jit nor proc", word);
+		if (!(seen & bit))
+			json_array_append_new(all, json_string(word));
+		seen |= bit;
+	}
+	json_object_set(m->fields, "bits", all);
+	return 0;
 }
 
 static json_t *texts_json(const char *const *at, size_t n)
@@ -172,11 +190,10 @@ static void set_plain(json_t *j, const struct manifest_options *o, int64_t quoru
 			(json_int_t)o->processes));
 	json_object_set_new(j, "threads", json_integer(o->threads));
 	json_object_set_new(j, "deterministic", json_boolean(!strcmp(o->deterministic, "on")));
-	json_object_set_new(j, "platform_class", json_string("any"));
+	json_object_set_new(j, "platform_class", json_string(o->platform_class));
 	json_object_set_new(j, "priority", json_integer(o->priority));
 	json_object_set_new(j, "assurance", json_sprintf("quorum:%lld", (long long)quorum));
 	json_object_set_new(j, "max_results", json_integer(o->max_results ? o->max_results : quorum + 4));
-	json_object_set_new(j, "compare", json_string(o->compare));
 	if (strcmp(o->checkpoint, "none") != 0)
 		json_object_set_new(j, "checkpoint", json_string(o->checkpoint));
 	if (o->max_failures)
@@ -229,7 +246,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	int64_t quorum;
 
 	if (check_later(o, e) || read_quorum(&quorum, o, e) || check_outputs(&o->outputs, e) ||
-		check_text("--name", o->name, e))
+		check_text("--name", o->name, e) || (o->bits && set_bits(m, o->bits, e)))
 		return -1;
 	if (o->max_results && o->max_results < quorum)
 		return err_set(e, ERR_USAGE, "--max-results: %lld is less than the quorum of %lld",
@@ -248,6 +265,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	json_object_set(m->fields, "tasks", t.tasks);
 	int bad = set_args(m, &t, program, e);
 	task_set_release(&t);
+	bad = bad || manifest_compare(m, &o->compare, e);
 	if (!bad)
 		set_plain(m->fields, o, quorum, profile);
 	return bad;
@@ -323,6 +341,9 @@ static int settle_uploads(struct manifest *m, struct err *e)
 	json_array_foreach(json_object_get(m->fields, "programs"), i, item)
 		if (settle_program(m, item, e))
 			return -1;
+	item = json_object_get(m->fields, "comparator");
+	if (item && settle_program(m, item, e))
+		return -1;
 	json_array_foreach(json_object_get(m->fields, "files"), i, item)
 		if (settle_blob(m, item, e))
 			return -1;
@@ -347,12 +368,13 @@ static void add_defaults(json_t *j)
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
 	bool local = json_array_size(json_object_get(j, "local")) > 0;
 	bool files = local || json_array_size(json_object_get(j, "files")) ||
-		json_array_size(json_object_get(j, "outputs"));
+		json_array_size(json_object_get(j, "outputs")) || json_array_size(json_object_get(j, "bits"));
 	if (local && !*assurance)
 		quorum = 1;
 	set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");
 	json_object_set_new(d, "name", json_string(""));
 	json_object_set_new(d, "args", json_array());
+	json_object_set_new(d, "compare", json_string("exact"));
 	json_object_set_new(d, "files", json_array());
 	json_object_set_new(d, "tasks", json_pack("{s:{s:i}}", "range", "count", 1));
 	json_object_update_missing(j, d);
@@ -486,6 +508,9 @@ json_t *manifest_show(const struct manifest *m, struct err *e)
 		json_object_set_new(json_object_get(j, "image"), "path", json_string(m->image));
 	if (list)
 		show_blob(m, list);
+	item = json_object_get(j, "comparator");
+	if (item)
+		show_blob(m, item);
 	for (i = 0; list && i < m->uploads.n; i++) /* what a list's lines name, among others */
 		if (m->uploads.at[i].path && !is_layer(m, m->uploads.at[i].path))
 			json_array_append_new(uploads, json_string(m->uploads.at[i].path));

@@ -20,7 +20,8 @@ struct manifest_options {
 	struct texts files, outputs; /* NAME=PATH or NAME=JOB/INDEX/FILE; globs */
 	struct texts env;            /* NAME=VALUE, of an image */
 	struct texts after, local;   /* jobs; datasets of the volunteers' */
-	const char *profile, *image, *workdir, *assurance, *compare, *deterministic, *name, *checkpoint;
+	struct texts compare;        /* [GLOB=]HOW */
+	const char *profile, *bits, *image, *workdir, *assurance, *platform_class, *deterministic, *name, *checkpoint;
 	int64_t quorum, max_results, max_failures, priority; /* quorum, max_*: 0 is not given */
 	int64_t cpu_s, wall_s, memory_mib, disk_mib, output_mib, processes, threads;
 };

@@ -35,9 +35,12 @@ static void open_sources(struct origin *o, const struct texts *dirs)
 
 		id_text(grid, &v->evidence.grid.id);
 		*s = (struct verify){
-			.dir = dirs->at[i], .grid = grid, .fault = source_fault, .fault_arg = &t
+			.dir = dirs->at[i], .grid = grid, .fault = source_fault, .fault_arg = &t,
+			.run_comparator = v->run_comparator
 		};
 		verify_dir(s);
+		v->tolerance.compared += s->tolerance.compared;
+		v->tolerance.unjudged += s->tolerance.unjudged;
 		s->fault = NULL;
 		s->grid = NULL;
 	}

@@ -9,6 +9,7 @@
  *	DIR/verdicts.ndjson attestations.ndjson
  *	DIR/INDEX/stdout stderr files/NAME
  *	DIR/inputs/HEX            programs and inputs, for `verify --rerun`
+ *	DIR/evidence/HEX          other outputs that a task was believed on (by a tolerance)
  *	DIR/.partial/             on its way in; never under a final name
  *
  * Names in messages come from strangers: only what resdir_name_ok() takes becomes a path.
@@ -26,6 +27,7 @@
 #define RESDIR_ATTESTATIONS "attestations.ndjson"
 #define RESDIR_RESULTS "results.ndjson"
 #define RESDIR_INPUTS "inputs"
+#define RESDIR_EVIDENCE "evidence"
 #define RESDIR_PARTIAL ".partial"
 
 /* "stdout", or "files/" and 1 to 4 parts of [A-Za-z0-9._-]{1,100}, none beginning with a dot. */

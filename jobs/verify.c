@@ -335,6 +335,16 @@ static void check_task_files(struct verify *v, int64_t index)
 		check_file(v, index, "stderr", r->has_stderr ? &r->stderr_digest : &empty);
 }
 
+static void check_task(struct verify *v, int64_t index)
+{
+	struct err e;
+
+	check_task_files(v, index);
+	if (job_tolerant(&v->evidence.job) && !evidence_check(&v->evidence, index, &e) &&
+		tolerance_check(&v->tolerance, index, &e))
+		task_fault(v, index, e.msg);
+}
+
 /* Folders with a number for a name are tasks; a number that is none of ours is somebody else's. */
 static void check_folder(struct verify *v)
 {
@@ -355,17 +365,18 @@ static void check_folder(struct verify *v)
 		closedir(d);
 }
 
-/* Inputs may be absent (only reruns need them), but what is there must be what its name says. */
-static void check_inputs(struct verify *v)
+/* Inputs may be absent (only reruns need them), and evidence that is needed is asked for by name; but what is there must
+ * be what its name says. */
+static void check_named(struct verify *v, const char *folder)
 {
-	auto_free char *path = resdir_path(v->dir, RESDIR_INPUTS);
+	auto_free char *path = resdir_path(v->dir, folder);
 	DIR *d = opendir(path);
 	struct dirent *entry;
 	struct digest digest;
 	struct err e;
 
 	while (d && (entry = readdir(d))) {
-		auto_free char *raw = xprintf(RESDIR_INPUTS "/%s", entry->d_name);
+		auto_free char *raw = xprintf("%s/%s", folder, entry->d_name);
 		auto_free char *what = text_safe(raw, strlen(raw));
 		auto_free char *file = resdir_path(v->dir, raw);
 
@@ -384,6 +395,7 @@ int verify_dir(struct verify *v)
 {
 	v->faults = 0;
 	v->evidence = (struct evidence){ 0 };
+	v->tolerance = (struct tolerance){ .dir = v->dir, .ev = &v->evidence, .run_comparator = v->run_comparator };
 	if (check_grid(v) || check_job(v) || check_list(v))
 		return -1;
 	check_sources(v);
@@ -391,9 +403,10 @@ int verify_dir(struct verify *v)
 	check_lines(v);
 	for (int64_t i = 0; i < v->evidence.job.count; i++)
 		if (v->evidence.tasks[i])
-			check_task_files(v, i);
+			check_task(v, i);
 	check_folder(v);
-	check_inputs(v);
+	check_named(v, RESDIR_INPUTS);
+	check_named(v, RESDIR_EVIDENCE);
 	return v->faults ? -1 : 0;
 }
 

@@ -5,7 +5,7 @@
 #ifndef JOBS_VERIFY_H
 #define JOBS_VERIFY_H
 
-#include "jobs/evidence.h"
+#include "jobs/tolerance.h"
 
 /* Called for every fault: `what` is a file, or "task N"; `why` a sentence about it. */
 typedef void fault_fn(void *arg, const char *what, const char *why);
@@ -15,9 +15,11 @@ struct verify {
 	const char *grid, *job; /* ids or prefixes that must be met; NULL: any */
 	fault_fn *fault;
 	void *fault_arg;
+	bool run_comparator;   /* where the job has one */
 	/* out: */
 	size_t faults;
 	struct evidence evidence;
+	struct tolerance tolerance;
 };
 
 /* Everything but reruns. 0 when there is no fault. Release in any case. */

@@ -23,6 +23,15 @@ enum box_profile { BOX_COMPUTE, BOX_FILES, BOX_IMAGE, BOX_N_PROFILES };
 		"compute", "files", "image"                                                        \
 	}
 
+/* What `files` and `image` may have besides, when asked for (--bits): a set, its names by their place. */
+#define BOX_JIT 1u  /* memory that was written may be executed */
+#define BOX_PROC 2u /* a masked /proc */
+#define BOX_N_BITS 2
+#define BOX_BITS_NAMES                                                                             \
+	{                                                                                          \
+		"jit", "proc"                                                                      \
+	}
+
 /* Zero is not "no limit": every box has all of them. */
 struct box_limits {
 	int64_t cpu_s;  /* of all its processes together */

@@ -43,7 +43,7 @@ static int try_landlock(int proc, struct why *w)
 /* Seeded, for that asks the most of the kernel. */
 static int try_filter(int proc, struct why *w)
 {
-	struct filter_plan plan = { BOX_FILES, true, true, getpid() };
+	struct filter_plan plan = { BOX_FILES, true, true, getpid(), false };
 	struct filter f;
 	int listener;
 
@@ -125,6 +125,24 @@ static void try_all(int proc, struct why why[BOX_N_LAYERS])
 		try_in_child(tries[i].fn, proc, &why[tries[i].layer]);
 }
 
+/* What `files` and `image` could have besides, as the layers: "ok" or why not. */
+static void write_bits(FILE *f, int proc, bool files)
+{
+	static const char *const names[] = BOX_BITS_NAMES;
+	struct why why[BOX_N_BITS] = { { "" } };
+
+	if (files)
+		(void)space_try_proc(proc, &why[1]);
+	fputs(",\"bits\":{", f);
+	for (int i = 0; i < BOX_N_BITS; i++) {
+		if (!files)
+			why_set(&why[i], "needs the profile files");
+		fprintf(f, "%s\"%s\":", i ? "," : "", names[i]);
+		report_string(f, why[i].text[0] ? why[i].text : "ok");
+	}
+	fputs("}", f);
+}
+
 static const char *word(unsigned have, unsigned needed)
 {
 	return (have & needed) == needed ? "true" : "false";
@@ -145,7 +163,10 @@ int check_run(FILE *f)
 		fprintf(f, "%s\"%s\":", l ? "," : "", report_layers[l]);
 		report_string(f, why[l].text[0] ? why[l].text : "ok");
 	}
-	fprintf(f, "},\"policy\":\"%s\"}\n", filter_policy);
+	fputs("}", f);
+	write_bits(
+		f, proc, (have & (BOX_ALWAYS | BOX_NAMESPACES)) == (BOX_ALWAYS | BOX_NAMESPACES));
+	fprintf(f, ",\"policy\":\"%s\"}\n", filter_policy);
 	close(proc);
 	return (have & BOX_ALWAYS) == BOX_ALWAYS ? 0 : 1;
 }

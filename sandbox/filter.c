@@ -34,11 +34,11 @@ const char filter_policy[] = POLICY_DIGEST;
 
 static const struct filter_code *code_of(const struct filter_plan *plan)
 {
-	unsigned seeded = plan->seeded, rooted = plan->rooted;
+	unsigned seeded = plan->seeded, rooted = plan->rooted, jit = plan->jit;
 
 	if (plan->profile == BOX_COMPUTE)
 		return &HERE[rooted + 2 * seeded];
-	return &HERE[FILTER_VARIANT_FILES + seeded];
+	return &HERE[FILTER_VARIANT_FILES + seeded + 2 * jit];
 }
 
 void filter_make(struct filter *f, const struct filter_plan *plan)

@@ -26,6 +26,7 @@ struct filter_plan {
 	bool rooted; /* it stands in its own root and pid namespace */
 	bool seeded; /* getrandom is answered by who listens */
 	pid_t self;  /* the pid it will see as its own */
+	bool jit;    /* of files and image: what was written may be executed */
 };
 
 /* "sha256:…" of policy.h's text, as built. */

@@ -11,8 +11,8 @@
 /* Stands in the code for the program's own pid. No pid (at most 2^22) and no other constant. */
 #define FILTER_SELF 0x5e1f5e1f
 
-/* The kinds of plan. compute: 0..3, rooted + 2 * seeded; files: 4 + seeded. */
-#define FILTER_VARIANTS 6
+/* The kinds of plan. compute: 0..3, rooted + 2 * seeded; files and image: 4 + seeded + 2 * jit. */
+#define FILTER_VARIANTS 8
 #define FILTER_VARIANT_FILES 4
 
 struct filter_code {

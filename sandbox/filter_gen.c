@@ -56,7 +56,7 @@
 #define SELF FILTER_SELF
 #define API_LEVEL 5 /* with user notification; asked of libseccomp, not of this machine's kernel */
 
-enum who { COMPUTE = 1, FILES = 2, BOTH = 3, ROOTED = 4 };
+enum who { COMPUTE = 1, FILES = 2, BOTH = 3, ROOTED = 4, JIT = 8 };
 enum kind { YES, NO, NONE_HERE, CHANCE };
 
 struct row {
@@ -86,7 +86,7 @@ static const struct row table[] = {
 };
 
 struct plan {
-	bool files, rooted, seeded;
+	bool files, rooted, seeded, jit;
 };
 
 static const struct {
@@ -102,14 +102,18 @@ static _Noreturn void fail(const char *what, int rc)
 
 static struct plan plan_of(int variant)
 {
-	if (variant >= FILTER_VARIANT_FILES)
-		return (struct plan){ true, true, variant - FILTER_VARIANT_FILES };
-	return (struct plan){ false, variant & 1, variant >> 1 };
+	int more = variant - FILTER_VARIANT_FILES;
+
+	if (more >= 0)
+		return (struct plan){ true, true, more & 1, more >> 1 };
+	return (struct plan){ false, variant & 1, variant >> 1, false };
 }
 
 static bool meant(const struct row *r, struct plan p)
 {
-	return p.files ? r->who & FILES : r->who & (p.rooted ? COMPUTE | ROOTED : COMPUTE);
+	if (p.files)
+		return r->who & (p.jit ? FILES | JIT : FILES);
+	return r->who & (p.rooted ? COMPUTE | ROOTED : COMPUTE);
 }
 
 static uint32_t action(const struct row *r, struct plan p)

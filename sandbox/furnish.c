@@ -9,77 +9,14 @@
  * with what was opened; what nobody may reach by path is copied.
  *
  *	/in/NAME  read-only, noexec    /out, /tmp  one tmpfs, sized    /dev  null zero urandom
- *	/usr …    --root's folders, read-only                           no /proc, no /sys
+ *	/usr …    --root's folders, read-only                           no /sys; /proc only with its bit
  */
-#include "sandbox/place.h"
-#include "sandbox/plan.h"
-#include "sandbox/raw.h"
 #include "sandbox/space.h"
+#include "sandbox/take.h"
 
-#include <fcntl.h>
 #include <linux/mount.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
-#define COPY_PIECE (1 << 20)
-
-#define MNT_DETACH 2 /* of umount2; only in sys/mount.h, which does not go with linux/mount.h */
-
-/* --- small ones ------------------------------------------------------------------------------------ */
-
-static long mount_at(
-	const char *what, const char *where, const char *type, long flags, const char *options)
-{
-	return raw5(SYS_mount, RAW(what), RAW(where), RAW(type), flags, RAW(options));
-}
-
-static long make_folder(const char *path)
-{
-	return raw3(SYS_mkdirat, AT_FDCWD, RAW(path), 0755);
-}
-
-static long open_file(const char *path, int how, int mode)
-{
-	return raw4(SYS_openat, AT_FDCWD, RAW(path), how | O_CLOEXEC, mode);
-}
-
-static long look_at(int fd, struct stat *st)
-{
-	return raw4(SYS_newfstatat, fd, RAW(""), RAW(st), AT_EMPTY_PATH);
-}
-
-/* As open_file, with a number that the program's descriptors do not need. */
-static long open_away(const char *path, int how)
-{
-	long fd = open_file(path, how, 0), away;
-
-	if (fd < 0)
-		return fd;
-	away = raw3(SYS_fcntl, fd, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
-	raw1(SYS_close, fd);
-	return away;
-}
-
-static void shut(int fd)
-{
-	if (fd >= 0)
-		raw1(SYS_close, fd);
-}
-
-/* dir + "/" + name; false: does not fit. */
-static bool join(char *path, size_t room, const char *dir, const char *name)
-{
-	size_t a = strlen(dir), b = strlen(name);
-
-	if (a + b + 2 > room)
-		return false;
-	memcpy(path, dir, a);
-	path[a] = '/';
-	memcpy(path + a + 1, name, b + 1);
-	return true;
-}
 
 /* --- ids and name ---------------------------------------------------------------------------------- */
 
@@ -140,158 +77,16 @@ int space_unshare(struct plan *p)
 	return 0;
 }
 
-/* --- taking from the old root ------------------------------------------------------------------------ */
-
-/* A private clone of what is at `path` of the host, with `attributes` set on it and all below; or -errno.
- * `deep`: with what is mounted below; else a folder with a mount in it is refused where that would uncover what the
- * mount hides (EINVAL). Never anything of /proc: it would show the host's processes. */
-static int clone_tree(const struct plan *p, const char *path, uint64_t attributes, bool deep)
-{
-	struct mount_attr a = { .attr_set = attributes };
-	bool secret = strcmp(path, "/proc") == 0 || strncmp(path, "/proc/", 6) == 0;
-	long fd, rc;
-
-	if (secret)
-		return -2; /* ENOENT */
-	fd = raw3(SYS_open_tree, p->host, RAW(path[1] ? path + 1 : "."),
-		OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW | (deep ? AT_RECURSIVE : 0));
-	if (fd < 0)
-		return (int)fd;
-	rc = raw5(SYS_mount_setattr, fd, RAW(""), AT_EMPTY_PATH | AT_RECURSIVE, RAW(&a), sizeof(a));
-	if (rc >= 0)
-		return (int)fd;
-	shut((int)fd);
-	return (int)rc;
-}
-
-/* A clone of the very file that was opened, if we can read it by path; else -1. */
-static int clone_opened(const struct plan *p, const struct plan_input *in)
-{
-	const uint64_t attributes =
-		MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-	int tree = in->path ? clone_tree(p, in->path, attributes, false) : -1;
-	struct stat st;
-
-	if (tree < 0)
-		return -1;
-	if (look_at(tree, &st) == 0 && st.st_dev == in->dev && st.st_ino == in->ino &&
-		raw4(SYS_faccessat2, tree, RAW(""), 4 /* R_OK */, AT_EMPTY_PATH | AT_EACCESS) == 0)
-		return tree;
-	shut(tree);
-	return -1;
-}
-
 /* --- the new root, built at `.` ---------------------------------------------------------------------- */
-
-static long touch(const char *path)
-{
-	long fd = open_file(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0444);
-
-	return fd < 0 ? fd : raw1(SYS_close, fd);
-}
-
-/* Move `tree` (used up) to `path`, made to fit. */
-static long place(int tree, const char *path)
-{
-	struct stat st;
-	long rc = look_at(tree, &st);
-
-	if (rc >= 0)
-		rc = S_ISDIR(st.st_mode) ? make_folder(path) : touch(path);
-	if (rc >= 0)
-		rc = raw5(SYS_move_mount, tree, RAW(""), AT_FDCWD, RAW(path),
-			MOVE_MOUNT_F_EMPTY_PATH);
-	shut(tree);
-	return rc;
-}
-
-static long copy_input(int from, const struct plan_input *in)
-{
-	off_t at = 0;
-	long to, n = 1;
-
-	if (!in->regular)
-		return -13; /* EACCES: a folder that nobody may reach */
-	to = open_file(in->show, O_WRONLY | O_CREAT | O_EXCL, 0444);
-	if (to < 0)
-		return to;
-	while (at < in->bytes && n > 0)
-		n = raw4(SYS_sendfile, to, from, RAW(&at), COPY_PIECE);
-	shut((int)to);
-	return n < 0 ? n : at == in->bytes ? 0 : -5; /* EIO: it became shorter */
-}
 
 static int place_inputs(struct plan *p, const int *inputs)
 {
 	for (size_t i = 0; i < p->n_inputs; i++) {
 		const struct plan_input *in = &p->inputs[i];
-		int tree = clone_opened(p, in);
-		long rc = tree >= 0 ? place(tree, in->show) : copy_input(inputs[i], in);
 
-		if (plan_fails(p, STEP_INPUT, (int)i, rc))
+		if (plan_fails(p, STEP_INPUT, (int)i, take_input(p, inputs[i], in)))
 			return -1;
 	}
-	return 0;
-}
-
-/* --- standard input ---------------------------------------------------------------------------------- */
-
-/* Its owner is who runs the program: by the descriptor that we were given it could change the host's
- * file's mode and times, which no open mode forbids. Whose file it is not, or whose has no name, it
- * may keep. */
-static bool could_change(const struct plan *p)
-{
-	struct stat st;
-
-	return p->in.regular && look_at(0, &st) == 0 && st.st_nlink > 0 &&
-	       st.st_uid == (uid_t)raw0(SYS_geteuid);
-}
-
-/* The same file by a read-only mount of its own, which is let go as soon as it is open. */
-static long open_guarded(int tree, const char *path)
-{
-	long fd = place(tree, path);
-
-	if (fd >= 0)
-		fd = open_file(path, O_RDONLY | O_NOCTTY, 0);
-	raw2(SYS_umount2, RAW(path), MNT_DETACH);
-	raw3(SYS_unlinkat, AT_FDCWD, RAW(path), 0);
-	return fd;
-}
-
-/* What it holds, in memory, never to be changed: for where its path does not lead to it. */
-static long copy_stdin(const struct plan_input *in)
-{
-	off_t at = 0;
-	long n = 1, fd = raw2(SYS_memfd_create, RAW("stdin"), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-	if (fd < 0)
-		return fd;
-	while (at < in->bytes && n > 0)
-		n = raw4(SYS_sendfile, fd, 0, RAW(&at), COPY_PIECE);
-	if (n >= 0)
-		n = raw3(SYS_fcntl, fd, F_ADD_SEALS,
-			F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
-	if (n >= 0)
-		return fd;
-	shut((int)fd);
-	return n;
-}
-
-static int guard_stdin(struct plan *p)
-{
-	long fd, at = raw3(SYS_lseek, 0, 0, SEEK_CUR);
-	int tree;
-
-	if (!could_change(p))
-		return 0;
-	tree = clone_opened(p, &p->in);
-	fd = tree >= 0 ? open_guarded(tree, p->in.show) : copy_stdin(&p->in);
-	if (plan_fails(p, STEP_STDIN, 0, fd))
-		return -1;
-	raw3(SYS_lseek, fd, at, SEEK_SET);
-	raw3(SYS_dup3, fd, 0, 0);
-	shut((int)fd);
 	return 0;
 }
 
@@ -302,10 +97,10 @@ static int place_roots(struct plan *p)
 	for (size_t i = 0; i < p->n_roots; i++) {
 		const struct plan_root *r = &p->roots[i];
 		long rc = r->link ? raw3(SYS_symlinkat, RAW(r->link), AT_FDCWD, RAW(r->name))
-		                  : clone_tree(p, r->path, attributes, true);
+		                  : take_tree(p, r->path, attributes, true);
 
 		if (rc >= 0 && !r->link)
-			rc = place((int)rc, r->name);
+			rc = take_to((int)rc, r->name);
 		if (plan_fails(p, STEP_ROOT, (int)i, rc))
 			return -1;
 	}
@@ -320,9 +115,9 @@ static void place_device(const struct plan *p, const char *name)
 
 	if (!join(from, sizeof(from), "/dev", name) || !join(to, sizeof(to), "dev", name))
 		return;
-	tree = clone_tree(p, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
+	tree = take_tree(p, from, MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC, false);
 	if (tree >= 0)
-		(void)place(tree, to);
+		(void)take_to(tree, to);
 }
 
 static long make_skeleton(struct plan *p)
@@ -352,8 +147,8 @@ static long make_urandom(struct plan *p)
 		return fd;
 	p->urandom = (int)fd;
 	raw3(SYS_fcntl, p->urandom, F_SETPIPE_SZ,
-		4096);              /* what is not asked for need not be made */
-	(void)touch("dev/urandom"); /* where the machine has none */
+		4096);                   /* what is not asked for need not be made */
+	(void)take_touch("dev/urandom"); /* where the machine has none */
 	return mount_at("tmp/urandom", "dev/urandom", NULL, MS_BIND, NULL);
 }
 
@@ -361,7 +156,24 @@ static long drop_urandom(struct plan *p)
 {
 	shut(p->urandom);
 	p->urandom = -1;
-	return raw2(SYS_umount2, RAW("dev/urandom"), MNT_DETACH);
+	return raw2(SYS_umount2, RAW("dev/urandom"), TAKE_DETACH);
+}
+
+/* The bit `proc`: the processes of the box that its program could trace, which leaves out the init, and none of
+ * the files that are about the machine (Linux 5.8). The kernel grants it only where an unmasked /proc can be seen,
+ * here the host's, which still stands behind. Read-only twice, as a mount and as a file system; so nothing of it
+ * can be changed, whatever its files allow. */
+static int make_proc(struct plan *p)
+{
+	const long flags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+	long rc;
+
+	if (!(p->bits & BOX_PROC))
+		return 0;
+	rc = make_folder("proc");
+	if (rc >= 0)
+		rc = mount_at("proc", "proc", "proc", flags, "subset=pid,hidepid=ptraceable");
+	return plan_fails(p, STEP_PROC, 0, rc);
 }
 
 /* /out and /tmp are two folders of one tmpfs, so that one size limits both. It stands whole at /tmp, opened
@@ -422,7 +234,7 @@ static int enter(struct plan *p)
 int space_leave(struct plan *p)
 {
 	const long flags = MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV;
-	long rc = raw2(SYS_umount2, RAW("."), MNT_DETACH);
+	long rc = raw2(SYS_umount2, RAW("."), TAKE_DETACH);
 
 	if (rc >= 0)
 		rc = raw1(SYS_chdir, RAW("/"));
@@ -463,5 +275,5 @@ int space_furnish(struct plan *p, const int *inputs)
 {
 	if (!p->seeded && p->urandom >= 0 && plan_fails(p, STEP_DEVICES, 0, drop_urandom(p)))
 		return -1;
-	return guard_stdin(p) || place_inputs(p, inputs) || place_roots(p) || size_work(p) ? -1 : 0;
+	return take_stdin(p) || take_program(p) || place_inputs(p, inputs) || place_roots(p) || make_proc(p) || size_work(p) ? -1 : 0;
 }

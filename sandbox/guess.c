@@ -15,13 +15,15 @@ struct guess guess_of(const struct spec *s, const struct given *g)
 	struct guess t = { .program = g->program,
 		.deterministic = s->limits.deterministic,
 		.rooted = g->root >= 0,
+		.bits = s->bits,
 		.alone = g->root < 0 && g->n_inputs == 0 };
 	struct stat st;
 
 	/* a file as standard input is reopened by its path */
 	if (fstat(g->in, &st) || S_ISREG(st.st_mode))
 		t.alone = false;
-	if (fstat(g->program, &st))
+	/* beside a /proc the program is not the file that was given (take.c), and none is bound to it before */
+	if (s->bits & BOX_PROC || fstat(g->program, &st))
 		return t;
 	t.dev = st.st_dev;
 	t.ino = st.st_ino;
@@ -33,7 +35,7 @@ bool guess_fits(const struct guess *guess, const struct guess *task)
 {
 	return guess->made && task->made && guess->dev == task->dev && guess->ino == task->ino &&
 	       guess->deterministic == task->deterministic && guess->rooted == task->rooted &&
-	       guess->alone == task->alone;
+	       guess->bits == task->bits && guess->alone == task->alone;
 }
 
 void guess_learn(struct guess *guess, const struct guess *task)

@@ -21,8 +21,9 @@ struct guess {
 	ino_t ino;
 	bool deterministic; /* how addresses and chance are made */
 	bool rooted;        /* it has folders of --root */
+	unsigned bits;      /* what the filter and Landlock let it do besides */
 	bool alone; /* neither these nor inputs nor a file as standard input: the host's root
-	                     * can be let go at once */
+	             * can be let go at once */
 };
 
 /* What `s` and `g` ask for; g->program is only borrowed. Nothing is made when it cannot be looked at. */

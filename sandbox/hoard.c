@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define PAGE_KIB 4
+#define PROC_BLOCK 1024
 #define SEEN_MAX 32768 /* different ones that are told apart: 2 GiB if all are pipes */
 
 /* --- deciding ------------------------------------------------------------------------------------------ */
@@ -34,6 +35,7 @@ static int64_t beyond(int64_t n, int64_t each_kib, const struct box_limits *l)
 int64_t hoard_charge_kib(const struct hoard *h, const struct box_limits *l)
 {
 	return beyond(h->sockets, HOARD_SOCKET_KIB, l) + beyond(h->pipes, HOARD_PIPE_KIB, l) +
+	       beyond(h->records, h->record_kib, l) +
 	       (h->mappings * HOARD_MAPPING_BYTES + h->watches * HOARD_WATCH_BYTES) / 1024;
 }
 
@@ -76,6 +78,12 @@ static bool see(struct seen *s, uint64_t inode)
 	return true;
 }
 
+/* All files of /proc say of themselves that they are empty, in blocks of 1024 bytes (fs/proc/root.c). */
+static bool is_record(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_size == 0 && st->st_blksize == PROC_BLOCK;
+}
+
 /* A named pipe's descriptor looks like a file's in all but this. */
 static void count_one(struct hoard *h, struct seen *s, const struct stat *st)
 {
@@ -85,6 +93,8 @@ static void count_one(struct hoard *h, struct seen *s, const struct stat *st)
 		h->sockets += see(s, id | 1);
 	else if (S_ISFIFO(st->st_mode))
 		h->pipes += see(s, id | 1);
+	else if (h->record_kib > 0 && is_record(st))
+		h->records++; /* each that is opened has a buffer of its own */
 }
 
 static DIR *open_fds(int proc, pid_t pid)
@@ -142,7 +152,7 @@ static void count_fds(
 
 	for (size_t i = 1; i < t->n; i++)
 		n += how_many_fds(proc, t->pids[i]);
-	if (beyond(n, HOARD_SOCKET_KIB, l) == 0)
+	if (beyond(n, h->record_kib > HOARD_SOCKET_KIB ? h->record_kib : HOARD_SOCKET_KIB, l) == 0)
 		return;
 	memset(&s, 0, sizeof(s));
 	for (size_t i = 1; i < t->n; i++)
@@ -187,12 +197,14 @@ static void count_mappings(struct hoard *h, int proc, const struct proc_tree *t,
 	}
 }
 
-void hoard_count(
-	struct hoard *h, int proc, pid_t init, int64_t mapped_kib, const struct box_limits *l)
+void hoard_count(struct hoard *h, int proc, pid_t init, int64_t mapped_kib, int64_t names,
+	const struct box_limits *l)
 {
 	const struct proc_tree *t = proc_tree(proc, init);
 
 	*h = (struct hoard){ 0 };
+	if (names >= 0)
+		h->record_kib = HOARD_RECORD_KIB + names * HOARD_RECORD_NAME_KIB;
 	count_fds(h, proc, t, l);
 	count_mappings(h, proc, t, mapped_kib, l);
 }

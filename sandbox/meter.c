@@ -76,7 +76,7 @@ static int64_t hoarded_kib(
 	if (now_us < m->next_hoard_us)
 		return m->hoard_kib;
 	took = own_us();
-	hoard_count(&h, of->proc, of->init, u->mapped_kib, of->limits);
+	hoard_count(&h, of->proc, of->init, u->mapped_kib, of->names, of->limits);
 	m->hoard_kib = hoard_charge_kib(&h, of->limits);
 	took = METER_PART * (own_us() - took);
 	if (took < METER_HOARD_US)

@@ -42,6 +42,7 @@ struct meter_of {
 	struct limit_cgroup *cgroup;
 	struct limit_cgroups *enter; /* it was born in no cgroup: where it gets one; or NULL */
 	int64_t bytes;               /* that one's limit */
+	int64_t names;               /* in /out and /tmp; -1: it has no /proc */
 };
 
 /* All zero is a new one. `now_us` is a steady clock's. */

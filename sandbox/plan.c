@@ -82,6 +82,7 @@ void plan_free(struct plan *p)
 	if (!p)
 		return;
 	free(p->in.path);
+	free(p->program.path);
 	for (size_t i = 0; i < p->n_inputs; i++)
 		free(p->inputs[i].path);
 	free(p->inputs);
@@ -128,11 +129,27 @@ static int fill_input(struct plan_input *in, int fd)
 
 static int fill_stdin(struct plan *p, const struct given *g, struct why *w)
 {
+	struct stat st;
+
 	if (fill_input(&p->in, g->in))
 		return why_sys(w, "--stdin");
+	/* by /proc/self/fd/0 its other end could be had, for Landlock does not ask about pipes */
+	if (p->bits & BOX_PROC && fstat(g->in, &st) == 0 && S_ISFIFO(st.st_mode))
+		return why_set(w, "--stdin: with --bits proc it cannot be a pipe; give it a file");
 	strcpy(p->in.show, ".stdin");
 	if (p->in.regular)
 		p->in.path = path_of(g->in);
+	return 0;
+}
+
+static int fill_program(struct plan *p, const struct given *g, struct why *w)
+{
+	if (!(p->bits & BOX_PROC) || p->profile != BOX_FILES)
+		return 0;
+	if (fill_input(&p->program, g->program))
+		return why_sys(w, "PROGRAM");
+	strcpy(p->program.show, ".program");
+	p->program.path = path_of(g->program);
 	return 0;
 }
 
@@ -250,12 +267,14 @@ static int fill_image(struct plan *p, const struct spec *s, struct why *w)
 	return lookup_paths(&p->tries, s->argv[0], env_value(&p->env, "PATH"), w);
 }
 
-static void choose(struct plan *p, bool deterministic, bool rooted)
+static void choose(struct plan *p, bool deterministic, bool rooted, unsigned bits)
 {
-	struct filter_plan f = { p->profile, true, deterministic, SPACE_PROGRAM };
+	struct filter_plan f = { p->profile, true, deterministic, SPACE_PROGRAM,
+		(bits & BOX_JIT) != 0 };
 
 	p->deterministic = p->seeded = deterministic;
 	p->has_root = rooted;
+	p->bits = bits;
 	filter_make(&p->filter, &f);
 }
 
@@ -264,7 +283,7 @@ void plan_expect(struct plan *p, const struct guess *guess)
 	p->ahead = true;
 	p->alone = guess->alone;
 	p->rule = guess->program;
-	choose(p, guess->deterministic, guess->rooted);
+	choose(p, guess->deterministic, guess->rooted, guess->bits);
 }
 
 int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struct why *w)
@@ -274,7 +293,7 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 	p->profile = s->profile;
 	p->prove = s->profile != BOX_COMPUTE && g->was_root && !g->is_nobody;
 	if (!p->ahead)
-		choose(p, l->deterministic, g->root >= 0);
+		choose(p, l->deterministic, g->root >= 0, s->bits);
 	p->idle = s->idle;
 	memcpy(p->seed, s->seed, sizeof(p->seed));
 	p->n_rlimits = limit_plan(p->rlimits, l, (p->born & BOX_BIT(USERNS)) != 0);
@@ -285,7 +304,10 @@ int plan_fill(struct plan *p, const struct spec *s, const struct given *g, struc
 		return 0;
 	if (s->profile == BOX_IMAGE && fill_image(p, s, w))
 		return -1;
-	return fill_stdin(p, g, w) || fill_inputs(p, s, g, w) || fill_root(p, g, w) ? -1 : 0;
+	return fill_stdin(p, g, w) || fill_program(p, g, w) || fill_inputs(p, s, g, w) ||
+	                       fill_root(p, g, w)
+	               ? -1
+	               : 0;
 }
 
 static const char *const texts[] = {

@@ -76,7 +76,9 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 	X(LANDLOCK, "landlock: binding to its rules")                                              \
 	X(SECCOMP, "seccomp: loading the filter")                                                  \
 	X(EXEC, "PROGRAM %s: executing it")                                                        \
-	X(CWD, "--cwd %s: going there")
+	X(CWD, "--cwd %s: going there")                                                            \
+	X(PROC, "--bits proc: mounting a /proc of its own")                                        \
+	X(PROGRAM, "--bits proc: showing PROGRAM by a mount of its own")
 
 enum step {
 #define X(id, text) STEP_##id,
@@ -125,7 +127,7 @@ struct plan {
 	int proc, sock;     /* /proc; the init's end */
 	bool once;          /* nobody waits for it to be ready: its task is there already */
 	bool ahead; /* the program's process is started before PLAN_GO, for what is guessed: */
-	bool alone; /* no inputs and no --root; besides: deterministic, seeded, has_root, filter */
+	bool alone; /* no inputs and no --root; besides: deterministic, seeded, bits, has_root, filter */
 	int rule, procs; /* the init's: the guessed program, and where it joins its cgroup, or -1 */
 	char uid_map[40], gid_map[40];
 	char work_usual[96]; /* options of the tmpfs of /out and /tmp, as most tasks have them */
@@ -134,8 +136,10 @@ struct plan {
 	enum box_profile profile;
 	bool prove; /* still root: see STEP_EXEMPT */
 	bool deterministic, seeded, idle;
+	unsigned bits; /* BOX_JIT, BOX_PROC; of one that stands by: as guessed */
 	uint64_t seed[4];
-	struct plan_input in; /* standard input, when it is a file */
+	struct plan_input in;      /* standard input, when it is a file */
+	struct plan_input program; /* `files` beside a /proc */
 	struct plan_input *inputs;
 	size_t n_inputs;
 	struct plan_root *roots;

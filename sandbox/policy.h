@@ -14,7 +14,7 @@
  *	NOTSUP(who, call, reason)              "not on this file system"
  *
  * who: COMPUTE, FILES, BOTH; ROOTED is COMPUTE once it stands in its own empty root and has its own
- * process numbers.
+ * process numbers. JIT is FILES where the bit `jit` is asked for (--bits) and its volunteer allows it.
  * tests: IS(argument, value), UPTO(argument, value), MASK(argument, bits, value). SELF is the
  * program's own pid. An architecture that lacks a call goes without its lines.
  *
@@ -60,6 +60,12 @@ WHEN(FILES, mmap, "ld.so: code, not writable", MASK(2, PROT_EXEC | PROT_WRITE, P
 WHEN(FILES, mmap, "a file, shared", MASK(2, PROT_EXEC, 0),
 	MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_SHARED))
 WHEN(BOTH, mprotect, "malloc, stack guards, relro: never executable", MASK(2, PROT_EXEC, 0))
+/* The bit `jit`. Of a file on /in, /out or /tmp no page can become executable even so: they are mounted noexec. */
+WHEN(JIT, mmap, "room that a compiler fills and then runs (Java, V8); private, and not of a file",
+	UPTO(2, PROT_READ | PROT_WRITE | PROT_EXEC),
+	MASK(3, MAP_TYPE | MAP_HUGETLB | MAP_ANONYMOUS, MAP_PRIVATE | MAP_ANONYMOUS))
+WHEN(JIT, mprotect, "what was written becomes executable (LuaJIT, LLVM), or is patched",
+	UPTO(2, PROT_READ | PROT_WRITE | PROT_EXEC))
 
 /* threads and signals of one's own */
 WHEN(COMPUTE, clone, "a thread: no process, no namespace, not traced, no descriptor nor a table of its own",

@@ -93,6 +93,8 @@ static enum poured move(struct pour *p, short revents, int64_t *left)
 
 	if (p->at < p->have)
 		return drain(p);
+	if (p->from < 0) /* it was let go since it was asked for */
+		return POUR_OK;
 	if (!(revents & POLLIN)) { /* many write nothing: their end needs no buffer */
 		pour_stop(p);
 		return POUR_OK;

@@ -115,14 +115,16 @@ void report_string(FILE *f, const char *s)
 	fputc('"', f);
 }
 
-static void write_layers(FILE *f, unsigned layers)
+static const char *const bits[BOX_N_BITS] = BOX_BITS_NAMES;
+
+static void write_set(FILE *f, const char *name, unsigned set, const char *const *names, int n)
 {
 	const char *comma = "";
 
-	fputs(",\"layers\":[", f);
-	for (int i = 0; i < BOX_N_LAYERS; i++) {
-		if (layers & (1u << i)) {
-			fprintf(f, "%s\"%s\"", comma, report_layers[i]);
+	fprintf(f, ",\"%s\":[", name);
+	for (int i = 0; i < n; i++) {
+		if (set & (1u << i)) {
+			fprintf(f, "%s\"%s\"", comma, names[i]);
 			comma = ",";
 		}
 	}
@@ -155,7 +157,9 @@ int report_write(FILE *f, const struct ending *e, const struct verdict *v)
 	write_seconds(f, "cpu_s", e->cpu_us);
 	write_seconds(f, "wall_s", e->wall_us);
 	fprintf(f, ",\"max_rss_kib\":%lld", (long long)e->rss_kib);
-	write_layers(f, e->failed ? 0 : e->layers);
+	write_set(f, "layers", e->failed ? 0 : e->layers, report_layers, BOX_N_LAYERS);
+	if (e->bits)
+		write_set(f, "bits", e->failed ? 0 : e->bits, bits, BOX_N_BITS);
 	fprintf(f, ",\"policy\":\"%s\"", filter_policy);
 	write_outputs(f, &e->out);
 	if (e->why.text[0]) {

@@ -21,6 +21,7 @@ struct ending {
 	bool full;             /* /out and /tmp hold more than they may */
 	int64_t cpu_us, wall_us, rss_kib;
 	unsigned layers;
+	unsigned bits; /* BOX_JIT, BOX_PROC: what it had besides */
 	struct collected out;
 };
 

@@ -102,7 +102,8 @@ static _Noreturn void try_root(void *arg)
 	__builtin_unreachable();
 }
 
-static bool try_one(int proc, unsigned layers, unsigned born, spawn_fn *fn, struct why *w)
+static bool try_one(
+	int proc, unsigned layers, unsigned born, unsigned bits, spawn_fn *fn, struct why *w)
 {
 	struct plan *p = plan_new();
 	int status = 0;
@@ -115,6 +116,7 @@ static bool try_one(int proc, unsigned layers, unsigned born, spawn_fn *fn, stru
 	p->profile = BOX_FILES;
 	p->layers = layers;
 	p->born = born;
+	p->bits = bits;
 	p->proc = proc;
 	pid = start(p, born, fn, NULL);
 	if (pid < 0)
@@ -136,7 +138,7 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 
 		if (i > 0 && !(granted & BOX_BIT(USERNS)))
 			why_set(&why[l], "needs the user namespace");
-		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, BOX_BIT(USERNS) | 1u << l,
+		else if (try_one(proc, BOX_BIT(USERNS) | 1u << l, BOX_BIT(USERNS) | 1u << l, 0,
 				 try_maps, &why[l]))
 			granted |= 1u << l;
 	}
@@ -145,7 +147,13 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS])
 
 bool space_try_root(int proc, struct why *w)
 {
-	return try_one(proc, BOX_NAMESPACES, BOX_BIT(USERNS) | BOX_BIT(PIDNS), try_root, w);
+	return try_one(proc, BOX_NAMESPACES, BOX_BIT(USERNS) | BOX_BIT(PIDNS), 0, try_root, w);
+}
+
+bool space_try_proc(int proc, struct why *w)
+{
+	return try_one(
+		proc, BOX_NAMESPACES, BOX_BIT(USERNS) | BOX_BIT(PIDNS), BOX_PROC, try_root, w);
 }
 
 /* --- settling -------------------------------------------------------------------------------------- */
@@ -184,6 +192,13 @@ int space_settle(int proc, enum box_profile profile, struct why *w)
 	rc = settle(p, profile, w);
 	plan_free(p);
 	return rc;
+}
+
+int64_t space_names(int work)
+{
+	struct statfs f;
+
+	return work < 0 || fstatfs(work, &f) ? SPACE_INODES : (int64_t)(f.f_files - f.f_ffree);
 }
 
 bool space_full(int work, int64_t disk_mib)

@@ -40,11 +40,15 @@ unsigned space_probe(int proc, struct why why[BOX_N_LAYERS]);
 
 /* Whether a root for `files` can be built. */
 bool space_try_root(int proc, struct why *w);
+/* Whether it can have a /proc of its own (BOX_PROC), too. */
+bool space_try_proc(int proc, struct why *w);
 
 /* Make the calling process a place that boxes inherit from: own network, ipc and host name, and for
  * `compute` an empty root. 1: refused, and nothing is changed; -1: half done. */
 int space_settle(int proc, enum box_profile profile, struct why *w);
 
+/* How many files and folders lie in them; as many as may, when that cannot be told. */
+int64_t space_names(int work);
 /* Whether /out and /tmp together hold more than `disk_mib` or SPACE_INODES. */
 bool space_full(int work, int64_t disk_mib);
 

@@ -20,16 +20,19 @@ const char spec_help[] =
 	"  --profile compute     a static program, standard input to standard output (default)\n"
 	"  --profile files       also: reads /in, writes /out and /tmp, may start processes\n"
 	"  --profile image       as files, but PROGRAM is a path in --root, or a word looked up in "
-        "its PATH\n"
+	"its PATH\n"
 	"  --in NAME=PATH        show PATH, read-only, as /in/NAME (files, image; repeatable)\n"
 	"  --out DIR             take what it leaves in /out into DIR, empty or new (files, "
         "image)\n"
 	"  --checkpoint S        every S seconds copy /out/checkpoint to DIR/.checkpoint of --out "
         "(files, image)\n"
 	"  --root DIR            show what is in DIR, read-only: a root file system (files, "
-        "image)\n"
+	"image)\n"
 	"  --env NAME=VALUE      one more in its environment (image; repeatable)\n"
 	"  --cwd DIR             where it begins, a folder of the root (image; default /)\n"
+	"  --bits WORD,...       jit: memory that was written may be executed; proc: a masked "
+        "/proc,\n"
+	"                        which tells paths of this machine (files, image)\n"
 	"  --stdin PATH          standard input (default: /dev/null; -: our own)\n"
 	"  --stdout PATH, --stderr PATH\n"
 	"                        write them there (default: our own)\n"
@@ -126,6 +129,26 @@ static int read_profile(struct spec *s, const struct option *o, const char *valu
 	return why_set(w, "--%s: '%.40s' is none of compute, files, image", o->flag, value);
 }
 
+/* Words with commas between them. */
+static int read_bits(struct spec *s, const struct option *o, const char *value, struct why *w)
+{
+	static const char *const names[] = BOX_BITS_NAMES;
+
+	for (const char *at = value;; at++) {
+		size_t n = strcspn(at, ","), i = 0;
+
+		while (i < LEN(names) && (strlen(names[i]) != n || memcmp(names[i], at, n) != 0))
+			i++;
+		if (i == LEN(names))
+			return why_set(w, "--%s: '%.*s' is neither jit nor proc", o->flag,
+				n > 40 ? 40 : (int)n, at);
+		s->bits |= 1u << i;
+		at += n;
+		if (*at == 0)
+			return 0;
+	}
+}
+
 static int read_input(struct spec *s, const struct option *o, const char *value, struct why *w)
 {
 	const char *eq = strchr(value, '=');
@@ -183,7 +206,8 @@ static const struct option options[] = {
 	{ "stderr", read_text, AT(stderr_path), 0 }, { "report", read_text, AT(report), 0 },
 	{ "deterministic", read_switch, AT(limits.deterministic), 0 }, { "seed", read_seed, 0, 0 },
 	{ "priority", read_priority, 0, 0 }, { "env", read_env, 0, 0 },
-	{ "cwd", read_folder, AT(cwd), 0 }, { "checkpoint", read_number, AT(checkpoint_s), 86400 },
+	{ "cwd", read_folder, AT(cwd), 0 }, { "bits", read_bits, 0, 0 },
+	{ "checkpoint", read_number, AT(checkpoint_s), 86400 },
 #define X(field, flag, usual, most) { flag, read_number, AT(limits.field), most },
 	BOX_LIMIT_TABLE(X)
 #undef X
@@ -249,7 +273,7 @@ static int check(const struct spec *s, struct why *w)
 	if (s->checkpoint_s && !s->out)
 		return why_set(w, "--checkpoint: needs --out, where the copy goes");
 	if (s->what == SPEC_SERVE)
-		return s->argv[0] || files || image
+		return s->argv[0] || files || image || s->bits
 		               ? why_set(w, "--serve takes nothing but --profile")
 		               : 0;
 	if (!s->argv[0])
@@ -258,6 +282,8 @@ static int check(const struct spec *s, struct why *w)
 		return why_set(w, "PROGRAM must not be empty");
 	if (files && s->profile == BOX_COMPUTE)
 		return why_set(w, "--%s: needs --profile files (compute has no files)", files);
+	if (s->bits && s->profile == BOX_COMPUTE)
+		return why_set(w, "--bits: needs --profile files or image (compute has none)");
 	if (image && s->profile != BOX_IMAGE)
 		return why_set(w, "--%s: needs --profile image", image);
 	if (s->profile == BOX_IMAGE && !s->root)

@@ -22,6 +22,7 @@ struct spec {
 	enum spec_what what;
 	enum box_profile profile;
 	struct box_limits limits;
+	unsigned bits;    /* BOX_JIT, BOX_PROC */
 	bool idle;        /* run when nothing else wants the processor or the disk */
 	int64_t checkpoint_s; /* so often what is at /out/checkpoint is copied out; 0: never */
 	uint64_t seed[4]; /* of all chance in a deterministic run */
@@ -37,7 +38,7 @@ struct spec {
 /* Read `argv` (argv[0] is skipped). -1: wrong usage, and `w` names the flag or the word at fault.
  * What the spec promises when it is 0: argv[0] is there and not empty; input names are good and
  * distinct; limits are in range; options that give files come only with `files` and `image`, those about
- * what is in an image only with `image`, which has a root. */
+ * what is in an image only with `image`, which has a root, and bits never with `compute`. */
 int spec_read(struct spec *s, int argc, char **argv, struct why *w);
 
 /* The text of --help. */

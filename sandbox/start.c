@@ -78,16 +78,17 @@ static long drop_capabilities(void)
 static const struct {
 	const char *path;
 	enum landlock_use use;
-	bool always; /* else only with --root */
+	enum { ALWAYS, ROOTED, WITH_PROC } when;
 } places[] = {
-	{ "/", LANDLOCK_LIVE, false },
-	{ "/in", LANDLOCK_READ, true },
-	{ "/out", LANDLOCK_OWN, true },
-	{ "/tmp", LANDLOCK_OWN, true },
-	{ "/dev/null", LANDLOCK_DEVICE, true },
+	{ "/", LANDLOCK_LIVE, ROOTED },
+	{ "/in", LANDLOCK_READ, ALWAYS },
+	{ "/out", LANDLOCK_OWN, ALWAYS },
+	{ "/tmp", LANDLOCK_OWN, ALWAYS },
+	{ "/dev/null", LANDLOCK_DEVICE, ALWAYS },
 	/* not to be written: a shared mapping of it would be memory that nobody counts */
-	{ "/dev/zero", LANDLOCK_READ, true },
-	{ "/dev/urandom", LANDLOCK_READ, true },
+	{ "/dev/zero", LANDLOCK_READ, ALWAYS },
+	{ "/dev/urandom", LANDLOCK_READ, ALWAYS },
+	{ "/proc", LANDLOCK_READ, WITH_PROC },
 };
 
 /* The program itself is the one thing that `compute` may reach: to be executed. An image's is a file of the root. */
@@ -99,7 +100,8 @@ static int bind_landlock(struct plan *p)
 	long rc;
 
 	for (size_t i = 0; p->profile != BOX_COMPUTE && i < LEN(places); i++) {
-		if (!places[i].always && !p->has_root)
+		if ((places[i].when == ROOTED && !p->has_root) ||
+			(places[i].when == WITH_PROC && !(p->bits & BOX_PROC)))
 			continue;
 		list[n].fd =
 			(int)raw4(SYS_openat, AT_FDCWD, RAW(places[i].path), O_PATH | O_CLOEXEC, 0);
@@ -120,7 +122,8 @@ static int bind_landlock(struct plan *p)
 static int bind_filter(struct plan *p)
 {
 	const unsigned usual = BOX_BIT(PIDNS) | BOX_BIT(MOUNTNS);
-	struct filter_plan f = { p->profile, (p->told.layers & usual) == usual, p->seeded, 0 };
+	struct filter_plan f = { p->profile, (p->told.layers & usual) == usual, p->seeded, 0,
+		(p->bits & BOX_JIT) != 0 };
 
 	if ((p->told.layers & usual) != usual) {
 		f.self = (pid_t)raw0(SYS_getpid);

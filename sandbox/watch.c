@@ -102,6 +102,21 @@ static int make_streams(struct watch *k, struct why *w)
 	return 0;
 }
 
+/* Beside a /proc a pipe of ours could be opened anew and be read: what is taken out of it between our looking and
+ * our reading would hold us up. A socket cannot be opened at all, and this one goes one way. */
+static int make_socket(int *from, int *end, struct why *w)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+		return why_sys(w, "making a socket");
+	close(*from);
+	close(*end);
+	*from = ends[0];
+	*end = ends[1];
+	return shutdown(ends[1], SHUT_RD) ? why_sys(w, "making a socket") : 0;
+}
+
 static void expect(struct watch *k, const struct guess *guess)
 {
 	k->guess = *guess;
@@ -178,6 +193,9 @@ static int send_task(struct watch *k, struct why *w)
 static int give(struct watch *k, struct why *w)
 {
 	if (plan_fill(k->plan, k->spec, k->given, w))
+		return -1;
+	if (k->spec->bits & BOX_PROC && (make_socket(&k->out.from, &k->out_end, w) ||
+						make_socket(&k->err.from, &k->err_end, w)))
 		return -1;
 	if (k->cgroup.dir < 0 && !k->place->brief)
 		limit_cgroup_make(&k->cgroup, &k->place->cgroups);
@@ -266,7 +284,8 @@ static struct meter_of seen_by(struct watch *k)
 
 	return (struct meter_of){ k->place->proc, k->init, k->place->profile != BOX_COMPUTE,
 		k->spec ? &k->spec->limits : NULL, &k->cgroup, late ? &k->place->cgroups : NULL,
-		late ? errand_bytes(k->spec, k->given) : 0 };
+		late ? errand_bytes(k->spec, k->given) : 0,
+		k->spec && k->spec->bits & BOX_PROC ? space_names(k->work) : -1 };
 }
 
 /* --- holding --------------------------------------------------------------------------------------- */
@@ -502,6 +521,7 @@ struct ending *watch_ending(struct watch *k)
 		e->wall_us = wall_us(k);
 	e->starved = limit_cgroup_starved(&k->cgroup);
 	e->full = space_full(k->work, k->spec->limits.disk_mib);
+	e->bits = k->spec->bits;
 	e->layers = k->plan->told.layers | (k->plan->told.started ? BOX_ALWAYS : 0);
 	if (k->place->brief && k->cgroup.dir >= 0)
 		e->layers |= BOX_BIT(CGROUP);

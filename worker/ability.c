@@ -3,7 +3,7 @@
  * ability.c: what the box can do on this machine.
  */
 #include "worker/ability.h"
-#include "worker/images.h"
+#include "worker/unpack.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -90,6 +90,20 @@ static void run(struct buf *b, const char *sandbox)
 	close(ends[0]);
 }
 
+static const char *const bit_names[] = BOX_BITS_NAMES;
+
+static void take_bits(struct ability *a, const json_t *bits)
+{
+	for (size_t i = 0; i < BOX_N_BITS; i++) {
+		const char *why = json_string_value(json_object_get(bits, bit_names[i]));
+
+		if (why && !strcmp(why, "ok"))
+			a->bits |= 1u << i;
+		else
+			snprintf(a->no_bit[i], sizeof(a->no_bit[i]), "%s", why ? why : "");
+	}
+}
+
 static void take(struct ability *a, const json_t *j)
 {
 	const json_t *layers = json_object_get(j, "layers");
@@ -98,6 +112,7 @@ static void take(struct ability *a, const json_t *j)
 	a->compute = json_is_true(json_object_get(j, "compute"));
 	a->files = json_is_true(json_object_get(j, "files"));
 	a->image = json_is_true(json_object_get(j, "image"));
+	take_bits(a, json_object_get(j, "bits"));
 	for (size_t i = 0; i < BOX_N_LAYERS; i++) {
 		const char *why = json_string_value(json_object_get(layers, a->layers[i].name));
 
@@ -134,7 +149,7 @@ void ability_image(struct ability *a, const char *dir, const char *tool)
 {
 	struct err e;
 
-	if (!a->image || !images_check(dir, tool, &e))
+	if (!a->image || !unpack_check(dir, tool, &e))
 		return;
 	a->image = false;
 	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);
@@ -155,6 +170,18 @@ static void print_layer(const struct ability *a, const struct facts *f, enum box
 	fprintf(out, "  %-9s mend: %s\n", "", what);
 }
 
+/* Where `files` itself does not work, its layers say why. */
+static void print_bit(const struct ability *a, const struct facts *f, unsigned i, FILE *out)
+{
+	auto_free char *safe = text_safe(a->no_bit[i], strlen(a->no_bit[i]));
+	bool ok = a->bits & 1u << i;
+
+	fprintf(out, "bit %-12s %s%s%s\n", bit_names[i], ok ? "works, where --bits allows it" : "does not work",
+		*safe ? ": " : "", safe);
+	if (!ok && a->files && 1u << i == BOX_PROC)
+		fprintf(out, "  %-14s mend: %s\n", "", mend_proc(f));
+}
+
 bool ability_print(const struct ability *a, const struct facts *f, const char *sandbox, FILE *out)
 {
 	fprintf(out, "sandbox %s\n", sandbox);
@@ -173,5 +200,7 @@ bool ability_print(const struct ability *a, const struct facts *f, const char *s
 		a->files ? "works" : "does not work; only tasks of profile compute will come");
 	fprintf(out, "profile image:   %s%s%s\n", a->image ? "works" : "does not work; no task with an image will come",
 		*a->no_image ? ": " : "", a->no_image);
+	for (unsigned i = 0; i < BOX_N_BITS; i++)
+		print_bit(a, f, i, out);
 	return a->compute;
 }

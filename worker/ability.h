@@ -13,6 +13,8 @@ struct ability {
 	bool compute, files;
 	bool image; /* only where it was answered so, and ability_image() finds the rest too */
 	char no_image[400]; /* why not; "" when the box said it alone */
+	unsigned bits; /* of JOB_BIT_…: what it can give besides; none where it was not answered so */
+	char no_bit[BOX_N_BITS][160]; /* why not; "" when not said */
 	struct {
 		const char *name;
 		char why[160]; /* "ok", or what is missing; "" when not said */

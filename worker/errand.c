@@ -161,6 +161,11 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 		return err_set(e, ERR_REFUSED, "the box has no profile files here");
 	if (job->profile == PROFILE_IMAGE && !t->all->image)
 		return err_set(e, ERR_REFUSED, "the box has no profile image here");
+	if (job->bits & ~t->all->bits) {
+		auto_free char *words = job_bits_text(job->bits & ~t->all->bits);
+
+		return err_set(e, ERR_REFUSED, "the box cannot give %s here", words);
+	}
 	if (job->disk_mib > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
 			(long long)job->disk_mib, (long long)t->all->disk_mib);
@@ -304,6 +309,14 @@ static void put_image(struct line *l, const struct errand *t, const struct job *
 	line_option(l, "--cwd", xstrdup(job->image.workdir));
 }
 
+_Static_assert(JOB_BIT_JIT == BOX_JIT && JOB_BIT_PROC == BOX_PROC, "the box's words for a job's bits");
+
+static void put_bits(struct line *l, const struct job *job)
+{
+	if (job->bits)
+		line_option(l, "--bits", job_bits_text(job->bits));
+}
+
 static void put_program(struct line *l, const struct errand *t, const struct job *job)
 {
 	const struct job_program *p = job_program(job, platform_here());
@@ -326,6 +339,7 @@ static struct line *compose(const struct errand *t, const struct job *job)
 	put_streams(l, t);
 	put_limits(l, job);
 	put_seed(l, t, job);
+	put_bits(l, job);
 	put_program(l, t, job);
 	for (char **a = t->task.argv + 1; *a; a++)
 		line_word(l, xstrdup(*a));

@@ -36,6 +36,7 @@ struct errands {
 	struct images *images;  /* the errands' */
 	const struct terms *terms;
 	const struct local *local; /* data of the owner's */
+	unsigned bits; /* JOB_BIT_…: what the box can give */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */

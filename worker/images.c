@@ -3,8 +3,7 @@
  * images.c: see images.h.
  */
 #include "worker/images.h"
-#include "worker/guard.h"
-#include "worker/spawn.h"
+#include "worker/discard.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"
@@ -13,20 +12,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define SIZE_FILE_MAX 128
 #define BOOT_MAX 40
 #define OVER_MAX 64 /* remembered at once */
-#define REMOVER "/bin/rm"
-
-extern char **environ;
 
 enum image_state { IMAGE_FETCHING, IMAGE_UNPACKING, IMAGE_HERE, IMAGE_OVER };
 
@@ -47,9 +40,9 @@ struct image {
 	size_t n, missing;
 	struct unpack *unpack;
 	int64_t bytes;
-	int64_t used_ms; /* HERE: wall clock; 0 elsewhere */
+	int64_t used_ms;  /* HERE: wall clock; 0 elsewhere */
 	int64_t until_ms; /* OVER: not tried again before, monotonic */
-	struct err e;    /* of OVER */
+	struct err e;     /* of OVER */
 	bool telling;
 	struct image_want *wants;
 	struct timer *tell;
@@ -60,8 +53,7 @@ struct images {
 	struct unpack_conf conf;
 	char boot[BOOT_MAX];
 	struct image *list;
-	uint64_t gone; /* numbers of what is being removed */
-	pid_t remover; /* 0: none runs */
+	struct discards *discards;
 };
 
 int64_t image_patience_ms(enum err_code code)
@@ -102,73 +94,6 @@ static void read_boot(char boot[BOOT_MAX])
 static char *path_of(const struct images *all, const char *name, const char *suffix)
 {
 	return xprintf("%s/%s%s", all->conf.dir, name, suffix);
-}
-
-/* --- removing: many files take long, so a child does it ------------------------------------------------------- */
-
-static void remove_gone(struct images *all);
-
-static bool is_there(const struct images *all, const char *name)
-{
-	auto_free char *path = path_of(all, name, "");
-
-	return !access(path, F_OK);
-}
-
-static void on_removed(void *arg, pid_t pid, int status, const struct rusage *usage)
-{
-	struct images *all = arg;
-
-	(void)status, (void)usage;
-	guard_drop(all->conf.guard, pid);
-	all->remover = 0;
-	if (is_there(all, "gone"))
-		log_warn("%s/gone cannot be removed", all->conf.dir);
-	else
-		remove_gone(all);
-}
-
-static pid_t start_remover(const struct images *all, char *what, struct err *e)
-{
-	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	char program[] = REMOVER, flags[] = "-rf", ends[] = "--",
-	     *argv[] = { program, flags, ends, what, NULL };
-	struct spawn s = { .argv = argv,
-		.env = environ,
-		.in = null,
-		.out = null,
-		.err = null,
-		.guard = all->conf.guard,
-		.death = SIGKILL,
-		.idle = true };
-
-	return null < 0 ? err_sys(e, "opening /dev/null") : spawn(&s, e);
-}
-
-/* What it cannot remove stays until the next start. */
-static void remove_gone(struct images *all)
-{
-	auto_free char *gone = path_of(all, "gone", ""), *going = path_of(all, "going", "");
-	struct err e;
-
-	if (all->remover || (!is_there(all, "gone") && rename(going, gone)))
-		return;
-	all->remover = start_remover(all, gone, &e);
-	if (all->remover > 0 && !loop_on_child(all->conf.loop, all->remover, on_removed, all, &e))
-		return;
-	log_warn("removing images: %s", e.msg);
-	all->remover = 0;
-}
-
-/* DIR/going collects what is to go while an earlier DIR/gone is being removed. */
-static void let_go(struct images *all, const char *name, const char *suffix)
-{
-	auto_free char *from = path_of(all, name, suffix), *going = path_of(all, "going", "");
-	auto_free char *to = xprintf("%s/%llu", going, (unsigned long long)all->gone++);
-
-	if ((mkdir(going, 0700) && errno != EEXIST) || (rename(from, to) && errno != ENOENT))
-		log_warn("removing %s: %s", from, strerror(errno));
-	remove_gone(all);
 }
 
 /* --- one image -------------------------------------------------------------------------------------------------- */
@@ -218,7 +143,7 @@ static void give_up(struct image *i)
 	auto_free char *size = path_of(i->all, i->name, ".size");
 
 	unlink(size);
-	let_go(i->all, i->name, "");
+	discard(i->all->discards, i->name, "");
 	uncount(i);
 	image_free(i);
 }
@@ -303,7 +228,7 @@ static void on_unpacked(void *arg, const struct err *why, int64_t bytes)
 	}
 	log_warn("image %.12s: %s", i->name, e.msg);
 	uncount(i);
-	let_go(i->all, i->name, ".new");
+	discard(i->all->discards, i->name, ".new");
 	settle(i, &e, image_patience_ms(e.code));
 }
 
@@ -492,7 +417,7 @@ static void look_at(struct images *all, const char *name)
 	if (n == DIGEST_HEX + sizeof(suffix) - 1 && !strcmp(name + DIGEST_HEX, suffix))
 		return; /* of a tree; one without is replaced when it is made */
 	if (!take_up(all, name))
-		let_go(all, name, "");
+		discard(all->discards, name, "");
 }
 
 static int look_around(struct images *all, struct err *e)
@@ -505,7 +430,7 @@ static int look_around(struct images *all, struct err *e)
 	while ((entry = readdir(d)))
 		look_at(all, entry->d_name);
 	closedir(d);
-	remove_gone(all);
+	discards_begin(all->discards);
 	return 0;
 }
 
@@ -516,7 +441,7 @@ int images_open(struct images **out, const struct unpack_conf *conf, struct err 
 	struct images *all = xcalloc(1, sizeof(*all));
 
 	all->conf = *conf;
-	all->gone = random_seed();
+	all->discards = discards_new(conf->loop, conf->dir, conf->guard);
 	read_boot(all->boot);
 	if (make_dirs(conf->dir, 0755, e) || look_around(all, e)) {
 		images_close(all);
@@ -541,49 +466,6 @@ void images_close(struct images *all)
 		}
 		image_free(all->list);
 	}
-	if (all->remover > 0) {
-		kill(all->remover, SIGKILL);
-		waitpid(all->remover, NULL, 0);
-		guard_drop(all->conf.guard, all->remover);
-	}
+	discards_free(all->discards);
 	free(all);
-}
-
-/* --- whether it would work -------------------------------------------------------------------------------------------- */
-
-/* Root's boxes are made by nobody, who has to get there by its path. */
-static int check_way(const char *dir, struct err *e)
-{
-	auto_free char *path = realpath(dir, NULL);
-	struct stat st;
-
-	if (!path)
-		return err_sys(e, "looking at %s", dir);
-	for (char *slash = path + strlen(path); slash && slash != path;
-		slash = strrchr(path, '/')) {
-		*slash = '\0';
-		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
-			return err_set(e, ERR_REFUSED,
-				"boxes of a worker that root runs are nobody's, and %s is closed "
-			        "to "
-				"others: run the worker as an ordinary user, or `chmod o+x %s`",
-				path, path);
-	}
-	return 0;
-}
-
-int images_check(const char *dir, const char *tool, struct err *e)
-{
-	struct statvfs fs;
-
-	if (!tool || access(tool, X_OK))
-		return err_set(e, ERR_NOT_FOUND, "talkoot-image is not beside talkoot-worker");
-	if (make_dirs(dir, 0755, e))
-		return -1;
-	if (statvfs(dir, &fs))
-		return err_sys(e, "looking at %s", dir);
-	if (fs.f_flag & ST_NOEXEC)
-		return err_set(e, ERR_REFUSED,
-			"%s is where nothing may be executed (mount option noexec)", dir);
-	return geteuid() ? 0 : check_way(dir, e);
 }

@@ -5,7 +5,7 @@
  *	DIR/KEY         the tree; KEY names its layers (job_image_key())
  *	DIR/KEY.size    its bytes, and the boot in which it was made; its time is when a task had it last
  *	DIR/KEY.stream  the tree on its way, .errors and .report what was said of it
- *	DIR/KEY.new     the tree while it is planted       DIR/gone, DIR/going  what is being removed, and next
+ *	DIR/KEY.new     the tree while it is planted       DIR/gone, DIR/going  discard.h
  *
  *	fetching (its layers) --> unpacking (unpack.h) --> here, or over: refused or failed
  *
@@ -46,9 +46,6 @@ const char *image_folder(const struct image_want *w);
 
 /* For `status`: how many are here, and their bytes. */
 size_t images_count(const struct images *all, int64_t *bytes);
-
-/* Whether trees in `dir` could be roots of boxes; e says why not. */
-int images_check(const char *dir, const char *tool, struct err *e);
 
 /* Pure: how long this is held against an image. */
 int64_t image_patience_ms(enum err_code code);

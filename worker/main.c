@@ -167,7 +167,8 @@ static int check(struct options *o, const char *word, struct err *e)
 	(void)word;
 	if (find_sandbox(o, e))
 		return -1;
-	auto_free char *images = xprintf("%s/images", o->conf.dir);
+	bool away;
+	auto_free char *images = o->conf.dir ? unpack_place(o->conf.dir, &away) : NULL;
 	ability_ask(&a, o->conf.sandbox);
 	ability_image(&a, images, o->conf.image_tool);
 	facts_read(&f, o->conf.sandbox);
@@ -217,7 +218,7 @@ int main(int argc, char **argv)
 		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
 		{ "submitters", 0, KNOB_TEXTS, &o.submitters, "any|KEY,...", "take only these submitters' jobs (default any); may be repeated", 0, 0, NULL, false },
 		{ "profiles", 0, KNOB_TEXT, &o.profiles, "WORD,...", "offer only these of compute, files, image (default: all that the box can do)", 0, 0, NULL, false },
-		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc); default: none", 0, 0, NULL, false },
+		{ "bits", 0, KNOB_TEXT, &o.bits, "WORD,...", "allow jobs to ask for jit (memory written may be executed) or proc (a masked /proc; it tells paths of this machine); default: none", 0, 0, NULL, false },
 		{ "allow-local", 0, KNOB_TEXTS, &o.conf.allow_local, "NAME=PATH", "a file or folder that tasks may read here as /in/NAME; may be repeated", 0, 0, NULL, false },
 		{ "local-for", 0, KNOB_TEXTS, &o.conf.local_for, "KEY", "the submitter whose tasks may; everybody sees what these make of it", 0, 0, NULL, false },
 		{ "sandbox", 0, KNOB_TEXT, &o.sandbox, "PATH", "run this once a task instead of talkoot-sandbox", 0, 0, NULL, false },

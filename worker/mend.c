@@ -232,3 +232,15 @@ char *mend(const struct facts *f, enum box_layer layer, const char *why)
 			return causes[i].make ? causes[i].make(f, layer) : xstrdup(causes[i].text);
 	return xstrdup("");
 }
+
+/* The kernel shows a new /proc only to who sees all of an old one (mount_too_revealing). */
+const char *mend_proc(const struct facts *f)
+{
+	if (f->container)
+		return "docker run --security-opt systempaths=unconfined ..., podman run --security-opt unmask=ALL ... "
+		       "(not required)";
+	if (f->filtered)
+		return "sudo systemctl edit UNIT, with [Service], ProtectKernelTunables=no and ProtectProc=default, where UNIT "
+		       "runs talkoot-worker (not required)";
+	return "unmount what lies over parts of /proc: findmnt -R /proc shows it (not required)";
+}

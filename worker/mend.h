@@ -35,4 +35,7 @@ void facts_read(struct facts *f, const char *sandbox);
 /* What to do about `layer`, which is missing for `why`; yours. Pure. */
 char *mend(const struct facts *f, enum box_layer layer, const char *why) MUST_USE;
 
+/* What to do where the profile `files` works, but without its bit `proc`. Pure. */
+const char *mend_proc(const struct facts *f);
+
 #endif

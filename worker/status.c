@@ -75,10 +75,15 @@ char *status_json(const struct worker *w)
 		json_object_set_new(j, "relay",
 			json_pack("{s:I, s:I}", "tunnels", (json_int_t)relay_count(w->relay), "bytes",
 				(json_int_t)relay_bytes(w->relay)));
+	json_t *bits = json_array();
+	for (size_t i = 0; terms_bit_words[i]; i++)
+		if (w->conf.terms.bits & w->self.bits & 1u << i)
+			json_array_append_new(bits, json_string(terms_bit_words[i]));
 	json_object_set_new(j, "lends",
-		json_pack("{s:I, s:I, s:I, s:I, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
+		json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
-			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles));
+			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles,
+			"bits", bits));
 	int64_t bytes;
 	size_t images = images_count(w->errands.images, &bytes);
 	json_object_set_new(j, "images",

@@ -80,7 +80,7 @@ static json_t *returned_json(const struct agent_ask *ask)
 }
 
 /* What is not said is any submitter, and no bit. */
-static void add_terms(json_t *j, const struct terms *t)
+static void add_terms(json_t *j, const struct terms *t, unsigned bits_here)
 {
 	json_t *bits = json_array(), *submitters = json_array();
 	char id[ID_TEXT + 1];
@@ -90,7 +90,7 @@ static void add_terms(json_t *j, const struct terms *t)
 		json_array_append_new(submitters, json_string(id));
 	}
 	for (size_t i = 0; terms_bit_words[i]; i++)
-		if (t->bits & 1u << i)
+		if (t->bits & bits_here & 1u << i)
 			json_array_append_new(bits, json_string(terms_bit_words[i]));
 	if (json_array_size(bits))
 		json_object_set(j, "bits", bits);
@@ -114,7 +114,7 @@ static void add_self(json_t *j, const struct talk_self *self)
 	json_object_set_new(j, "platform", json_string(self->platform));
 	json_object_set_new(j, "platform_class", json_string(self->platform_class));
 	json_object_set_new(j, "agent", json_string(self->agent));
-	add_terms(j, self->terms);
+	add_terms(j, self->terms, self->bits);
 	if (self->address)
 		json_object_set_new(j, "address", json_string(self->address));
 }

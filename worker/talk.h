@@ -16,7 +16,7 @@
 #include "common/loop.h"
 #include "jobs/job.h"
 
-/* What an ask says of the worker; the profiles may change between two asks, the rest does not. All borrowed. */
+/* What an ask says of the worker; the profiles and bits may change between two asks, the rest does not. All borrowed. */
 struct talk_self {
 	int slots, cpus;
 	int64_t memory_mib, disk_mib;
@@ -25,6 +25,7 @@ struct talk_self {
 	const char *platform, *platform_class, *agent;
 	const struct terms *terms;
 	struct claims *claims;
+	unsigned bits; /* of those that the terms allow: what the box can give */
 	bool relays; /* lends tunnels to the coordinator */
 	const char *address; /* HOST:PORT of the peer port; NULL: none is told */
 	const struct local *local; /* NULL: no data of the owner's */

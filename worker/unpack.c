@@ -316,3 +316,63 @@ void unpack_free(struct unpack *u)
 	free(u->name);
 	free(u);
 }
+
+/* --- whether it would work --- */
+
+/* Root's boxes are made by nobody, who has to get there by its path. The folder above all that is closed to others; "": none.
+ * Yours. */
+static char *closed_above(const char *dir)
+{
+	char *path = realpath(dir, NULL);
+	struct stat st;
+
+	for (char *slash = path ? path + strlen(path) : NULL; slash && slash != path; slash = strrchr(path, '/')) {
+		*slash = '\0';
+		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
+			return path;
+	}
+	free(path);
+	return xstrdup("");
+}
+
+char *unpack_place(const char *worker_dir, bool *away)
+{
+	auto_free char *real = realpath(worker_dir, NULL), *closed = closed_above(worker_dir);
+	char hex[DIGEST_HEX + 1];
+	struct stat st;
+
+	*away = geteuid() == 0 && real && (*closed || stat(real, &st) || !(st.st_mode & 0001));
+	if (!*away)
+		return xprintf("%s/images", worker_dir);
+	struct digest d = digest_of(real, strlen(real));
+	digest_hex(hex, &d);
+	return xprintf("/var/cache/talkoot/worker-%.16s", hex);
+}
+
+static int check_way(const char *dir, struct err *e)
+{
+	auto_free char *closed = closed_above(dir);
+
+	if (!*closed)
+		return 0;
+	return err_set(e, ERR_REFUSED, "boxes of a worker that root runs are nobody's, and %s is closed to others: run the worker as an "
+				       "ordinary user, or `chmod o+x %s`", closed, closed);
+}
+
+int unpack_check(const char *dir, const char *tool, struct err *e)
+{
+	struct statvfs fs;
+
+	if (!tool || access(tool, X_OK))
+		return err_set(e, ERR_NOT_FOUND, "talkoot-image is not beside talkoot-worker");
+	if (!dir)
+		return 0;
+	if (make_dirs(dir, 0755, e))
+		return -1;
+	if (statvfs(dir, &fs))
+		return err_sys(e, "looking at %s", dir);
+	if (fs.f_flag & ST_NOEXEC)
+		return err_set(e, ERR_REFUSED,
+			"%s is where nothing may be executed (mount option noexec)", dir);
+	return geteuid() ? 0 : check_way(dir, e);
+}

@@ -291,12 +291,13 @@ void worker_know_box(struct worker *w)
 {
 	struct talk_self *s = &w->self;
 
-	auto_free char *images = xprintf("%s/images", w->conf.dir);
-
+	if (!w->images)
+		w->images = unpack_place(w->conf.dir, &w->images_away);
 	ability_ask(&w->ability, w->conf.sandbox);
-	ability_image(&w->ability, images, w->conf.image_tool);
+	ability_image(&w->ability, w->images, w->conf.image_tool);
 	w->errands.files = w->ability.files;
 	w->errands.image = w->ability.image;
+	w->errands.bits = s->bits = w->ability.bits;
 	s->n_profiles = 0;
 	if (w->ability.compute && allows(w, PROFILE_COMPUTE))
 		s->profiles[s->n_profiles++] = "compute";
@@ -310,6 +311,11 @@ void worker_know_box(struct worker *w)
 		log_warn("the box works for profile compute only; `talkoot-worker check` says why");
 	else if (!w->ability.image)
 		log_warn("the box does not work for profile image%s%s", *w->ability.no_image ? ": " : "", w->ability.no_image);
+	if (w->ability.files && w->conf.terms.bits & ~w->ability.bits) {
+		auto_free char *words = job_bits_text(w->conf.terms.bits & ~w->ability.bits);
+
+		log_warn("--bits allows %s, which the box cannot give here; `talkoot-worker check` says why", words);
+	}
 }
 
 static void know_self(struct worker *w)
@@ -392,8 +398,9 @@ static int open_errands(struct worker *w, struct err *e)
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
 	w->errands.image = w->ability.image;
+	w->errands.bits = w->ability.bits;
 	w->errands.image_tool = w->conf.image_tool;
-	w->errands.images_dir = xprintf("%s/images", w->conf.dir);
+	w->errands.images_dir = w->images;
 	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
 	w->errands.resume = (struct resume_of){ .loop = w->loop, .saved = &w->saved, .claims = w->claims, .blobs = cache_blobs(w->cache) };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
@@ -450,6 +457,16 @@ static int worker_open(struct worker *w, struct err *e)
 	return outside_open(w, e) || owner_open(w, e) ? -1 : 0;
 }
 
+/* Outside of DIR nobody would look for them. */
+static void leave_images(struct worker *w)
+{
+	struct err e;
+
+	if (w->images && w->images_away && remove_tree(w->images, &e))
+		log_warn("%s", e.msg);
+	free(TAKE(w->images));
+}
+
 static void worker_close(struct worker *w)
 {
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
@@ -465,7 +482,7 @@ static void worker_close(struct worker *w)
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
-	free((char *)(uintptr_t)w->errands.images_dir);
+	leave_images(w);
 	saved_close(&w->saved);
 	claims_free(w->claims);
 	outbox_close(w->outbox);

@@ -68,6 +68,8 @@ struct worker {
 	struct book *book;
 	struct saved saved;
 	struct claims *claims;
+	char *images; /* where trees of images are; `images_away`: not in DIR */
+	bool images_away;
 	struct errands errands;
 	struct outbox *outbox;
 	struct serve *serve;

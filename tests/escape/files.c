@@ -322,20 +322,21 @@ static void execute(long where)
 
 static void list_root(long n)
 {
-	static const char *const none[] = { "/proc", "/sys", "/etc", "/home", "/root", "/var",
-		"/usr", "/bin", "/lib", "/run", "/boot", "/mnt", "/opt", "/srv" };
+	static const char *const none[] = { "/sys", "/etc", "/home", "/root", "/var", "/usr",
+		"/bin", "/lib", "/run", "/boot", "/mnt", "/opt", "/srv" };
 	struct stat st;
 
-	(void)n;
-	for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++)
+	for (size_t i = 0; n == 0 && i < sizeof(none) / sizeof(none[0]); i++)
 		tried(stat(none[i], &st) == 0, "%s", none[i]);
+	if (n)
+		tried(stat("/proc", &st) == 0, "/proc");
 }
 
 /* clang-format off: one a line */
 const struct behaviour files[] = {
 	{ "open_absolute", open_path, PASSWD, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_dotdot", open_path, DOTDOT, BOTH, WEAK, 0, NULL, NULL },
-	{ "open_environ", open_path, ENVIRON, BOTH, WEAK, 0, NULL, NULL },
+	{ "open_environ", open_path, ENVIRON, BOTH, WEAK, BY_BITS, NULL, NULL },
 	{ "open_init_environ", open_path, INIT_ENVIRON, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_sys", open_path, SYS_DIR, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_dev_mem", open_path, MEM, BOTH, ROOT, 0, NULL, NULL },
@@ -348,12 +349,13 @@ const struct behaviour files[] = {
 	{ "open_core_pattern", open_path, CORE_PATTERN, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_kcore", open_path, KCORE, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_cgroup", open_path, CGROUP, BOTH, WEAK, 0, NULL, NULL },
-	{ "open_own_memory", open_path, SELF_MEM, BOTH, WEAK, 0, NULL, NULL },
+	{ "open_own_memory", open_path, SELF_MEM, BOTH, WEAK, BY_BITS, NULL, NULL },
 	{ "open_otherwise", open_otherwise, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "open_secret", open_secret, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "write_secret", open_secret, 1, BOTH, WEAK, 0, NULL, NULL },
 	{ "write_root", write_root, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "list_root", list_root, 0, BOTH, WEAK, 0, NULL, NULL },
+	{ "list_proc", list_root, 1, BOTH, WEAK, BY_BITS, NULL, NULL },
 	{ "open_by_handle", open_by_handle, 0, BOTH, WEAK, 0, NULL, NULL },
 	{ "in_write", change_input, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "in_mapped", change_input_mapped, 0, FILES, WEAK, 0, NULL, NULL },

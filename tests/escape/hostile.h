@@ -40,6 +40,7 @@ enum {
 	MAY_LACK = 8,
 	SHARED_NET = 16, /* WEAK, but with the machine's network: it talks to the runner */
 	STDIN_FILE = 32, /* standard input is a file of who runs it */
+	BY_BITS = 64,    /* what the bits jit and proc are for: not asked of a box that has them */
 };
 
 struct behaviour {
@@ -77,7 +78,7 @@ int start_thread(int (*run)(void *), void *with); /* no pthread: the leader may 
 /* clang-format off */
 #define TABLES(X) \
 	X(resources) X(kernel_memory) X(sideways) X(threads) X(files) X(links) X(kernel) \
-	X(rights) X(namespaces) X(signals) X(leaks) X(outputs)
+	X(rights) X(namespaces) X(signals) X(leaks) X(outputs) X(proc)
 /* clang-format on */
 #define X(table) extern const struct behaviour table[];
 TABLES(X)

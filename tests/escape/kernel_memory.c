@@ -19,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -155,6 +156,56 @@ static long watch_much(void)
 	return bytes;
 }
 
+/* Names of newlines: /proc/PID/maps writes each with four characters. */
+#define DEPTH 3000
+
+static int deep_file(void)
+{
+	char name[251];
+
+	memset(name, '\n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	if (chdir("/tmp"))
+		return -1;
+	for (int i = 0; i < DEPTH; i++) {
+		if (mkdir(name, 0755) || chdir(name))
+			return -1;
+	}
+	return open("file", O_RDWR | O_CREAT, 0600);
+}
+
+/* Each that is open keeps a buffer that its longest line fits in. */
+static long read_maps(void)
+{
+	static char block[65536];
+	long bytes = 0;
+
+	while (bytes < ENOUGH) {
+		int fd = open("/proc/self/maps", O_RDONLY);
+		long got = 0, n;
+
+		while (fd >= 0 && (n = read(fd, block, sizeof(block))) > 0)
+			got += n;
+		if (got < DEPTH * 1000L)
+			return bytes;
+		bytes += 4 * MIB;
+	}
+	return bytes;
+}
+
+static void proc_buffers(long n)
+{
+	int fd = deep_file();
+
+	if (fd < 0 || ftruncate(fd, 4096) ||
+		mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) == MAP_FAILED)
+		tried(false, "a file deep below");
+	in_children(n, read_maps, "open files of /proc");
+	errno = 0;
+	if (chdir("/tmp"))
+		return;
+}
+
 static void pipes(long n)
 {
 	in_children(n, fill_pipes, "pipes");
@@ -278,6 +329,7 @@ static void hopping(long mib)
 /* clang-format off: one a line */
 const struct behaviour kernel_memory[] = {
 	{ "pipes_full", pipes, 8, FILES, WEAK, MAY_LACK, "memory exited", SMALL },
+	{ "proc_buffers", proc_buffers, 1, FILES, WEAK, NO_OUT, "memory exited", SMALL },
 	{ "socket_pairs_full", socket_pairs, 8, FILES, WEAK, 0, "memory exited", SMALL },
 	{ "record_locks", locks, 4, FILES, WEAK, NO_OUT, "memory exited", SMALL },
 	{ "mappings", mappings, 9, FILES, WEAK, 0, "memory exited", SMALL },

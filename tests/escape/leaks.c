@@ -191,9 +191,9 @@ static void resources_of_others(long n)
 		"children it never had");
 }
 
-#define FILE_ROW(name, which)                                                                      \
+#define FILE_ROW(name, which, how)                                                                 \
 	{                                                                                          \
-		name, known_file, which, BOTH, WEAK, 0, NULL, NULL                                 \
+		name, known_file, which, BOTH, WEAK, how, NULL, NULL                               \
 	}
 /* clang-format off: one a line */
 const struct behaviour leaks[] = {
@@ -203,27 +203,27 @@ const struct behaviour leaks[] = {
 	{ "leak_host_name", host_name, 0, BOTH, WEAK, NAMESPACED, NULL, NULL },
 	{ "leak_numbers", numbers, 0, BOTH, WEAK, NAMESPACED, NULL, NULL },
 	{ "leak_groups", groups, 0, FILES, NO_BITE, 0, NULL, NULL },
-	{ "leak_own_path", own_path, 0, BOTH, WEAK, 0, NULL, NULL },
-	FILE_ROW("leak_mountinfo", MOUNTINFO),
-	FILE_ROW("leak_boot_id", BOOT_ID),
-	FILE_ROW("leak_machine_id", MACHINE_ID),
-	FILE_ROW("leak_arp", ARP),
-	FILE_ROW("leak_command_line", CMDLINE),
-	FILE_ROW("leak_version", VERSION),
-	FILE_ROW("leak_cpuinfo", CPUINFO),
-	FILE_ROW("leak_network_cards", CLASS_NET),
-	FILE_ROW("leak_keys", KEYS),
-	FILE_ROW("leak_own_cgroup", OWN_CGROUP),
-	FILE_ROW("leak_status", OWN_STATUS),
-	FILE_ROW("leak_etc_hostname", HOSTNAME),
-	FILE_ROW("leak_resolv_conf", RESOLV),
-	FILE_ROW("leak_uptime", UPTIME),
-	FILE_ROW("leak_maps", MAPS),
-	FILE_ROW("leak_logs", LOG),
-	FILE_ROW("leak_init_root", INIT_ROOT),
-	FILE_ROW("leak_disks", DISK),
+	{ "leak_own_path", own_path, 0, BOTH, WEAK, BY_BITS, NULL, NULL },
+	FILE_ROW("leak_mountinfo", MOUNTINFO, BY_BITS),
+	FILE_ROW("leak_boot_id", BOOT_ID, 0),
+	FILE_ROW("leak_machine_id", MACHINE_ID, 0),
+	FILE_ROW("leak_arp", ARP, 0),
+	FILE_ROW("leak_command_line", CMDLINE, 0),
+	FILE_ROW("leak_version", VERSION, 0),
+	FILE_ROW("leak_cpuinfo", CPUINFO, 0),
+	FILE_ROW("leak_network_cards", CLASS_NET, 0),
+	FILE_ROW("leak_keys", KEYS, 0),
+	FILE_ROW("leak_own_cgroup", OWN_CGROUP, BY_BITS),
+	FILE_ROW("leak_status", OWN_STATUS, BY_BITS),
+	FILE_ROW("leak_etc_hostname", HOSTNAME, 0),
+	FILE_ROW("leak_resolv_conf", RESOLV, 0),
+	FILE_ROW("leak_uptime", UPTIME, 0),
+	FILE_ROW("leak_maps", MAPS, BY_BITS),
+	FILE_ROW("leak_logs", LOG, 0),
+	FILE_ROW("leak_init_root", INIT_ROOT, 0),
+	FILE_ROW("leak_disks", DISK, 0),
 	{ "leak_key_rings", key_rings, 0, BOTH, WEAK, 0, NULL, NULL },
-	{ "leak_terminal", terminal_name, 0, BOTH, WEAK, TERMINAL, NULL, NULL },
+	{ "leak_terminal", terminal_name, 0, BOTH, WEAK, TERMINAL | BY_BITS, NULL, NULL },
 	{ "leak_beside_input", disk_of_input, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "leak_usage", resources_of_others, 0, BOTH, NO_BITE, 0, NULL, NULL },
 	{ NULL },

@@ -131,7 +131,7 @@ const struct behaviour links[] = {
 	{ "link_magic_root", through_link, MAGIC_ROOT, BOTH, WEAK, 0, NULL, NULL },
 	{ "link_magic_cwd", through_link, MAGIC_CWD, BOTH, WEAK, 0, NULL, NULL },
 	{ "link_dev_fd", through_link, DEV_FD, BOTH, WEAK, 0, NULL, NULL },
-	{ "link_own_program", through_link, EXE, BOTH, WEAK, 0, NULL, NULL },
+	{ "link_own_program", through_link, EXE, BOTH, WEAK, BY_BITS, NULL, NULL },
 	{ "link_secret", through_link_to_secret, 0, FILES, WEAK, 0, NULL, NULL },
 	{ "link_chain", through_chain, 20, FILES, WEAK, 0, NULL, NULL },
 	{ "hard_link_input", hard_link_input, 0, FILES, WEAK, 0, NULL, NULL },

@@ -99,6 +99,7 @@ static void check(const struct spec *s, int argc, char **argv)
 		return;
 	assert(s->argv > argv && s->argv < argv + argc && s->argv[0][0]);
 	assert((int)s->profile >= BOX_COMPUTE && s->profile < BOX_N_PROFILES);
+	assert(s->bits < 1u << BOX_N_BITS && (s->bits == 0 || s->profile != BOX_COMPUTE));
 	check_limits(&s->limits);
 	check_inputs(s);
 	check_paths(s);

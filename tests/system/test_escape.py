@@ -8,7 +8,7 @@ tests/escape holds the programs, as rows of tables (hostile.h); this runs each r
 
     in a box of each profile in which it makes sense (what is about limits not in `image` again, which has those
     of `files`; the image lies as well as it can): as root and as `nobody`, `compute` also without
-    namespaces, as root also where no cgroup can be had, and what is about limits also where neither a
+    namespaces, `files` and `image` also with the bits jit and proc (what those are for aside), as root also where no cgroup can be had, and what is about limits also where neither a
     cgroup nor the kernel's counters can be had;
     outside of a box, once, to show that the row bites: see bite_*().
 
@@ -47,9 +47,9 @@ ENVIRONMENT = "TALKOOT_ESCAPE_SECRET"
 LACKS = {"ENOSYS", "ENODEV", "ENXIO", "ENOENT", "EAFNOSUPPORT", "ESOCKTNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP",
          "ENOTSUP"}
 COMPUTE, FILES = 1, 2
-IMAGED = {"files", "links", "kernel", "rights", "namespaces", "leaks", "outputs"} # groups that may differ in an image
+IMAGED = {"files", "links", "kernel", "rights", "namespaces", "leaks", "outputs", "proc"} # groups that may differ in an image
 LIMITS = {"resources", "kernel_memory", "sideways", "threads"}  # groups of rows that are about limits
-NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET, STDIN_FILE = 1, 2, 4, 8, 16, 32
+NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET, STDIN_FILE, BY_BITS = 1, 2, 4, 8, 16, 32, 64
 # The box's own bounds: sandbox/box.h
 NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 OUTPUTS_MAX, LEVELS_MAX = 4096, 4
@@ -264,9 +264,10 @@ def temporary_files_of(w, pids):
 class Setting:
     """How a row is boxed. `before` is put in front of the launcher."""
 
-    def __init__(self, what, world, profile, before=(), without=0, groups=None):
+    def __init__(self, what, world, profile, before=(), without=0, groups=None, bits=""):
         self.what, self.w, self.profile, self.before, self.without = what, world, profile, list(before), without
         self.groups = groups  # None: all
+        self.bits = bits
         self.name = "%s%s as %s" % (profile, " " + what if what else "", world.user or "me")
 
     def program(self):
@@ -336,6 +337,8 @@ def boxed(row, setting):
     w, profile = setting.w, setting.profile
     mark, report, taken = "mark-%d-%s" % (os.getpid(), w.path("m").rsplit("/", 1)[1]), w.path("report"), w.path("out")
     argv, before, ends = [w.box, "--profile", profile, "--report", report] + row.options, setting.before, []
+    if setting.bits:
+        argv += ["--bits", setting.bits]
     if profile == "image":
         argv += ["--root", w.image]
     if profile != "compute":
@@ -507,6 +510,8 @@ def launcher_killed(setting):
         for i in range(KILLS):
             mark = "mark-%d-killed-%s-%d" % (os.getpid(), w.path("k").rsplit("/", 1)[1], i)
             argv, taken, name = [w.box, "--profile", setting.profile], w.path("out"), "linger"
+            if setting.bits:
+                argv += ["--bits", setting.bits]
             if setting.profile == "image":
                 argv += ["--root", w.image]
             if setting.profile != "compute":  # every second one while its outputs are taken
@@ -556,6 +561,8 @@ def run_one(what, function, *args):
 def settings(top):
     me = World(top, None)
     plain = [Setting("", me, "compute"), Setting("", me, "files"), Setting("", me, "image", groups=IMAGED),
+             Setting("with jit and proc", me, "files", without=BY_BITS, bits="jit,proc"),
+             Setting("with jit and proc", me, "image", without=BY_BITS, groups=IMAGED, bits="jit,proc"),
              Setting("without namespaces", me, "compute", no_namespaces(), NAMESPACED)]
     if me.uid != 0:
         plain.append(Setting("without counters", me, "files", blind(me), 0, LIMITS))
@@ -567,6 +574,7 @@ def settings(top):
         return me, plain, ["all as an ordinary user: there is no user " + USER]
     return me, plain + [Setting("", other, "compute"), Setting("", other, "files"),
                         Setting("", other, "image", groups=IMAGED),
+                        Setting("with jit and proc", other, "files", without=BY_BITS, bits="jit,proc"),
                         Setting("without counters", other, "files", blind(other), 0, LIMITS),
                         Setting("without namespaces", other, "compute", no_namespaces(), NAMESPACED)], []
 

@@ -5,6 +5,7 @@
 The images are made here: some of this machine's dynamic programs with their libraries, scripts, and one C program that
 tries what a box refuses; as a plain tar, as an OCI image layout and as what docker save writes.
 """
+import glob
 import gzip
 import hashlib
 import io
@@ -350,6 +351,20 @@ def test_what_does_not_go_together_is_told():
             g.cli("submit", *args, code=2)
             for word in words:
                 assert word in grid.run.stderr, (args, grid.run.stderr)
+
+
+def test_roots_worker_in_a_closed_folder_keeps_its_images_where_its_boxes_get_to():
+    if os.geteuid():
+        raise Skip("not root: an ordinary user's boxes are its own")
+    with grid.Grid(0) as g:
+        os.chmod(g.dir, 0o700)
+        places = set(glob.glob("/var/cache/talkoot/worker-*"))
+        w = g.add_worker()
+        status = json.loads(grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
+        assert "image" in status["lends"]["profiles"], grid.log_of(w)
+        (place,) = set(glob.glob("/var/cache/talkoot/worker-*")) - places
+        assert w.stop() == 0
+        assert not os.path.exists(place)
 
 
 if __name__ == "__main__":

@@ -131,6 +131,8 @@ def usage_names_the_flag(w):
         (["--profile", "image", "--root", "/", "--env", "=b", "--", w.use], "--env"),
         (["--profile", "image", "--root", "/", "--cwd", "x", "--", w.use], "--cwd"),
         (["--profile", "none", "--", w.use], "--profile"),
+        (["--bits", "jit", "--", w.use], "--bits"),
+        (["--profile", "files", "--bits", "jit,net", "--", w.use], "--bits"),
         (["--in", "a=/etc/hostname", "--", w.use], "--in"),
         (["--profile", "files", "--in", "../a=/etc/hostname", "--", w.use], "--in"),
         (["--profile", "files", "--in", "a=x", "--in", "a=y", "--", w.use], "--in"),
@@ -180,6 +182,8 @@ def check_says_what_works(w):
     got = json.loads(out)
     equal((p.returncode, got["compute"], got["files"]), (0, True, True), out)
     equal([l for l in NAMESPACES + ALWAYS if got["layers"][l] != "ok"], [], "layers")
+    equal(sorted(got["bits"]), ["jit", "proc"], "bits")
+    equal(got["bits"]["jit"], "ok", "the bit jit")
 
 
 # --- what it can reach --------------------------------------------------------------------------
@@ -377,11 +381,11 @@ class Keeper:
         data = struct.pack("II", kind, number) + b"".join(x.encode() + b"\0" for x in words)
         socket.send_fds(self.sock, [data], fds)
 
-    def run(self, *argv, options=(), named=()):
+    def run(self, *argv, options=(), named=(), program=None):
         """Start one; gives its number and the file of its output and report. `named`: what the options name, opened."""
         self.n += 1
         out, report = open(self.w.path(), "w+b"), open(self.w.path(), "w+b")
-        program = [] if self.profile == "image" else [os.open(self.w.use, os.O_RDONLY)]
+        program = [] if self.profile == "image" else [os.open(program or self.w.use, os.O_RDONLY)]
         fds = [report.fileno()] + program + list(named) + [os.open("/dev/null", os.O_RDONLY)]
         self.ask(0, self.n, ["--profile", self.profile, "--report", "r"] + list(options) + ["--"] +
                  ["use"] * len(program) + list(argv),
@@ -636,6 +640,158 @@ def a_dynamic_program_with_a_root(w):
                             "echo a | cat; echo b > /tmp/x && cat /tmp/x; ls /proc 2>&1; : > /usr/x")
     assert out.startswith(b"a\nb\n") and b"No such file" in out, (out, err)
     assert b"Read-only" in err, err
+
+
+# --- its optional bits ------------------------------------------------------------------------------
+
+LUA = b"local s = 0 for i = 1, 1e6 do s = (s * 31 + i) % 1000003 end print(s, jit.status())"
+
+
+def a_compiler_at_run_time_needs_its_bit(w):
+    if not shutil.which("luajit"):
+        raise Skip("there is no luajit")
+    script = ("--in", "s.lua=" + w.write(LUA), "--root", "/")
+    want = 0
+    for i in range(1, 1000001):
+        want = (want * 31 + i) % 1000003
+    luajit = ("--", shutil.which("luajit"), "/in/s.lua")
+    for bits in "jit", "proc,jit":
+        rc, out, err, r = w.run(*FILES, "--bits", bits, *script, *luajit)
+        ended((rc, out, err, r), "exited", 0)
+        equal((out.split()[:2], r["bits"]), ([b"%d" % want, b"true"], sorted(bits.split(","))), "it compiles")
+    for options in (), ("--bits", "proc"):
+        rc, out, err, r = w.run(*FILES, *options, *script, *luajit)
+        ended((rc, out, err, r), "exited", 1)
+        assert b"runtime code generation failed" in err, err
+        assert "bits" not in r or r["bits"] == ["proc"], r
+
+
+def need_proc(w):
+    out, _ = w.start(w.box, "--check").communicate(timeout=TIMEOUT)
+    why = json.loads(out)["bits"]["proc"]
+    if why != "ok":
+        raise Skip("no /proc of its own can be mounted here: " + why)
+
+
+def sh(w, script, *options, **more):
+    return w.run(*FILES, "--root", "/", *options, "--", "/bin/sh", "-c", script, **more)
+
+
+def a_proc_shows_the_box_alone(w):
+    need_proc(w)
+    rc, out, err, r = sh(w, "cd /proc; echo *; echo $$; read a < self/stat; echo ${a%% *}; cat self/maps | grep -c stack; "
+                         "readlink self/cwd; grep -c 'proc ro,' self/mounts", "--bits", "proc")
+    ended((rc, out, err, r), "exited", 0)
+    lines = out.split(b"\n")
+    equal((lines[:6], err), ([b"2 self thread-self", b"2", b"2", b"1", b"/proc", b"1"], b""), "what there is")
+    rc, out, err, r = sh(w, "ls /proc", "--bits", "jit")
+    assert rc == 2 and b"No such file" in err, (rc, out, err)
+
+
+def beside_a_proc_streams_are_as_ever(w):
+    need_proc(w)
+    report = ("--bits", "proc", "--max-output", "1")
+    rc, out, err, r = sh(w, "head -c 900000 /dev/zero; echo e >&2; exit 3", *report)
+    ended((rc, out, err, r), "exited", 3)
+    equal((len(out), err), (900000, b"e\n"), "both are whole")
+    limited(sh(w, "head -c 3000000 /dev/zero; sleep 60", *report), "output")
+    # a child that holds them longer, and what nobody may open again
+    rc, out, err, r = sh(w, "sleep 0.2 && echo late & cat < /proc/self/fd/1; true > /proc/self/fd/1; wait", *report)
+    equal((out, err.count(b"/proc/self/fd/1")), (b"late\n", 2), "late output, and two refusals: %r" % err)
+
+
+def beside_a_proc_standard_input_stays_what_it_was(w):
+    need_proc(w)
+    again = "cat; for how in '>>' '<>'; do sh -c \"echo lost $how /proc/self/fd/0\"; done; exit 0"
+    path = w.write(b"kept\n")
+    rc, out, err, r = sh(w, again, "--bits", "proc", "--stdin", path)
+    equal((rc, out), (0, b"kept\n" if b"lost" not in out else out), "it is read")
+    with open(path, "rb") as f:
+        equal(f.read(), b"kept\n", "the file")
+    for name in "memory", "removed":  # no place that Landlock could know
+        fd = os.memfd_create(name) if name == "memory" else os.open(w.dir, os.O_TMPFILE | os.O_RDWR, 0o666)
+        os.write(fd, b"kept\n")
+        os.fchmod(fd, 0o777)
+        os.fchown(fd, w.uid, -1)
+        os.lseek(fd, 0, os.SEEK_SET)
+        other = os.open("/proc/self/fd/%d" % fd, os.O_RDONLY)
+        rc, out, err, r = sh(w, again + "; exec /proc/self/fd/0", "--bits", "proc", "--stdin", "-", stdin=other)
+        equal((rc, out.split(b"\n")[0]), (0, b"kept"), "%s: it is read (%r)" % (name, err))
+        equal(os.pread(fd, 100, 0), b"kept\n", name)
+        os.close(fd)
+        os.close(other)
+    rc, out, err, r = sh(w, "cat", "--bits", "proc", "--stdin", "-", input=b"x")
+    ended((rc, out, err, r), "setup", 125)
+    assert b"--stdin" in err and b"pipe" in err, err
+
+
+def beside_a_proc_its_own_file_stays_what_it_was(w):
+    """Also when who runs it owns it; by path, from a folder that only root may pass, and from memory."""
+    need_proc(w)
+    closed = w.path()
+    os.mkdir(closed, 0o700)
+    for path in w.path(), closed + "/use":
+        shutil.copy(w.use, path)
+        os.chmod(path, 0o555)
+        os.chown(path, w.uid, -1)
+        before = os.stat(path)
+        for profile, keeper in (FILES, False), (FILES, True):
+            if keeper:
+                k = Keeper(w, "files")
+                said = []
+                for _ in range(3):
+                    n, out, report = k.run("own-file", options=("--bits", "proc"), program=path)
+                    equal(k.ended(n), 0, "exit")
+                    out.seek(0)
+                    said.append(out.read())
+                k.end()
+            else:
+                if w.user and path.startswith(closed):
+                    continue  # it cannot be opened
+                rc, out, err, r = w.run(*FILES, "--bits", "proc", "--", path, "own-file")
+                ended((rc, out, err, r), "exited", 0)
+                said = [out]
+            for text in said:
+                lines = text.split(b"\n")
+                assert lines[0].startswith(b"at /") and lines[1:] == [b"read", b""], (path, keeper, text)
+                assert w.top.encode() not in text or path.startswith(closed), text
+        after = os.stat(path)
+        equal((after.st_mode, after.st_mtime_ns, after.st_size, after.st_nlink),
+              (before.st_mode, before.st_mtime_ns, before.st_size, before.st_nlink), "the file")
+
+
+def masked_proc():
+    """Begins a command line that runs the rest where parts of /proc are covered, as container programs do it."""
+    return ["unshare", "-Urm", "sh", "-c", 'mount --bind /dev/null /proc/version && exec unshare -Um --map-user=1000 --map-group=1000 "$@"', "sh"]
+
+
+def where_proc_is_covered_there_is_no_bit(w):
+    p = w.start(*masked_proc(), w.box, "--check")
+    out, err = p.communicate(timeout=TIMEOUT)
+    got = json.loads(out)
+    equal((got["files"], got["bits"]["jit"]), (True, "ok"), "the rest works: %r %r" % (out, err))
+    assert "--bits proc" in got["bits"]["proc"], out
+    rc, out, err, r = sh(w, "echo ran", "--bits", "proc", before=masked_proc())
+    ended((rc, out, err, r), "setup", 125)
+    assert out == b"" and b"--bits proc: mounting a /proc of its own" in err, (out, err)
+    rc, out, err, r = sh(w, "echo ran", "--bits", "jit", before=masked_proc())
+    equal((rc, out), (0, b"ran\n"), "without it: %r" % err)
+
+
+def a_box_that_stood_by_without_a_bit_gives_none(w):
+    k = Keeper(w, "files")
+
+    def tries(bits):
+        n, out, report = k.run("bits", options=("--bits", ",".join(bits)) if bits else ())
+        code = k.ended(n)
+        out.seek(0)
+        equal((code, out.read().split()), (0, [b.encode() for b in bits]), "asked for %s" % bits)
+
+    out, _ = w.start(w.box, "--check").communicate(timeout=TIMEOUT)
+    more = ["proc"] if json.loads(out)["bits"]["proc"] == "ok" else []
+    for bits in [], [], ["jit"], ["jit"], [], ["jit"] + more, ["jit"] + more, ["jit"] + more, more, more, [], []:
+        tries(bits)
+    equal(k.end(), (0, b""), "its end")
 
 
 def make_image(w):
@@ -1023,6 +1179,9 @@ TESTS = [
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
+    beside_a_proc_its_own_file_stays_what_it_was, a_compiler_at_run_time_needs_its_bit, a_proc_shows_the_box_alone, beside_a_proc_streams_are_as_ever,
+    beside_a_proc_standard_input_stays_what_it_was, where_proc_is_covered_there_is_no_bit,
+    a_box_that_stood_by_without_a_bit_gives_none,
     a_program_of_an_image_is_a_path_or_a_word_of_its_path, an_image_shows_nothing_of_the_machine_and_cannot_be_changed,
     the_folders_of_the_box_stand_whatever_the_image_has_there, a_keeper_runs_programs_of_an_image,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,

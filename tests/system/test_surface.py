@@ -23,8 +23,11 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BIN = os.path.abspath(os.environ.get("TALKOOT_BIN", "build/bin"))
 TIMEOUT = 60
-MOST = {"compute": 60, "files": 130}
-WHO = {"compute": {"COMPUTE", "ROOTED", "BOTH"}, "files": {"FILES", "BOTH"}}
+JIT = "files with jit"
+OPTIONS = {"compute": ["--profile", "compute"], "files": ["--profile", "files"],
+           JIT: ["--profile", "files", "--bits", "jit"]}
+MOST = {"compute": 60, "files": 130, JIT: 130}
+WHO = {"compute": {"COMPUTE", "ROOTED", "BOTH"}, "files": {"FILES", "BOTH"}, JIT: {"FILES", "BOTH", "JIT"}}
 # What policy.h lets through of calls whose arguments it tests: {call: values}. `files` has both.
 CLONE = {0x200: "FS", 0x4000: "VFORK", 0x40000: "SYSVSEM", 0x80000: "SETTLS", 0x100000: "PARENT_SETTID",
          0x400000: "DETACHED", 0x80000000: "IO"}
@@ -51,7 +54,8 @@ FILES_ARGUMENTS = dict(
 FILES_ARGUMENTS["clone-thread"] = set(CLONE) | {0x1000}    # CLONE_PIDFD
 FILES_ARGUMENTS["clone-without"] = {0x10000}              # what is no thread is a process
 FILES_ARGUMENTS["clone-process"] = set(CLONE) | {0x400, 0x800, 0x1000, 0x200000, 0x1000000}
-ARGUMENTS = {"compute": COMPUTE_ARGUMENTS, "files": FILES_ARGUMENTS}
+ARGUMENTS = {"compute": COMPUTE_ARGUMENTS, "files": FILES_ARGUMENTS,
+             JIT: dict(FILES_ARGUMENTS, mprotect=COMPUTE_ARGUMENTS["mprotect"] | set(range(8)))}  # and PROT_EXEC
 PRIVATE, SHARED, ANONYMOUS, HUGETLB = 2, 1, 0x20, 0x40000
 # What these two do when called from elsewhere than the kernel's own trampoline; no filter is asked.
 PROBES = {335: {(signal.SIGILL, 0)}, 336: {(0, errno.ENXIO), (0, errno.EPROTO), (signal.SIGILL, 0)}}
@@ -86,7 +90,7 @@ def numbers(top, calls):
 def run(top, profile, *argv):
     """(exit, lines, reason)"""
     report = os.path.join(top, "report")
-    p = subprocess.run([os.path.join(BIN, "talkoot-sandbox"), "--profile", profile, "--threads", "8", "--report", report,
+    p = subprocess.run([os.path.join(BIN, "talkoot-sandbox"), *OPTIONS[profile], "--threads", "8", "--report", report,
                         "--", os.path.join(top, "surface"), *argv],
                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=TIMEOUT)
     with open(report) as f:
@@ -124,7 +128,9 @@ def may_map(profile, prot, flag, kind):
     code = prot & 4
     if flag == HUGETLB:
         return False
-    if profile == "files" and (kind == SHARED and not code and flag != ANONYMOUS or
+    if profile == JIT and flag == ANONYMOUS and kind == PRIVATE and prot < 8:
+        return True
+    if profile != "compute" and (kind == SHARED and not code and flag != ANONYMOUS or
                                kind == PRIVATE and code and not prot & 2):
         return True
     return kind == PRIVATE and not code
@@ -173,7 +179,7 @@ def main():
             counts["skipped"] += 1
             print("skipped: arguments and conventions: their lists are of x86-64")
         for test in TESTS + (OF_X86_64 if os.uname().machine == "x86_64" else []):
-            for profile in "compute", "files":
+            for profile in OPTIONS:
                 try:
                     test(top, profile)
                     counts["passed"] += 1

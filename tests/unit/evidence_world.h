@@ -30,6 +30,9 @@ struct world {
 	struct id job_id;
 	char *envelope[3];
 	char *verdict;
+	const char *compare; /* of the manifest; NULL: exact */
+	const char *class;   /* of worker 1; NULL: the others' */
+	bool same_class;     /* of the manifest */
 };
 
 /* What the next world's manifest has as its files (taken; NULL: none), and what each worker says that its tasks were
@@ -91,8 +94,8 @@ static void make_job(struct world *w, const char *assurance)
 		"x86_64-linux", "name", "prog", "blob", blob_to_json(&program), "profile", "files", "args",
 		"{name}", "tasks", "list", "blob", blob_to_json(&list), "count", 2, "files", files, "outputs", "*",
 		"limits", "cpu_s", 10, "wall_s", 10, "memory_mib", 64, "disk_mib", 64, "max_output_mib", 1,
-		"processes", 4, "threads", 1, "deterministic", 1, "platform_class", "any", "priority", 0,
-		"assurance", assurance, "max_results", 6, "compare", "exact");
+		"processes", 4, "threads", 1, "deterministic", 1, "platform_class", w->same_class ? "same" : "any",
+		"priority", 0, "assurance", assurance, "max_results", 6, "compare", w->compare ? w->compare : "exact");
 	assert_non_null(more);
 	json_object_update(j, more);
 	json_decref(more);
@@ -125,6 +128,8 @@ static void attest(struct world *w, size_t i, const char *out0)
 		.platform_class = "x86_64-v3", .agent = "test/1", .n = 2 };
 	struct err e;
 
+	if (w->class && i == 1)
+		snprintf(r.platform_class, sizeof(r.platform_class), "%s", w->class);
 	r.items = xcalloc(2, sizeof(*r.items));
 	fill(&r.items[0], 0, 0, out0, "a file");
 	fill(&r.items[1], 1, 3, "", "");

@@ -137,7 +137,7 @@ static const struct box_limits usual = { 3600, 7200, 512, 256, 64, 32, 1, false 
 static void what_honest_programs_hold_is_free(void **state)
 {
 	/* 32 processes, each with its loop of events and the six streams of a child */
-	const struct hoard h = { 32 * 8, 32 * 8, 0, 0 };
+	const struct hoard h = { 32 * 8, 32 * 8, 0, 0, 32 * 8, HOARD_RECORD_KIB };
 
 	(void)state;
 	assert_int_equal(hoard_charge_kib(&h, &usual), 0);
@@ -145,18 +145,27 @@ static void what_honest_programs_hold_is_free(void **state)
 
 static void what_is_beyond_is_charged_as_full(void **state)
 {
-	const struct hoard h = { 32 * 8 + 10, 32 * 8 + 3, 4096, 512 };
+	const struct hoard h = { 32 * 8 + 10, 32 * 8 + 3, 4096, 512, 2100, HOARD_RECORD_KIB };
 
 	(void)state;
 	assert_int_equal(hoard_charge_kib(&h, &usual),
-		10 * HOARD_SOCKET_KIB + 3 * HOARD_PIPE_KIB +
+		10 * HOARD_SOCKET_KIB + 3 * HOARD_PIPE_KIB + (2100 - 32 * 8) * HOARD_RECORD_KIB +
 			(4096 * HOARD_MAPPING_BYTES + 512 * HOARD_WATCH_BYTES) / 1024);
+}
+
+/* One that has built a name of megabytes has few free. */
+static void what_a_file_of_proc_keeps_grows_with_the_names(void **state)
+{
+	const struct hoard h = { 0, 0, 0, 0, 100, 8192 };
+
+	(void)state;
+	assert_int_equal(hoard_charge_kib(&h, &usual), 100 * 8192 - 512 * 1024 / HOARD_FREE_PART);
 }
 
 static void a_small_box_has_less_free(void **state)
 {
 	struct box_limits small = usual;
-	const struct hoard h = { 100, 0, 0, 0 };
+	const struct hoard h = { 100, 0, 0, 0, 0, 0 };
 
 	(void)state;
 	small.memory_mib = 32;
@@ -174,6 +183,7 @@ int main(void)
 		cmocka_unit_test(no_history_is_charged_more_than_it_used),
 		cmocka_unit_test(what_honest_programs_hold_is_free),
 		cmocka_unit_test(what_is_beyond_is_charged_as_full),
+		cmocka_unit_test(what_a_file_of_proc_keeps_grows_with_the_names),
 		cmocka_unit_test(a_small_box_has_less_free),
 	};
 

@@ -173,9 +173,9 @@ static void the_policy_lists_what_a_profile_needs_and_no_more(void **state)
 		SYS_connect, SYS_keyctl, SYS_bpf, SYS_perf_event_open, SYS_process_vm_readv,
 		SYS_init_module, SYS_chroot, SYS_setrlimit, SYS_personality, SYS_flock,
 		SYS_memfd_create, SYS_setuid, SYS_clone3, 425 };
-	const struct filter_plan compute = { BOX_COMPUTE, true, false, 2 },
-				 bare = { BOX_COMPUTE, false, false, 7 },
-				 files = { BOX_FILES, true, false, 2 };
+	const struct filter_plan compute = { BOX_COMPUTE, true, false, 2, false },
+				 bare = { BOX_COMPUTE, false, false, 7, false },
+				 files = { BOX_FILES, true, false, 2, false };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {

@@ -203,6 +203,27 @@ static void an_image_needs_a_root_and_has_an_environment_and_a_folder(void **sta
 	assert_int_equal(READ(W("--serve"), W("--profile"), W("image"), W("--env"), W("A=b")), -1);
 }
 
+static void bits_are_words_for_what_has_files(void **state)
+{
+	static const char *const bad[] = { "", "jit,", ",proc", "jit proc", "JIT", "jit,root", "ji",
+		"jits" };
+
+	(void)state;
+	assert_int_equal(READ(W("--profile=files"), W("p")), 0);
+	assert_int_equal(s.bits, 0);
+	assert_int_equal(READ(W("--profile=files"), W("--bits"), W("jit"), W("p")), 0);
+	assert_int_equal(s.bits, BOX_JIT);
+	assert_int_equal(IMAGE(W("--bits=proc,jit"), W("p")), 0);
+	assert_int_equal(s.bits, BOX_JIT | BOX_PROC);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(READ(W("--profile=files"), W("--bits"), W(bad[i]), W("p")), -1);
+		assert_non_null(strstr(w.text, "--bits"));
+	}
+	assert_int_equal(READ(W("--bits"), W("jit"), W("p")), -1); /* compute */
+	assert_non_null(strstr(w.text, "--bits"));
+	assert_int_equal(READ(W("--serve"), W("--profile=files"), W("--bits=jit")), -1);
+}
+
 static void an_images_environment_is_bounded(void **state)
 {
 	static char *argv[8 + 2 * BOX_ENV_MAX];
@@ -425,6 +446,7 @@ int main(void)
 		cmocka_unit_test(names_are_a_hundred_plain_bytes),
 		cmocka_unit_test(the_environment_depends_on_the_limits_alone),
 		cmocka_unit_test(an_image_needs_a_root_and_has_an_environment_and_a_folder),
+		cmocka_unit_test(bits_are_words_for_what_has_files),
 		cmocka_unit_test(an_images_environment_is_bounded),
 		cmocka_unit_test(an_image_adds_to_the_environment_but_unpins_nothing),
 		cmocka_unit_test(the_fullest_environment_fits),

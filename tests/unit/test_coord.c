@@ -103,8 +103,9 @@ static char *sealed(const struct key *k, json_t *m)
 	return line;
 }
 
-/* A job that needs no upload: its program is put in place. `tasks` is yours. */
-static void submit_tasks(json_t *tasks, int quorum)
+/* A job that needs no upload: its program is put in place. `tasks` and `changes` are taken; changes (NULL: none) are
+ * fields that differ. */
+static void submit_tasks(json_t *tasks, int quorum, json_t *changes)
 {
 	char program[64 + 56] = "\177ELF\2\1\1", hex[33], assurance[16];
 	unsigned char nonce[16];
@@ -134,6 +135,9 @@ static void submit_tasks(json_t *tasks, int quorum)
 		       "priority", 0, "assurance", assurance, "max_results", 6, "compare", "exact");
 	json_object_update(m, more);
 	json_decref(more);
+	if (changes)
+		json_object_update(m, changes);
+	json_decref(changes);
 	auto_free char *line = sealed(submitter, m);
 	post(&h, line, "127.0.0.1");
 	turns();
@@ -141,9 +145,14 @@ static void submit_tasks(json_t *tasks, int quorum)
 	free(h.body);
 }
 
+static void submit_with(int64_t count, int quorum, json_t *changes)
+{
+	submit_tasks(json_pack("{s:{s:I}}", "range", "count", (json_int_t)count), quorum, changes);
+}
+
 static void submit(int64_t count, int quorum)
 {
-	submit_tasks(json_pack("{s:{s:I}}", "range", "count", (json_int_t)count), quorum);
+	submit_with(count, quorum, NULL);
 }
 
 struct agent {
@@ -151,6 +160,7 @@ struct agent {
 	int64_t seq;
 	const char *address;
 	const struct agent *via; /* its relay; NULL: none */
+	const char *class;       /* NULL: x */
 	struct heard heard;
 	struct call *call;
 };
@@ -158,10 +168,10 @@ struct agent {
 static void asks(struct agent *a, int want, int wait_ms)
 {
 	json_t *m = msg_new_request(MSG_ASK, &c->id, key_id(a->k), 1, ++a->seq),
-	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s],s:s,s:s,s:s,s:s}",
+	       *more = json_pack("{s:i,s:[],s:[],s:i,s:i,s:i,s:i,s:i,s:[s,s],s:s,s:s,s:s,s:s}",
 		       "want", want, "held", "returned", "wait_ms", wait_ms, "slots", 4, "cpus", 4,
-		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "platform",
-		       "x86_64-linux", "platform_class", "x", "agent", "test", "state", "run");
+		       "memory_mib", 100, "disk_mib", 100, "profiles", "compute", "files", "platform",
+		       "x86_64-linux", "platform_class", a->class ? a->class : "x", "agent", "test", "state", "run");
 	json_object_update(m, more);
 	json_decref(more);
 	if (a->via) {
@@ -194,6 +204,8 @@ static int returns_all(struct agent *a, const char *out, struct heard *h)
 		struct results r = {
 			.agent = "test", .platform = "x86_64-linux", .platform_class = "x"
 		};
+
+		snprintf(r.platform_class, sizeof(r.platform_class), "%s", a->class ? a->class : "x");
 		struct msg m;
 		char text[DIGEST_TEXT + 1], *sent;
 
@@ -304,7 +316,7 @@ static void who_waits_is_given_what_the_verdicts_say(void **state)
 
 	submit(3, 1);
 	struct job_row source = job_number(1);
-	submit_tasks(tasks_of(&source.id, 3), 1);
+	submit_tasks(tasks_of(&source.id, 3), 1, NULL);
 	asks(&a, 8, 0);
 	open_again(); /* what is live stays so, and who waits goes on waiting */
 	assert_true(c->sched.jobs[1].waits);
@@ -336,9 +348,9 @@ static void who_waits_ends_with_what_it_waits_for(void **state)
 
 	submit(2, 1);
 	struct job_row a = job_number(1);
-	submit_tasks(tasks_of(&a.id, 2), 1);
+	submit_tasks(tasks_of(&a.id, 2), 1, NULL);
 	struct job_row b = job_number(2);
-	submit_tasks(tasks_of(&b.id, 2), 1);
+	submit_tasks(tasks_of(&b.id, 2), 1, NULL);
 	assert_int_equal(cancel_job(c, &a.id, "for a test", &e), 0);
 	turns();
 	assert_int_equal(c->sched.active, 0);
@@ -557,6 +569,331 @@ static void garbage_never_hurts(void **state)
 	agent_free(&a);
 }
 
+/* --- by tolerance ------------------------------------------------------------------------- */
+static json_t *tolerance(const char *how)
+{
+	return json_pack("{s:s}", "compare", how);
+}
+
+/* One answer after the other until the job is over; how many were taken. */
+static int answers(const char *const *outs, int n)
+{
+	int taken = 0;
+
+	for (int i = 0; i < n; i++) {
+		struct agent a = an_agent("127.0.0.1");
+		struct heard h;
+
+		asks(&a, 8, 0);
+		taken += returns_all(&a, outs[i], &h);
+		agent_free(&a);
+	}
+	return taken;
+}
+
+struct said {
+	json_t *tasks;
+};
+
+static bool keep_verdict(void *arg, int64_t n, const char *line, size_t len)
+{
+	struct said *s = arg;
+	struct msg m;
+
+	(void)n;
+	assert_int_equal(msg_open(&m, line, len, &c->id, &e), 0);
+	json_decref(s->tasks);
+	s->tasks = json_incref(json_object_get(m.body, "tasks"));
+	msg_release(&m);
+	return true;
+}
+
+/* The last verdict on the job in row `job`: its first task. Yours. */
+static json_t *verdict_on(int64_t job)
+{
+	struct said s = { NULL };
+
+	store_each_verdict(c->store, job, 0, keep_verdict, &s);
+	json_t *first = json_incref(json_array_get(s.tasks, 0));
+	json_decref(s.tasks);
+	return first;
+}
+
+static void results_within_the_tolerance_agree(void **state)
+{
+	(void)state;
+	static const char *const outs[] = { "1.0\n", "2.0\n", "1.0000001\n" };
+	char text[DIGEST_TEXT + 1];
+
+	submit_with(1, 2, tolerance("numeric:rtol=1e-6,atol=0"));
+	assert_int_equal(answers(outs, 2), 2);
+	assert_int_equal(c->sched.active, 1);
+	assert_int_equal(answers(outs + 2, 1), 1);
+	assert_int_equal(c->counts.valid, 1);
+	auto_json json_t *t = verdict_on(1);
+	assert_int_equal(json_array_size(json_object_get(t, "counted")), 2);
+	assert_int_equal(json_array_size(json_object_get(t, "dissent")), 1);
+	/* the outcome is that of the first of the two */
+	struct result first = { .outputs = NULL };
+	struct digest d = digest_of(outs[0], 4);
+	result_add_output(&first, "stdout", &d, &d, 4);
+	d = outcome_of(&first);
+	digest_text(text, &d);
+	assert_string_equal(jtext(t, "outcome"), text);
+	free(first.outputs[0].name);
+	free(first.outputs);
+}
+
+static void exactly_they_do_not(void **state)
+{
+	(void)state;
+	static const char *const outs[] = { "1.0\n", "1.0000001\n", "1.0000002\n", "1.0000003\n", "1.0000004\n",
+		"1.0000005\n" };
+
+	submit(1, 2);
+	assert_int_equal(answers(outs, 6), 6);
+	assert_int_equal(c->counts.failed, 1);
+	submit_with(1, 2, tolerance("numeric:rtol=1e-9,atol=0"));
+	assert_int_equal(answers(outs, 6), 6);
+	assert_int_equal(c->counts.failed, 2);
+}
+
+/* a ~ b and b ~ c, but a and c differ: with a quorum of three no three agree. */
+static void a_chain_is_no_quorum(void **state)
+{
+	(void)state;
+	static const char *const outs[] = { "1.0", "1.4", "1.8", "1.2" };
+
+	submit_with(1, 3, tolerance("numeric:rtol=0,atol=0.5"));
+	assert_int_equal(answers(outs, 3), 3);
+	assert_int_equal(c->sched.active, 1);
+	assert_int_equal(answers(outs + 3, 1), 1); /* 1.0, 1.4 and 1.2 */
+	assert_int_equal(c->counts.valid, 1);
+	auto_json json_t *t = verdict_on(1);
+	assert_int_equal(json_array_size(json_object_get(t, "counted")), 3);
+	assert_int_equal(json_array_size(json_object_get(t, "dissent")), 1);
+}
+
+static void what_was_compared_is_compared_again_after_a_restart(void **state)
+{
+	(void)state;
+	static const char *const outs[] = { "1", "5", "5.1" };
+
+	submit_with(1, 2, tolerance("numeric:rtol=0,atol=0.5"));
+	assert_int_equal(answers(outs, 2), 2);
+	open_again();
+	assert_int_equal(c->sched.n_undecided, 1);
+	turns();
+	assert_int_equal(c->sched.n_undecided, 0);
+	assert_int_equal(answers(outs + 2, 1), 1);
+	assert_int_equal(c->counts.valid, 1);
+}
+
+/* The results are in, and the coordinator dies before it has compared them. */
+static void a_comparison_that_was_pending_is_made_after_a_restart(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct heard h;
+
+	submit_with(1, 2, tolerance("numeric:rtol=0,atol=0.5"));
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "1", &h), 1);
+	asks(&b, 8, 0);
+	c->sched.relating.between = NULL; /* as if this one could not compare */
+	assert_int_equal(returns_all(&b, "1.25", &h), 1);
+	assert_int_equal(c->counts.valid, 0);
+	open_again();
+	turns();
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+static void a_ban_takes_its_votes_out_of_what_is_undecided(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1"), d = an_agent("127.0.0.1");
+	struct heard h;
+	char id[ID_TEXT + 1];
+
+	submit_with(1, 2, tolerance("numeric:rtol=0,atol=0.5"));
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "1", &h), 1);
+	asks(&b, 8, 0);
+	c->sched.relating.between = NULL;
+	assert_int_equal(returns_all(&b, "1.25", &h), 1);
+	open_again(); /* undecided now, and not looked at */
+	assert_int_equal(c->sched.n_undecided, 1);
+	id_text(id, key_id(a.k));
+	assert_int_equal(ban_worker(c, id, true, &e), 0);
+	turns();
+	assert_int_equal(c->counts.valid, 0);
+	assert_int_equal(c->sched.n_undecided, 0);
+	asks(&d, 8, 0);
+	assert_int_equal(returns_all(&d, "1.5", &h), 1);
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
+static void a_cancelled_job_has_nothing_undecided(void **state)
+{
+	(void)state;
+	static const char *const outs[] = { "1", "5" };
+
+	submit_with(1, 2, tolerance("numeric:rtol=0,atol=0.5"));
+	assert_int_equal(answers(outs, 2), 2);
+	open_again();
+	assert_int_equal(c->sched.n_undecided, 1);
+	struct digest id = c->sched.jobs[0].id;
+	assert_int_equal(cancel_job(c, &id, "", &e), 0);
+	turns();
+	assert_int_equal(c->sched.active, 0);
+	submit(1, 2); /* in its slot */
+	turns();
+	assert_int_equal(c->sched.n_undecided, 0);
+	assert_int_equal(c->sched.jobs[0].tally[TASK_PENDING], 1);
+}
+
+/* What follows from a comparison is not kept either when the turn is not; it follows again. */
+static void a_failed_commit_leaves_a_task_undecided(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1");
+	struct rlimit old, none;
+	struct heard h;
+
+	submit_with(1, 2, tolerance("numeric:rtol=0,atol=0.5"));
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "1", &h), 1);
+	asks(&b, 8, 0);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	none = (struct rlimit){ 0, old.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &none);
+	returns_all(&b, "1.25", &h);
+	setrlimit(RLIMIT_FSIZE, &old);
+	assert_int_equal(h.code, ERR_FULL);
+	assert_int_equal(c->sched.active, 1);
+	assert_int_equal(c->sched.n_undecided, 0);
+	c->retry_ms = 0; /* instead of waiting half a second */
+	returns_all(&b, "1.25", &h);
+	assert_int_equal(h.code, ERR_NONE);
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&a);
+	agent_free(&b);
+}
+
+/* --- of one class ------------------------------------------------------------------------- */
+static void the_first_result_pins_the_class(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1"), d = an_agent("127.0.0.1");
+	char waiting[160];
+	struct heard h;
+
+	a.class = d.class = "x86_64-v3";
+	b.class = "x86_64-v2";
+	submit_with(2, 2, json_pack("{s:s}", "platform_class", "same"));
+	asks(&a, 1, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 1);
+	asks(&b, 8, 0); /* the task that nobody answered */
+	assert_int_equal(returns_all(&b, "x", &h), 1);
+	for (int again = 0; again < 2; again++) {
+		asks(&b, 8, 0);
+		assert_int_equal(returns_all(&b, "x", &h), 0);
+		sched_waiting(&c->sched, &c->sched.jobs[0], coord_now(c), waiting, sizeof(waiting));
+		assert_string_equal(waiting, "needs 2 independent workers of one platform class, has 1 of x86_64-v3");
+		open_again();
+	}
+	asks(&d, 8, 0);
+	assert_int_equal(returns_all(&d, "x", &h), 1);
+	sched_waiting(&c->sched, &c->sched.jobs[0], coord_now(c), waiting, sizeof(waiting));
+	assert_string_equal(waiting, "1 tasks need a worker independent of all who answered them so far and of their platform class");
+	agent_free(&d);
+	d = an_agent("127.0.0.1");
+	d.class = "x86_64-v2";
+	asks(&d, 8, 0);
+	assert_int_equal(returns_all(&d, "x", &h), 1);
+	assert_int_equal(c->counts.valid, 2);
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
+/* Whether the first lease of the last answer goes on from a checkpoint. It is given back. */
+static bool goes_on(struct agent *a)
+{
+	auto_json json_t *answer = shape_load(a->heard.body, strlen(a->heard.body), &e);
+	json_t *envelope = json_array_get(json_object_get(answer, "leases"), 0);
+	if (!envelope)
+		fail_msg("no lease: %s", a->heard.body);
+	auto_free char *line = shape_dump(envelope);
+	struct msg m;
+	assert_int_equal(msg_open(&m, line, strlen(line), &c->id, &e), 0);
+	bool on = json_object_get(json_array_get(json_object_get(m.body, "leases"), 0), "checkpoint") != NULL;
+	msg_release(&m);
+	end_leases_of(c, NOBODY, sched_worker(&c->sched, key_id(a->k)));
+	turns();
+	return on;
+}
+
+static void a_checkpoint_travels_within_its_class(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1"), d = an_agent("127.0.0.1");
+	struct checkpoint_row row = { .index = 0, .blob = { .digest = digest_of("x", 1), .size = 1 } };
+
+	a.class = d.class = "x86_64-v3";
+	b.class = "x86_64-v2";
+	for (int same = 1; same >= 0; same--) {
+		submit_with(1, 2, json_pack("{s:s,s:s,s:s,s:i}", "platform_class", same ? "same" : "any", "profile", "files",
+				"checkpoint", "travels", "priority", same ? 0 : 1));
+		asks(&a, 1, 0);
+		assert_false(goes_on(&a));
+		uint32_t author = sched_worker(&c->sched, key_id(a.k));
+		row.worker = c->sched.workers[author].row;
+		assert_true(sched_author(&c->sched, (uint32_t)!same, 0, &c->sched.workers[author].voter));
+		store_add_checkpoint(c->store, c->sched.jobs[!same].row, &row);
+		asks(&b, 1, 0);
+		assert_int_equal(goes_on(&b), !same);
+		asks(&d, 1, 0);
+		assert_true(goes_on(&d));
+		open_again();
+		asks(&b, 1, 0);
+		assert_int_equal(goes_on(&b), !same);
+	}
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
+/* It was leased as one of the class, and signs another. */
+static void what_was_signed_is_the_class(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1"), b = an_agent("127.0.0.1"), d = an_agent("127.0.0.1");
+	struct heard h;
+
+	a.class = b.class = d.class = "x86_64-v3";
+	submit_with(1, 2, json_pack("{s:s}", "platform_class", "same"));
+	asks(&a, 8, 0);
+	assert_int_equal(returns_all(&a, "x", &h), 1);
+	asks(&b, 8, 0);
+	b.class = "x86_64-v2";
+	assert_int_equal(returns_all(&b, "x", &h), 1);
+	assert_int_equal(c->counts.valid, 0);
+	open_again();
+	asks(&d, 8, 0);
+	assert_int_equal(returns_all(&d, "x", &h), 1);
+	assert_int_equal(c->counts.valid, 1);
+	agent_free(&a);
+	agent_free(&b);
+	agent_free(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -573,6 +910,17 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_waiting_ask_gets_the_next_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ban_reaches_an_ask_that_waits, setup, teardown),
 		cmocka_unit_test_setup_teardown(garbage_never_hurts, setup, teardown),
+		cmocka_unit_test_setup_teardown(results_within_the_tolerance_agree, setup, teardown),
+		cmocka_unit_test_setup_teardown(exactly_they_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_chain_is_no_quorum, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_compared_is_compared_again_after_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_comparison_that_was_pending_is_made_after_a_restart, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_ban_takes_its_votes_out_of_what_is_undecided, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_a_task_undecided, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_cancelled_job_has_nothing_undecided, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_first_result_pins_the_class, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_checkpoint_travels_within_its_class, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_was_signed_is_the_class, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,8 +119,9 @@ static uint32_t decide(const struct filter *f, const struct seccomp_data *d)
 
 /* --- what there is to run --- */
 
-/* Which plans: a bit each for compute, compute in its own root, files. */
-enum { BARE = 1, ROOT = 2, COMPUTE = 3, FILES = 4, BOTH = 7 };
+/* Which plans: a bit each for compute, compute in its own root, files. JIT marks what becomes allowed in `files` with
+ * that bit; beside it stands what holds without. */
+enum { BARE = 1, ROOT = 2, COMPUTE = 3, FILES = 4, BOTH = 7, JIT = 8 };
 
 static const struct arch {
 	uint32_t token;
@@ -146,10 +147,15 @@ static bool seeded(int variant)
 	return variant >= FILTER_VARIANT_FILES ? variant & 1 : variant & 2;
 }
 
+static bool jit(int variant)
+{
+	return variant >= FILTER_VARIANT_FILES + 2;
+}
+
 static struct filter_plan plan_of(int variant, pid_t self)
 {
 	return (struct filter_plan){ who_of(variant) == FILES ? BOX_FILES : BOX_COMPUTE,
-		who_of(variant) != BARE, seeded(variant), self };
+		who_of(variant) != BARE, seeded(variant), self, jit(variant) };
 }
 
 /* As filter_make does it, for an architecture that this need not be. */
@@ -318,7 +324,12 @@ static const struct trial {
 	{ "mmap", FILES, { 0, 1, PROT_READ | PROT_EXEC, MAP_PRIVATE }, ALLOW },
 	{ "mmap", FILES, { 0, 1, PROT_EXEC, ANON }, ALLOW },
 	{ "mmap", BOTH, { 0, 1, PROT_WRITE | PROT_EXEC, MAP_PRIVATE }, PERM },
-	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC, ANON }, PERM },
+	{ "mmap", BOTH | JIT, { 0, 1, FREE_RW | PROT_EXEC, ANON }, PERM },
+	{ "mmap", BOTH | JIT, { 0, 1, FREE_RW | PROT_EXEC, ANON | MAP_FIXED | MAP_NORESERVE }, PERM },
+	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC, ANON | MAP_HUGETLB }, PERM },
+	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC, MAP_PRIVATE }, PERM }, /* of a file */
+	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC, MAP_SHARED }, PERM },
+	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC, MAP_SHARED | MAP_ANONYMOUS }, PERM },
 	{ "mmap", BOTH, { 0, 1, FREE_RW | PROT_EXEC | HIGH, ANON }, PERM },
 	{ "mmap", BOTH, { 0, 1, FREE_RW, ANON | MAP_HUGETLB }, PERM },
 	{ "mmap", BOTH, { 0, 1, PROT_EXEC, MAP_PRIVATE | MAP_HUGETLB }, PERM },
@@ -333,8 +344,10 @@ static const struct trial {
 	{ "mmap", BOTH, { 0, 1, FREE_RW, 8 | MAP_ANONYMOUS }, PERM }, /* MAP_DROPPABLE */
 	{ "mprotect", BOTH, { 0, 1, FREE_RW }, ALLOW },
 	{ "mprotect", BOTH, { 0, 1, PROT_NONE }, ALLOW },
-	{ "mprotect", BOTH, { 0, 1, PROT_EXEC }, PERM },
-	{ "mprotect", BOTH, { 0, 1, PROT_READ | PROT_EXEC }, PERM },
+	{ "mprotect", BOTH | JIT, { 0, 1, PROT_EXEC }, PERM },
+	{ "mprotect", BOTH | JIT, { 0, 1, PROT_READ | PROT_EXEC }, PERM },
+	{ "mprotect", BOTH | JIT, { 0, 1, FREE_RW | PROT_EXEC }, PERM },
+	{ "mprotect", BOTH, { 0, 1, PROT_EXEC | PROT_GROWSDOWN }, PERM },
 	{ "mprotect", BOTH, { 0, 1, FREE_RW | PROT_EXEC | HIGH }, PERM },
 	{ "clone", BOTH, { OF_GLIBC }, ALLOW },
 	{ "clone", BOTH, { OF_GLIBC | SIGCHLD }, ALLOW },
@@ -518,7 +531,9 @@ static void arguments_decide_where_they_must(void **state)
 
 		if (number(a, t->call) >= 0)
 			gives(a, v, number(a, t->call), t->args,
-				t->who & who_of(v) ? t->want : PERM);
+				jit(v) && t->who & JIT ? ALLOW
+				: t->who & who_of(v)   ? t->want
+						       : PERM);
 	}
 }
 
@@ -585,7 +600,7 @@ static void a_seed_changes_nothing_else(void **state)
 	(void)state;
 	EACH_CODE(a, v)
 	{
-		int plainly = who_of(v) == FILES ? FILTER_VARIANT_FILES : v & 1;
+		int plainly = who_of(v) == FILES ? FILTER_VARIANT_FILES + 2 * jit(v) : v & 1;
 		struct seccomp_data d = { .arch = a->token };
 
 		for (d.nr = 0; d.nr < NUMBERS; d.nr++) {
@@ -657,6 +672,21 @@ static size_t count(const struct sock_filter *code, size_t n, uint32_t k)
 	for (size_t i = 0; i < n; i++)
 		found += code[i].code == (BPF_JMP | BPF_JEQ | BPF_K) && code[i].k == k;
 	return found;
+}
+
+/* Only arguments of two calls; no call more. */
+static void the_bit_jit_adds_no_call(void **state)
+{
+	(void)state;
+	for (const struct arch *a = arches; a < arches + LEN(arches); a++) {
+		for (int v = FILTER_VARIANT_FILES; v < FILTER_VARIANT_FILES + 2; v++) {
+			const struct filter_code *without = &a->codes[v], *with = &a->codes[v + 2];
+
+			assert_int_equal(without->n_reach, with->n_reach);
+			assert_memory_equal(without->reach, with->reach,
+				with->n_reach * sizeof(with->reach[0]));
+		}
+	}
 }
 
 /* In sched_getaffinity's test and in those of tgkill and tkill. Arguments have 64 bits; the
@@ -754,7 +784,8 @@ static void in_a_child(void (*fn)(void))
 
 static long bind_plan(bool with_seed, int *listener)
 {
-	const struct filter_plan plan = { BOX_COMPUTE, true, with_seed, (pid_t)raw0(SYS_getpid) };
+	const struct filter_plan plan = { BOX_COMPUTE, true, with_seed, (pid_t)raw0(SYS_getpid),
+		false };
 	static struct filter f;
 
 	if (raw5(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
@@ -855,6 +886,7 @@ int main(void)
 		cmocka_unit_test(a_foreign_call_is_killed),
 		cmocka_unit_test(the_x32_convention_is_killed),
 		cmocka_unit_test(the_surface_is_small),
+		cmocka_unit_test(the_bit_jit_adds_no_call),
 		cmocka_unit_test(its_own_pid_stands_where_it_must),
 		cmocka_unit_test(only_it_is_signalled_and_asked_about),
 		cmocka_unit_test(what_is_made_is_the_plans_code_with_its_pid),

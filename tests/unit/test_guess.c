@@ -32,17 +32,18 @@ static void the_same_again_fits(void **state)
 
 static void any_difference_does_not_fit(void **state)
 {
-	struct guess other[5];
+	struct guess other[6];
 
 	(void)state;
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 		other[i] = last;
 	other[0].dev++;
 	other[1].ino++;
 	other[2].deterministic = false;
 	other[3].rooted = true;
 	other[4].alone = false;
-	for (int i = 0; i < 5; i++) {
+	other[5].bits = BOX_JIT;
+	for (int i = 0; i < 6; i++) {
 		assert_false(guess_fits(&last, &other[i]));
 		assert_false(guess_fits(&other[i], &last));
 	}
@@ -75,6 +76,11 @@ static void learning_holds_the_program_open_and_forgetting_closes_it(void **stat
 	g.in = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	task = guess_of(&s, &g);
 	assert_true(task.made && task.alone && task.deterministic);
+	s.bits = BOX_JIT;
+	assert_true(guess_of(&s, &g).made && guess_of(&s, &g).bits == BOX_JIT);
+	s.bits = BOX_PROC; /* its program is another file then */
+	assert_false(guess_of(&s, &g).made);
+	s.bits = 0;
 	guess_learn(&guess, &task);
 	assert_true(guess_fits(&guess, &task));
 	held = guess.program;

@@ -157,6 +157,14 @@ static void what_makes_no_sense_is_refused_by_field(void **state)
 		{ "{'checkpoint':'local','profile':'compute'}", "checkpoint" },
 		{ "{'checkpoint':'local','files':[{'name':'checkpoint','blob':" BLOB "}]}", "files" },
 		{ "{'platform_class':'x86_64-v3'}", "platform_class" },
+		{ "{'compare':'tolerance:1'}", "compare" },
+		{ "{'compare':'numeric:rtol=2,atol=0'}", "compare" },
+		{ "{'compare_by':[{'glob':'stdout','how':'nearly'}]}", "compare_by" },
+		{ "{'compare':'program'}", "comparator" },
+		{ "{'compare_by':[{'glob':'files/*','how':'program'}]}", "comparator" },
+		{ "{'comparator':{'platform':'a','name':'c','blob':" BLOB "}}", "comparator" },
+		{ "{'compare':'program','comparator':{'platform':'a','name':'../c','blob':" BLOB "}}", "comparator" },
+		{ "{'compare':'program','comparator':{'platform':'a','name':'c','path':'/c'}}", "comparator" },
 		{ "{'bits':['root']}", "bits" },
 		{ "{'bits':['jit'],'profile':'compute'}", "bits" },
 		{ "{'files':[{'name':'../x','blob':" BLOB "}]}", "files" },
@@ -219,6 +227,46 @@ static void sources_and_local_data_are_read(void **state)
 	job_release(&j);
 }
 
+static void outputs_are_compared_by_the_first_glob_that_matches(void **state)
+{
+	(void)state;
+	struct job j;
+
+	assert_int_equal(read_changed(&j, "{'compare':'numeric:rtol=0.25,atol=0','compare_by':[{'glob':'files/*.csv','how':"
+					  "'exact'},{'glob':'files/**','how':'program'}],'comparator':{'platform':'a',"
+					  "'name':'c','blob':" BLOB "}}"),
+		0);
+	assert_true(job_tolerant(&j));
+	assert_int_equal(job_comparison(&j, "files/a.csv")->kind, COMPARE_EXACT);
+	assert_int_equal(job_comparison(&j, "files/b/a.csv")->kind, COMPARE_PROGRAM);
+	assert_int_equal(job_comparison(&j, "stdout")->kind, COMPARE_NUMERIC);
+	assert_true(job_comparison(&j, "stdout")->rtol == 0.25);
+	assert_string_equal(j.comparator.name, "c");
+	job_release(&j);
+	assert_int_equal(read_changed(&j, "{'compare_by':[{'glob':'**','how':'exact'}],'platform_class':'same'}"), 0);
+	assert_false(job_tolerant(&j));
+	assert_true(j.same_class);
+	job_release(&j);
+}
+
+static void bits_are_a_set_with_names(void **state)
+{
+	(void)state;
+	auto_free char *none = job_bits_text(0), *both = job_bits_text(JOB_BIT_JIT | JOB_BIT_PROC),
+		       *one = job_bits_text(JOB_BIT_PROC);
+	struct job j;
+
+	assert_string_equal(none, "");
+	assert_string_equal(one, "proc");
+	assert_string_equal(both, "jit,proc");
+	assert_int_equal(job_bit("jit"), JOB_BIT_JIT);
+	assert_int_equal(job_bit("JIT"), 0);
+	assert_int_equal(job_bit(""), 0);
+	assert_int_equal(read_changed(&j, "{'profile':'files','bits':['proc','jit','proc']}"), 0);
+	assert_int_equal(j.bits, JOB_BIT_JIT | JOB_BIT_PROC);
+	job_release(&j);
+}
+
 static void what_belongs_to_later_is_refused_by_name(void **state)
 {
 	(void)state;
@@ -228,10 +276,7 @@ static void what_belongs_to_later_is_refused_by_name(void **state)
 		{ "{'assurance':'audit:1'}", "assurance" },
 		{ "{'assurance':'trusted'}", "assurance" },
 		{ "{'assurance':'checker:x'}", "assurance" },
-		{ "{'compare':'tolerance:1'}", "compare" },
-		{ "{'compare_by':[{'glob':'stdout','how':'exact'}]}", "compare" },
-		{ "{'platform_class':'same'}", "platform_class" },
-		{ "{'bits':['jit']}", "bits" }, { "{'deadline':1}", "deadline" },
+		{ "{'deadline':1}", "deadline" },
 		{ "{'expires':1}", "expires" }, { "{'price':0}", "price" } };
 	struct job j;
 
@@ -977,6 +1022,8 @@ int main(void)
 		cmocka_unit_test(a_manifest_is_read_field_by_field),
 		cmocka_unit_test(what_makes_no_sense_is_refused_by_field),
 		cmocka_unit_test(sources_and_local_data_are_read),
+		cmocka_unit_test(outputs_are_compared_by_the_first_glob_that_matches),
+		cmocka_unit_test(bits_are_a_set_with_names),
 		cmocka_unit_test(what_belongs_to_later_is_refused_by_name),
 		cmocka_unit_test(an_images_program_is_a_path_in_it),
 		cmocka_unit_test(a_tree_is_kept_under_the_digests_of_its_layers_in_order),

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -93,6 +94,34 @@ static void it_ends_as_well_when_the_last_who_holds_it_closes(void **state)
 	end(&s);
 }
 
+/* Beside a /proc its streams are sockets, whose end can be read. */
+static void a_socket_ends_as_a_pipe_does_also_when_its_end_was_seen_before(void **state)
+{
+	struct pollfd f;
+	struct stream s;
+	int ends[2];
+
+	(void)state;
+	begin(&s, 100);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	close(s.p.from);
+	close(s.program);
+	s.p.from = ends[0];
+	s.program = ends[1];
+	assert_int_equal(write(s.program, "result", 6), 6);
+	assert_int_equal(turns(&s), 2);
+	close(s.program);
+	f = pour_want(&s.p);
+	assert_int_equal(poll(&f, 1, 0), 1);
+	assert_true(f.revents & POLLIN);
+	pour_last(&s.p);
+	assert_int_equal(pour_want(&s.p).fd, -1);
+	assert_int_equal(pour_move(&s.p, f.revents, &s.left), POUR_OK);
+	assert_int_equal(s.left, 94);
+	s.program = -1;
+	end(&s);
+}
+
 static void more_than_may_be_written_is_told_though_nobody_writes_any_more(void **state)
 {
 	struct stream s;
@@ -118,6 +147,7 @@ int main(void)
 			an_empty_stream_that_is_still_held_ends_when_nobody_writes_any_more),
 		cmocka_unit_test(what_was_written_is_passed_on_before_it_ends),
 		cmocka_unit_test(it_ends_as_well_when_the_last_who_holds_it_closes),
+		cmocka_unit_test(a_socket_ends_as_a_pipe_does_also_when_its_end_was_seen_before),
 		cmocka_unit_test(more_than_may_be_written_is_told_though_nobody_writes_any_more),
 	};
 

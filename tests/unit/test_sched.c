@@ -806,6 +806,167 @@ static void a_local_task_that_was_ended_by_a_limit_goes_to_another(void **state)
 	sched_release(&w.s);
 }
 
+/* --- agreement by tolerance --------------------------------------------------------------- */
+struct knowledge {
+	bool known;
+	int asked;
+};
+
+/* Outcomes agree whose first bytes are near; nothing is known before `known`. */
+static enum related near(void *arg, const struct sjob *j, const struct vote *a, const struct vote *b)
+{
+	struct knowledge *k = arg;
+
+	(void)j;
+	k->asked++;
+	return !k->known ? UNRELATED : abs(a->outcome.b[0] - b->outcome.b[0]) <= 1 ? AGREE : DIFFER;
+}
+
+static struct verdict returns_number(struct world *w, uint32_t lease_at, unsigned char number)
+{
+	struct digest d = { { number } };
+
+	return sched_result(&w->s, lease_at, VOTE, true, &d, number, w->now);
+}
+
+static void what_is_undecided_is_not_leased_until_it_is_settled(void **state)
+{
+	(void)state;
+	struct knowledge k = { false, 0 };
+	struct vote x, y;
+	uint32_t job;
+	int64_t index;
+	struct world w;
+
+	world_new(&w, 40);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), d = add_worker(&w, 3, 0);
+	uint32_t at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.relating = (struct relating){ near, &k };
+	w.s.jobs[at].tolerant = true;
+	assert_int_equal(lease(&w, a, 8), 1);
+	assert_int_equal(returns_number(&w, w.out[0], 10).what, NEED_MORE);
+	assert_int_equal(k.asked, 0); /* one vote has nobody to agree with */
+	assert_int_equal(lease(&w, b, 8), 1);
+	assert_int_equal(returns_number(&w, w.out[0], 12).what, NEED_MORE);
+	assert_int_equal(w.s.n_undecided, 1);
+	assert_int_equal(w.s.jobs[at].tally[TASK_CHECKING], 1);
+	assert_int_equal(lease(&w, d, 8), 0);
+	assert_true(sched_unrelated(&w.s, 0, &job, &x, &y));
+	assert_true(job == at && x.ref == 10 && y.ref == 12);
+	k.known = true;
+	assert_false(sched_unrelated(&w.s, 0, &job, &x, &y));
+	assert_int_equal(sched_settle(&w.s, 0, &job, &index).what, NEED_MORE);
+	assert_int_equal(w.s.n_undecided, 0);
+	assert_int_equal(lease(&w, d, 8), 1);
+	struct verdict v = returns_number(&w, w.out[0], 11);
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_true(v.counted[0] == 10 && v.counted[1] == 11);
+	sched_release(&w.s);
+}
+
+/* Equal outcomes agree without anybody being asked; an attempt before them does not take a vote's place. */
+static void equal_outcomes_of_a_tolerant_job_need_no_comparison(void **state)
+{
+	(void)state;
+	struct knowledge k = { false, 0 };
+	struct digest zero = { { 0 } };
+	struct world w;
+
+	world_new(&w, 41);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), d = add_worker(&w, 3, 0);
+	uint32_t at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.relating = (struct relating){ near, &k };
+	w.s.jobs[at].tolerant = true;
+	lease(&w, a, 8);
+	sched_result(&w.s, w.out[0], ATTEMPT, false, &zero, 1, w.now);
+	lease(&w, b, 8);
+	returns_number(&w, w.out[0], 10);
+	lease(&w, d, 8);
+	struct verdict v = returns_number(&w, w.out[0], 10);
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_int_equal(v.n_counted, 2);
+	assert_int_equal(k.asked, 0);
+	sched_release(&w.s);
+}
+
+/* Who wrote a checkpoint is no party to an agreement, and none of the next copy. */
+static void an_author_has_no_vote_in_what_agrees(void **state)
+{
+	(void)state;
+	struct knowledge k = { true, 0 };
+	struct world w;
+
+	world_new(&w, 43);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), d = add_worker(&w, 3, 0);
+	uint32_t at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.relating = (struct relating){ near, &k };
+	w.s.jobs[at].tolerant = true;
+	assert_true(sched_author(&w.s, at, 0, &w.s.workers[a].voter));
+	assert_int_equal(lease(&w, b, 8), 1);
+	assert_int_equal(returns_number(&w, w.out[0], 10).what, NEED_MORE);
+	assert_int_equal(k.asked, 0);
+	assert_int_equal(lease(&w, a, 8), 0);
+	assert_int_equal(lease(&w, d, 8), 1);
+	assert_true(sched_author(&w.s, at, 0, &w.s.workers[d].voter));
+	struct verdict v = returns_number(&w, w.out[0], 11);
+	assert_int_equal(v.what, AGREED_VALID);
+	assert_true(v.n_counted == 2 && v.counted[0] == 10 && v.counted[1] == 11);
+	assert_int_equal(k.asked, 1);
+	sched_release(&w.s);
+}
+
+static void what_lacks_a_class_is_said(void **state)
+{
+	(void)state;
+	char why[LACKING_MAX];
+	struct world w;
+
+	world_new(&w, 44);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.jobs[at].rule.same_class = true;
+	w.s.workers[a].voter.kind = 1;
+	w.s.workers[b].voter.kind = 2;
+	sched_lacking(&w.s, &w.s.jobs[at], w.now, why, sizeof(why));
+	assert_string_equal(why, "2 workers are online, 2 can run it; two of one network, or of one owner, count as one, and only "
+				 "those of one platform class count together");
+	w.s.workers[b].voter.kind = 1;
+	sched_lacking(&w.s, &w.s.jobs[at], w.now, why, sizeof(why));
+	assert_string_equal(why, "");
+	sched_release(&w.s);
+}
+
+static void a_task_is_pinned_to_the_class_of_its_first_vote(void **state)
+{
+	(void)state;
+	struct digest zero = { { 0 } };
+	struct world w;
+
+	world_new(&w, 42);
+	uint32_t a = add_worker(&w, 1, 0), b = add_worker(&w, 2, 0), d = add_worker(&w, 3, 0), f = add_worker(&w, 4, 0);
+	uint32_t at = add_job(&w, 1, 1, 1, 2, 0);
+
+	w.s.jobs[at].rule.same_class = true;
+	w.s.workers[a].voter.kind = 1;
+	w.s.workers[b].voter.kind = 2;
+	w.s.workers[d].voter.kind = w.s.workers[f].voter.kind = 3;
+	assert_int_equal(lease(&w, a, 8), 1);
+	sched_result(&w.s, w.out[0], ATTEMPT, false, &zero, 1, w.now); /* pins nothing */
+	assert_int_equal(lease(&w, b, 8), 1);
+	assert_int_equal(sched_expire(&w.s, w.out[0]).what, NEED_MORE); /* nor does this */
+	assert_int_equal(lease(&w, d, 8), 1);
+	assert_int_equal(returns(&w, w.out[0], "x"), NEED_MORE);
+	assert_int_equal(lease(&w, b, 8), 0);
+	assert_int_equal(lease(&w, f, 8), 1);
+	sched_give_back(&w.s, w.out[0]);
+	sched_unvote(&w.s, d); /* and nothing is pinned any more */
+	assert_int_equal(lease(&w, b, 8), 1);
+	sched_release(&w.s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -835,6 +996,11 @@ int main(void)
 		cmocka_unit_test(a_local_task_that_was_ended_by_a_limit_goes_to_another),
 		cmocka_unit_test(a_grid_with_liars_comes_to_true_verdicts),
 		cmocka_unit_test(liars_win_as_rarely_as_chance_lets_them),
+		cmocka_unit_test(what_is_undecided_is_not_leased_until_it_is_settled),
+		cmocka_unit_test(equal_outcomes_of_a_tolerant_job_need_no_comparison),
+		cmocka_unit_test(an_author_has_no_vote_in_what_agrees),
+		cmocka_unit_test(what_lacks_a_class_is_said),
+		cmocka_unit_test(a_task_is_pinned_to_the_class_of_its_first_vote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

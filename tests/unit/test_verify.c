@@ -413,6 +413,98 @@ static void names_from_strangers_stay_in_their_folder(void **s)
 		assert_true(resdir_name_ok(good[i]));
 }
 
+/* --- by tolerance ---------------------------------------------------------------------------- */
+static void say_all(const char *first, const char *second)
+{
+	for (size_t i = 0; i < 3; i++) {
+		free(TAKE(w.envelope[i]));
+		attest(&w, i, i == 0 ? first : i == 1 ? second : "a lie");
+	}
+	free(TAKE(w.verdict));
+	w.verdict = seal_verdict(&w,
+		json_pack("[o, o]",
+			judge(&w, 0, "valid", 0, first, "a file", json_pack("[o, o]", position(&w, 0, 0), position(&w, 1, 0)),
+				json_pack("[o]", position(&w, 2, 0)), "quorum:2"),
+			judge(&w, 1, "failed", 3, "", "", json_pack("[o, o]", position(&w, 0, 1), position(&w, 2, 1)),
+				json_array(), "quorum:2")),
+		root);
+}
+
+/* The world anew: worker 0 and 1 said these, and are counted together; the second's bytes are in evidence/. */
+static void make_tolerant(const char *compare, const char *first, const char *second)
+{
+	char hex[DIGEST_HEX + 1];
+	struct digest d = digest_of(second, strlen(second));
+
+	free(TAKE(w.job));
+	w.compare = compare;
+	make_job(&w, "quorum:2");
+	say_all(first, second);
+	write_all(&w);
+	put(w.dir, "0/stdout", first);
+	digest_hex(hex, &d);
+	auto_free char *name = xprintf(RESDIR_EVIDENCE "/%s", hex);
+	put(w.dir, name, second);
+}
+
+#define NEAR "numeric:rtol=1e-6,atol=0"
+
+static void counted_results_may_differ_by_what_the_job_allows(void **s)
+{
+	(void)s;
+	make_tolerant(NEAR, "x = 1.0\n", "x = 1.0000001\n");
+	is_believed(&w);
+}
+
+/* Everything is signed, as if the coordinator had lied. */
+static void counted_results_that_differ_by_more_are_found(void **s)
+{
+	(void)s;
+	make_tolerant(NEAR, "x = 1.0\n", "x = 1.00001\n");
+	is_refused(&w, "task 0: two counted results differ in stdout by more than the job allows");
+}
+
+static void what_is_compared_is_checked_to_be_what_was_signed(void **s)
+{
+	char hex[DIGEST_HEX + 1];
+	struct digest d = digest_of("x = 1.00001\n", 12);
+
+	(void)s;
+	make_tolerant(NEAR, "x = 1.0\n", "x = 1.00001\n");
+	digest_hex(hex, &d);
+	auto_free char *name = xprintf(RESDIR_EVIDENCE "/%s", hex), *path = resdir_path(w.dir, name);
+	put(w.dir, name, "x = 1.0\n"); /* what would agree */
+	is_refused(&w, "does not have the digest that was agreed on");
+	assert_int_equal(unlink(path), 0);
+	is_refused(&w, "is missing");
+	put(w.dir, RESDIR_EVIDENCE "/more", "");
+	is_refused(&w, "is not named by a digest");
+}
+
+static void an_outcome_is_that_of_the_first_counted(void **s)
+{
+	(void)s;
+	make_tolerant(NEAR, "1.0", "1.0000001");
+	a_verdict_is_refused(json_pack("[o]",
+				     judge(&w, 0, "valid", 0, "1.0000001", "a file",
+					     json_pack("[o, o]", position(&w, 0, 0), position(&w, 1, 0)), json_array(), "quorum:2")),
+		root, "a counted result has another outcome");
+}
+
+static void one_platform_class_is_one_platform_class(void **s)
+{
+	(void)s;
+	w.same_class = true;
+	make_tolerant("exact", "1", "1");
+	is_believed(&w);
+	w.class = "x86_64-v2";
+	say_all("1", "1");
+	auto_free char *atts = xprintf("%s\n%s\n%s\n", w.envelope[0], w.envelope[1], w.envelope[2]);
+	put(w.dir, RESDIR_ATTESTATIONS, atts);
+	write_verdict(&w, xstrdup(w.verdict));
+	is_refused(&w, "results of two platform classes are counted together");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,5 +526,14 @@ int main(void)
 		cmocka_unit_test(names_from_strangers_stay_in_their_folder),
 	};
 
-	return cmocka_run_group_tests_name("verify", tests, set_up, tear_down);
+	const struct CMUnitTest tolerant[] = {
+		cmocka_unit_test_setup_teardown(counted_results_may_differ_by_what_the_job_allows, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(counted_results_that_differ_by_more_are_found, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_compared_is_checked_to_be_what_was_signed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_outcome_is_that_of_the_first_counted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(one_platform_class_is_one_platform_class, set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests_name("verify", tests, set_up, tear_down) |
+	       cmocka_run_group_tests_name("verify by tolerance", tolerant, NULL, NULL);
 }

@@ -196,6 +196,39 @@ static void an_answer_says_what_the_box_can(void **state)
 	assert_string_equal(a.layers[BOX_LAYER_CGROUP].name, "cgroup");
 }
 
+static void bits_are_what_the_box_says_it_can_give(void **state)
+{
+	static const char all[] = "{\"compute\":true,\"files\":true,\"bits\":{\"jit\":\"ok\",\"proc\":\"ok\"}}",
+			  one[] = "{\"compute\":true,\"files\":true,\"bits\":{\"jit\":\"ok\",\"proc\":\"no\"}}",
+			  old[] = "{\"compute\":true,\"files\":true}", odd[] = "{\"compute\":true,\"bits\":{\"jit\":true}}";
+	struct facts f = debian12;
+	struct ability a;
+	char *said = NULL;
+	size_t n;
+	FILE *out = open_memstream(&said, &n);
+
+	(void)state;
+	ability_read(&a, all, strlen(all));
+	assert_int_equal(a.bits, BOX_JIT | BOX_PROC);
+	ability_read(&a, old, strlen(old));
+	assert_int_equal(a.bits, 0);
+	ability_read(&a, odd, strlen(odd));
+	assert_int_equal(a.bits, 0);
+	ability_read(&a, one, strlen(one));
+	assert_int_equal(a.bits, BOX_JIT);
+	f.container = true;
+	assert_true(ability_print(&a, &f, "/usr/bin/box", out));
+	fclose(out);
+	assert_non_null(strstr(said, "bit jit          works"));
+	assert_non_null(strstr(said, "bit proc         does not work: no\n"));
+	assert_non_null(strstr(said, "mend: docker run --security-opt systempaths=unconfined"));
+	free(said);
+	f.container = false;
+	assert_non_null(strstr(mend_proc(&f), "findmnt -R /proc"));
+	f.filtered = true;
+	assert_non_null(strstr(mend_proc(&f), "ProtectKernelTunables=no"));
+}
+
 static void images_need_a_box_that_says_so_and_the_tool(void **state)
 {
 	static const char text[] = "{\"compute\":true,\"files\":true,\"image\":true,\"layers\":{}}";
@@ -225,7 +258,7 @@ static void a_program_that_knows_no_check_is_taken_to_do_everything(void **state
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
 		ability_read(&a, texts[i], strlen(texts[i]));
-		assert_true(!a.answered && a.compute && a.files);
+		assert_true(!a.answered && a.compute && a.files && a.bits == 0);
 	}
 }
 
@@ -311,6 +344,7 @@ int main(void)
 		cmocka_unit_test(the_other_layers_have_their_causes_too),
 		cmocka_unit_test(every_missing_layer_has_something_to_do_about_it),
 		cmocka_unit_test(an_answer_says_what_the_box_can),
+		cmocka_unit_test(bits_are_what_the_box_says_it_can_give),
 		cmocka_unit_test(images_need_a_box_that_says_so_and_the_tool),
 		cmocka_unit_test(a_program_that_knows_no_check_is_taken_to_do_everything),
 		cmocka_unit_test(what_is_told_has_a_command_for_each_missing_layer),

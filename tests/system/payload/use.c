@@ -423,6 +423,45 @@ static int outputs(long n)
 	return 0;
 }
 
+/* What the link in /proc to its own file lets it do to that. */
+static int own_file(long n)
+{
+	static const char exe[] = "/proc/self/exe";
+	char text[4096];
+	ssize_t got = readlink(exe, text, sizeof(text) - 1);
+	int fd = open(exe, O_RDONLY);
+
+	(void)n;
+	if (got > 0) {
+		text[got] = 0;
+		printf("at %s\n", text);
+	}
+	if (fd >= 0 && read(fd, text, 4) == 4 && memcmp(text, "\177ELF", 4) == 0)
+		puts("read");
+	if (chmod(exe, 04777) == 0 || chmod(exe, 0777) == 0 || fchmod(fd, 0777) == 0)
+		puts("mode");
+	if (utimensat(AT_FDCWD, exe, NULL, 0) == 0)
+		puts("times");
+	if (truncate(exe, 0) == 0 || open(exe, O_WRONLY) >= 0 || open(exe, O_RDWR) >= 0)
+		puts("written");
+	if (linkat(AT_FDCWD, exe, AT_FDCWD, "/tmp/exe", AT_SYMLINK_FOLLOW) == 0)
+		puts("linked");
+	return 0;
+}
+
+/* Which optional bits it has. */
+static int bits(long n)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	(void)n;
+	if (mprotect(p, 4096, PROT_READ | PROT_EXEC) == 0)
+		puts("jit");
+	if (access("/proc/self/maps", R_OK) == 0)
+		puts("proc");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*fn)(long n);
@@ -454,6 +493,8 @@ static const struct {
 	{ "foreign", foreign },
 	{ "in", copy_in },
 	{ "out", outputs },
+	{ "bits", bits },
+	{ "own-file", own_file },
 };
 
 int main(int argc, char **argv)
