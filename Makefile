@@ -173,7 +173,8 @@ PACKAGES := gcc libc6-dev make libevent-dev libcurl4-openssl-dev libjansson-dev 
 	libsqlite3-dev libssl-dev libseccomp-dev musl-tools libminiupnpc-dev libnatpmp-dev \
 	libarchive-dev libzstd-dev liblzma-dev libbz2-dev zlib1g-dev
 TEST_PACKAGES := libcmocka-dev openssl python3 sqlite3 busybox-static curl qemu-user-static \
-	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography zstd xz-utils bzip2 luajit
+	stress-ng python3-numpy libopenblas0-pthread python3-libtorrent iproute2 python3-cryptography zstd xz-utils bzip2 luajit \
+	autodock-vina povray stockfish
 
 deps:
 	@tests/deps.sh $(PACKAGES) $(TEST_PACKAGES)

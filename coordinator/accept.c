@@ -161,6 +161,11 @@ static int check_demands(struct coord *c, const struct job *job, struct err *e)
 		any = c->sched.workers[i].has_asked && !c->sched.workers[i].banned;
 	if (!any || sched_anyone_can(&c->sched, &needs))
 		return 0;
+	char why[LACKING_MAX];
+
+	sched_unmet(&c->sched, &needs, coord_now(c), why, sizeof(why));
+	if (*why)
+		return err_set(e, ERR_TOO_DEMANDING, "no worker of this grid %s", why);
 	return err_set(e, ERR_TOO_DEMANDING,
 		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, "
 	        "the platform, the"

@@ -333,6 +333,44 @@ static void leap(struct hurdles *h, const struct worker *w, const struct needs *
 	h->at_work += worker_can(w, n) && (w->state == RUN || w->leased > 0);
 }
 
+/* The first hurdle that no worker passes, as what "none of them" does; empty when there is none. */
+static void first_hurdle(const struct hurdles *h, const struct needs *n, char *out, size_t size)
+{
+	out[0] = '\0';
+	if (!h->box)
+		snprintf(out, size, "can set up a box: `talkoot-worker check` on its machine says why");
+	else if (!h->profile)
+		snprintf(out, size, "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
+	else if (!h->platform)
+		snprintf(out, size, "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
+	else if (!h->takes)
+		snprintf(out, size, "takes its submitter's jobs (its owner's --submitters)");
+	else if (!h->bits)
+		snprintf(out, size, "allows the bits that the job asks for (its owner's --bits)");
+	else if (!h->local)
+		snprintf(out, size, "has the data %.60s for its submitter (its owner's --allow-local and --local-for)",
+			n->local[0]);
+	else if (!h->memory)
+		snprintf(out, size, "gives a task %lld MiB of memory", (long long)n->memory_mib);
+	else if (!h->disk)
+		snprintf(out, size, "gives a task %lld MiB of disk", (long long)n->disk_mib);
+	else if (!h->cpus)
+		snprintf(out, size, "has %lld processors", (long long)n->threads);
+	else if (!h->at_work)
+		snprintf(out, size, "takes work now: they are paused or leaving");
+}
+
+void sched_unmet(const struct sched *s, const struct needs *n, int64_t now, char *out, size_t size)
+{
+	struct hurdles h = { 0 };
+
+	for (size_t i = 0; i < s->n_workers; i++)
+		leap(&h, &s->workers[i], n, now);
+	out[0] = '\0';
+	if (h.online && !h.cpus && !n->n_local)
+		first_hurdle(&h, n, out, size);
+}
+
 void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
 {
 	const struct needs *n = &j->needs;
@@ -350,27 +388,7 @@ void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, cha
 			(long long)h.known);
 		return;
 	}
-	if (!h.box)
-		snprintf(why, sizeof(why), "can set up a box: `talkoot-worker check` on its machine says why");
-	else if (!h.profile)
-		snprintf(why, sizeof(why), "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
-	else if (!h.platform)
-		snprintf(why, sizeof(why), "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
-	else if (!h.takes)
-		snprintf(why, sizeof(why), "takes its submitter's jobs (its owner's --submitters)");
-	else if (!h.bits)
-		snprintf(why, sizeof(why), "allows the bits that the job asks for (its owner's --bits)");
-	else if (!h.local)
-		snprintf(why, sizeof(why), "has the data %.60s for its submitter (its owner's --allow-local and --local-for)",
-			n->local[0]);
-	else if (!h.memory)
-		snprintf(why, sizeof(why), "gives a task %lld MiB of memory", (long long)n->memory_mib);
-	else if (!h.disk)
-		snprintf(why, sizeof(why), "gives a task %lld MiB of disk", (long long)n->disk_mib);
-	else if (!h.cpus)
-		snprintf(why, sizeof(why), "has %lld processors", (long long)n->threads);
-	else if (!h.at_work)
-		snprintf(why, sizeof(why), "takes work now: they are paused or leaving");
+	first_hurdle(&h, n, why, sizeof(why));
 	if (*why)
 		snprintf(out, size, "%lld worker%s online, but none %s", (long long)h.online, h.online == 1 ? " is" : "s are",
 			why);

@@ -200,6 +200,9 @@ double worker_pace(const struct worker *w, int64_t now);
 /* Of the known, not banned workers that can run it: all, or those online, at work and mutually
  * independent (counting stops at `enough`). kind: of this platform and class only (kind_tag(); 0: any). */
 bool sched_anyone_can(const struct sched *s, const struct needs *n);
+/* What none of the workers that are online does ("gives a task 4096 MiB of memory"); empty when one meets all of it, when
+ * none is online, and for data of volunteers. */
+void sched_unmet(const struct sched *s, const struct needs *n, int64_t now, char *out, size_t size);
 int sched_independent(
 	const struct sched *s, const struct needs *n, uint64_t kind, int64_t now, int enough);
 /* Why nothing of the job moves, in words, or "". */

@@ -244,6 +244,11 @@ static int differs(const struct pack *p, const struct pack_try *t, int here)
 			t->code);
 	if (missing)
 		complain("pack: it may miss a file: %s", missing);
+	if (here && !t->code && access("/out", F_OK))
+		complain("pack: the box has a folder /out to write to, and this machine has none: "
+			 "to have "
+			 "it proven, let it write elsewhere here; with `talkoot submit` it may say "
+			 "/out");
 	if (p->stdin_at < 0)
 		complain("pack: in the box its standard input was empty: give it a file (<FILE) to "
 			 "have that read in both runs");
@@ -251,7 +256,43 @@ static int differs(const struct pack *p, const struct pack_try *t, int here)
 	return 1;
 }
 
-static int compare(struct pack *p, const struct pack_try *t, struct err *e)
+/* The first lines that are not the same: a date or a time is seen at once. */
+static void tell_lines(const char *one, const char *name, const char *other, const char *other_name)
+{
+	struct difference d = files_differ(one, other);
+	auto_free char *a = text_safe(d.a, strlen(d.a)), *b = text_safe(d.b, strlen(d.b));
+
+	complain("pack: what it printed in the box differs from %s, first in line %zu:", name,
+		d.line);
+	fprintf(stderr, "  %-5s | %s\n  %-5s | %s\n", name, a, other_name, b);
+}
+
+/* It printed something else than here. Results are compared with each other and never with this machine's, so what
+ * counts is whether the box prints the same twice: mathematics that the box pins does, a clock does not. */
+static int tell_difference(struct pack *p, struct pack_try *t, const char *here, struct err *e)
+{
+	auto_free char *first = xprintf("%s/first", p->tmp);
+	bool equal;
+
+	tell_lines(here, "here", t->stdout_path, "box");
+	if (rename(t->stdout_path, first))
+		return err_sys(e, "renaming %s", t->stdout_path);
+	if (t->stdin_file)
+		(void)lseek(0, p->stdin_at, SEEK_SET);
+	if (pack_try_again(t, e) || files_equal(first, t->stdout_path, TRACE_STDOUT_MAX, &equal, e))
+		return -1;
+	if (equal) {
+		complain("pack: run once more, the box printed the same: there mathematics does "
+		         "not choose by the "
+			 "processor, so results agree with each other, if not with this machine's");
+		return 0;
+	}
+	tell_lines(first, "itself", t->stdout_path, "again");
+	complain("pack: the time, or how long something took? Results that differ cannot agree");
+	return 0;
+}
+
+static int compare(struct pack *p, struct pack_try *t, struct err *e)
 {
 	auto_free char *copy = xprintf("%s/here", p->tmp);
 	int here = WEXITSTATUS(p->trace.status);
@@ -262,11 +303,8 @@ static int compare(struct pack *p, const struct pack_try *t, struct err *e)
 		return differs(p, t, here);
 	if (files_equal(copy, t->stdout_path, TRACE_STDOUT_MAX, &equal, e))
 		return cmd_fail(e);
-	if (!equal)
-		complain(
-			"pack: what it printed in the box differs from here: time, chance, this "
-			"machine's "
-			"name, or mathematics that the box pins? Results that differ cannot agree");
+	if (!equal && tell_difference(p, t, copy, e))
+		return -1;
 	if (here) {
 		complain(
 			"pack: the program ended with exit %d, here as in the box: mend that first",

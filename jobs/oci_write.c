@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #define PIECE 65536
+#define MTIME_MAX UINT32_MAX /* what a compiled file has room for */
 #define BLOB_DIR "blobs/sha256"
 #define MEDIA "application/vnd.oci.image."
 
@@ -72,7 +73,7 @@ static struct archive *tar_open(const char *path, struct err *e)
 }
 
 static int put_header(struct archive *a, const char *name, enum file_kind kind, unsigned mode,
-	int64_t size, const char *text, struct err *e)
+	time_t mtime_s, int64_t size, const char *text, struct err *e)
 {
 	struct archive_entry *h = archive_entry_new();
 
@@ -81,7 +82,7 @@ static int put_header(struct archive *a, const char *name, enum file_kind kind, 
 				      : kind == FILE_LINK ? AE_IFLNK
 							  : AE_IFREG);
 	archive_entry_set_perm(h, (__LA_MODE_T)mode);
-	archive_entry_set_mtime(h, 0, 0);
+	archive_entry_set_mtime(h, mtime_s, 0);
 	archive_entry_set_uid(h, 0);
 	archive_entry_set_gid(h, 0);
 	if (text)
@@ -118,13 +119,29 @@ static int put_file(struct archive *a, const char *from, int64_t size, struct er
 }
 
 /* --- layers ----------------------------------------------------------------------------------- */
-static int put_entry(struct archive *a, const struct pack_entry *p, struct err *e)
+/* Python takes a compiled file only where it remembers its source's time: without these each start compiles all that
+ * it imports, which costs four times the start itself. In the system a source may be reached by a link that lies beside
+ * the compiled file; in the working folder those without one have no time, for they come and go with each copy. */
+static time_t time_of(const struct pack_plan *plan, const struct pack_entry *p)
+{
+	const char *dot = strrchr(p->to, '.');
+	bool source = dot && !strcmp(dot, ".py");
+	struct stat st;
+
+	if (!p->from || !source || (p->layer == LAYER_WORK && !pack_plan_compiled(plan, p->to)) ||
+		lstat(p->from, &st))
+		return 0;
+	return st.st_mtime > 0 && st.st_mtime <= MTIME_MAX ? st.st_mtime : 0;
+}
+
+static int put_entry(
+	struct archive *a, const struct pack_plan *plan, const struct pack_entry *p, struct err *e)
 {
 	unsigned mode = p->kind == FILE_LINK                      ? 0777
 	                : p->kind == FILE_FOLDER || p->executable ? 0755
 	                                                          : 0644;
 
-	if (put_header(a, p->to + 1, p->kind, mode, p->size, p->text, e))
+	if (put_header(a, p->to + 1, p->kind, mode, time_of(plan, p), p->size, p->text, e))
 		return -1;
 	return p->from ? put_file(a, p->from, p->size, e) : 0;
 }
@@ -137,7 +154,7 @@ static int write_tar(
 
 	for (size_t i = 0; !bad && i < plan->n; i++)
 		if (plan->entries[i].layer == layer)
-			bad = put_entry(a, &plan->entries[i], e);
+			bad = put_entry(a, plan, &plan->entries[i], e);
 	return a ? archive_end(a, bad, path, e) : -1;
 }
 
@@ -152,7 +169,7 @@ static int compress(const char *to, const char *from, int64_t size, struct err *
 			    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
 			    archive_write_open_filename(a, to) != ARCHIVE_OK))
 		bad = archive_fails(a, to, e);
-	bad = bad || put_header(a, "layer", FILE_REGULAR, 0644, size, NULL, e) ||
+	bad = bad || put_header(a, "layer", FILE_REGULAR, 0644, 0, size, NULL, e) ||
 	                      put_file(a, from, size, e)
 	              ? -1
 	              : 0;
@@ -294,7 +311,7 @@ static struct part make_index(const struct part *manifest)
 /* --- the layout ------------------------------------------------------------------------------- */
 static int put_part(struct archive *a, const char *name, const struct part *p, struct err *e)
 {
-	if (put_header(a, name, FILE_REGULAR, 0644, p->size, NULL, e))
+	if (put_header(a, name, FILE_REGULAR, 0644, 0, p->size, NULL, e))
 		return -1;
 	return p->path ? put_file(a, p->path, p->size, e)
 	               : put_bytes(a, p->text, (size_t)p->size, name, e);
@@ -319,8 +336,8 @@ static int write_layout(const char *path, const struct part *index, const struct
 	if (!a)
 		return -1;
 	int bad = put_part(a, "oci-layout", &layout, e) || put_part(a, "index.json", index, e) ||
-	          put_header(a, "blobs", FILE_FOLDER, 0755, 0, NULL, e) ||
-	          put_header(a, BLOB_DIR, FILE_FOLDER, 0755, 0, NULL, e) ||
+	          put_header(a, "blobs", FILE_FOLDER, 0755, 0, 0, NULL, e) ||
+	          put_header(a, BLOB_DIR, FILE_FOLDER, 0755, 0, 0, NULL, e) ||
 	          put_blob(a, manifest, e) || put_blob(a, config, e);
 	for (size_t i = 0; !bad && i < PACK_LAYERS; i++)
 		bad = put_blob(a, &layers[i].part, e);

@@ -3,7 +3,8 @@
  * oci_write.h: a plan as an OCI image: one tar of an image layout (OCI Image Format 1.1), as `podman load` and
  * `skopeo copy oci-archive:` take it.
  *
- * The same files, words and environment give the same bytes: names are sorted, every time is 0, everything is user 0's.
+ * The same files, words and environment give the same bytes: names are sorted, everything is user 0's, every time is 0 but
+ * those of Python's sources that may have a compiled file.
  */
 #ifndef JOBS_OCI_WRITE_H
 #define JOBS_OCI_WRITE_H

@@ -402,6 +402,35 @@ bool pack_plan_has(struct pack_plan *p, const char *to)
 	return has;
 }
 
+/* The first entry that is not before `to`; p->n if none is. */
+static size_t place_of(const struct pack_plan *p, const char *to)
+{
+	size_t low = 0, high = p->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (strcmp(p->entries[middle].to, to) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool pack_plan_compiled(const struct pack_plan *p, const char *to)
+{
+	const char *name = strrchr(to, '/'), *dot = strrchr(to, '.');
+
+	if (!name || !dot || strcmp(dot, ".py") || dot < name)
+		return false;
+	auto_free char *begin =
+		xprintf("%.*s/__pycache__%.*s.", (int)(name - to), to, (int)(dot - name), name);
+	size_t at = place_of(p, begin);
+
+	return at < p->n && !strncmp(p->entries[at].to, begin, strlen(begin));
+}
+
 void pack_plan_release(struct pack_plan *p)
 {
 	for (size_t i = 0; i < p->n; i++) {

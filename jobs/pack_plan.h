@@ -87,6 +87,8 @@ int pack_plan_make(struct pack_plan *p, const struct pack_where *where,
 void pack_plan_release(struct pack_plan *p);
 /* Whether something is at that path of the image. */
 bool pack_plan_has(struct pack_plan *p, const char *to);
+/* Whether `to` (of the image) is a source of Python's, X.py, beside whose folder's __pycache__/X.VERSION.pyc is in the plan. */
+bool pack_plan_compiled(const struct pack_plan *p, const char *to);
 /* Where a path here (without links) is in the image. Yours. */
 char *pack_place(const struct pack_where *where, const char *path);
 

@@ -356,7 +356,8 @@ static int lock_dir(struct worker *w, struct err *e)
 {
 	auto_free char *path = xprintf("%s/lock", w->conf.dir);
 
-	if (make_dirs(w->conf.dir, 0700, e))
+	/* Root's boxes are nobody's, who has to get to DIR/images by its path; all else there is closed by itself. */
+	if (make_dirs(w->conf.dir, geteuid() ? 0700 : 0711, e))
 		return err_wrap(e, "--data");
 	w->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (w->lock < 0)

@@ -5,6 +5,7 @@
 #include "jobs/exec_head.h"
 #include "jobs/pack_env.h"
 #include "jobs/pack_tell.h"
+#include "jobs/pack_try.h"
 #include "jobs/trace_calls.h"
 
 #include "common/buf.h"
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -382,6 +384,62 @@ static void what_the_run_made_or_changed_stays(void **s)
 	release(&r);
 }
 
+static void a_source_has_its_compiled_file_in_the_plan(void **s)
+{
+	struct pack_entry entries[] = {
+		{ .to = (char[]){ "/l/__pycache__/re.cpython-311.pyc" } },
+		{ .to = (char[]){ "/l/__pycache__/sub.mod.cpython-311.pyc" } },
+		{ .to = (char[]){ "/l/r.py" } },
+		{ .to = (char[]){ "/l/re.py" } },
+	};
+	struct pack_plan p = { .entries = entries, .n = 4 }, none = { .n = 0 };
+
+	(void)s;
+	assert_true(pack_plan_compiled(&p, "/l/re.py"));
+	assert_true(pack_plan_compiled(&p, "/l/sub.mod.py"));
+	assert_false(pack_plan_compiled(&p, "/l/r.py"));
+	assert_false(pack_plan_compiled(&p, "/l/z.py"));
+	assert_false(pack_plan_compiled(&p, "/l/re.pyc"));
+	assert_false(pack_plan_compiled(&p, "/re.py"));
+	assert_false(pack_plan_compiled(&p, "/l.py/re"));
+	assert_false(pack_plan_compiled(&none, "/l/re.py"));
+}
+
+static struct difference differ(const char *a, const char *b)
+{
+	char x[] = "/tmp/talkoot-unit-XXXXXX", y[] = "/tmp/talkoot-unit-XXXXXX";
+	auto_close int f = mkstemp(x), g = mkstemp(y);
+
+	assert_int_equal(write(f, a, strlen(a)), strlen(a));
+	assert_int_equal(write(g, b, strlen(b)), strlen(b));
+	struct difference d = files_differ(x, y);
+
+	unlink(x);
+	unlink(y);
+	return d;
+}
+
+static void the_first_line_that_differs_is_found(void **s)
+{
+	char long_line[400];
+
+	(void)s;
+	memset(long_line, 'x', sizeof(long_line));
+	long_line[sizeof(long_line) - 1] = '\0';
+	assert_int_equal(differ("", "").line, 0);
+	assert_int_equal(differ("a\nb\n", "a\nb\n").line, 0);
+	struct difference d = differ("a\nb 12:00\nc\n", "a\nb 12:01\nd\n");
+
+	assert_int_equal(d.line, 2);
+	assert_string_equal(d.a, "b 12:00");
+	assert_string_equal(d.b, "b 12:01");
+	d = differ("a\n", "a\nmore\n");
+	assert_int_equal(d.line, 2);
+	assert_string_equal(d.a, "");
+	assert_string_equal(d.b, "more");
+	assert_int_equal(strlen(differ(long_line, "").a), DIFFERENCE_SHOWN);
+}
+
 static void secrets_kernels_and_the_boxs_own_stay(void **s)
 {
 	struct pack_where w = ann();
@@ -633,6 +691,8 @@ int main(void)
 		cmocka_unit_test(of_a_home_only_code_travels),
 		cmocka_unit_test(standing_in_the_home_makes_no_dot_files_travel),
 		cmocka_unit_test(what_the_run_made_or_changed_stays),
+		cmocka_unit_test(a_source_has_its_compiled_file_in_the_plan),
+		cmocka_unit_test(the_first_line_that_differs_is_found),
 		cmocka_unit_test(secrets_kernels_and_the_boxs_own_stay),
 		cmocka_unit_test(asking_is_stronger_than_home_and_mode_and_excluding_than_asking),
 		cmocka_unit_test(globs_of_the_working_folder_need_no_path_before_them),

@@ -273,6 +273,30 @@ static void lacks(struct world *w, uint32_t job, const char *expected)
 		fail_msg("\"%s\" does not say \"%s\"", why, expected);
 }
 
+static void what_no_worker_meets_is_said_before_a_job_is_taken(void **state)
+{
+	(void)state;
+	struct world w;
+	char why[LACKING_MAX];
+
+	world_new(&w, 9);
+	uint32_t j = add_job(&w, 1, 1, 1, 2, 0);
+	struct needs needs = w.s.jobs[j].needs;
+	sched_unmet(&w.s, &needs, w.now, why, sizeof(why));
+	assert_string_equal(why, "");
+	uint32_t a = add_worker(&w, 1, 0);
+	sched_unmet(&w.s, &needs, w.now, why, sizeof(why));
+	assert_string_equal(why, "");
+	needs.memory_mib = 4098;
+	sched_unmet(&w.s, &needs, w.now, why, sizeof(why));
+	assert_string_equal(why, "gives a task 4098 MiB of memory");
+	w.s.workers[a].profiles = 1u << PROFILE_COMPUTE;
+	needs.profile = PROFILE_IMAGE;
+	sched_unmet(&w.s, &needs, w.now, why, sizeof(why));
+	assert_non_null(strstr(why, "can set up a box of the job's profile"));
+	sched_release(&w.s);
+}
+
 static void what_a_job_lacks_is_said_in_words(void **state)
 {
 	(void)state;
@@ -988,6 +1012,7 @@ int main(void)
 		cmocka_unit_test(a_renewed_lease_lasts),
 		cmocka_unit_test(one_worker_alone_is_told_why_and_a_second_finishes),
 		cmocka_unit_test(what_a_job_lacks_is_said_in_words),
+		cmocka_unit_test(what_no_worker_meets_is_said_before_a_job_is_taken),
 		cmocka_unit_test(a_worker_gets_only_what_it_can_run),
 		cmocka_unit_test(a_worker_gets_only_what_its_volunteer_allows),
 		cmocka_unit_test(who_wrote_a_checkpoint_counts_as_an_author_from_the_next_result_on),
