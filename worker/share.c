@@ -63,14 +63,23 @@ static void on_over(void *arg)
 	serve_waiting(s);
 }
 
+/* A hidden blob is not here, whoever asks. */
+int64_t share_size(const struct share *s, const struct digest *d)
+{
+	return cache_tells(s->cache, d) ? blob_size(cache_blobs(s->cache), d) : -1;
+}
+
 static int open_blob(struct share *s, struct req *r, const struct digest *d, int *fd, int64_t *size,
 	struct err *e)
 {
 	const struct pull *p = cache_pull(s->cache, d);
+	char text[DIGEST_TEXT + 1];
 	int64_t at, n;
 
-	if (!p || blob_size(cache_blobs(s->cache), d) >=
-			  0) /* whole, though its download may not have ended */
+	digest_text(text, d);
+	if (!cache_tells(s->cache, d))
+		return err_set(e, ERR_UNKNOWN_BLOB, "%s is not here", text);
+	if (!p || share_size(s, d) >= 0) /* whole, though its download may not have ended */
 		return blob_open(cache_blobs(s->cache), d, fd, size, e);
 	*size = pull_blob(p)->size;
 	if (!req_range(r, *size, &at, &n))
@@ -183,7 +192,7 @@ static void look(const struct share *s, const struct digest *d, bool first, stru
 		if (first) /* later they would only fill the line */
 			a->n_peers = pull_peers(p, a->peers, SWARM_PEERS_MAX);
 	} else {
-		int64_t size = blob_size(cache_blobs(s->cache), d);
+		int64_t size = share_size(s, d);
 
 		pieces = size > 0 ? (size_t)piece_count(size) : 0;
 		a->has = pieces > 0 && pieces <= HAVE_PIECES_MAX;
@@ -199,9 +208,11 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 	size_t pieces;
 	const unsigned char *map = p ? pull_map(p, &pieces) : NULL;
 
+	if (s->upload_kib == 0) /* as look() says */
+		return 0;
 	if (p)
 		return map ? (int64_t)have_count(map, pieces) : 0;
-	int64_t size = s->upload_kib ? blob_size(cache_blobs(s->cache), d) : 0;
+	int64_t size = share_size(s, d);
 	return size > 0 ? piece_count(size) : 0;
 }
 
