@@ -112,6 +112,14 @@ bool home_is_private(const struct home *h)
 	return private;
 }
 
+bool home_may_call(const struct home *h, const struct id *self, const struct link *l)
+{
+	struct endpoint at = link_at(l);
+
+	return id_equal(&l->grid, &h->grid_id) && !id_equal(&l->node, self) &&
+	       !home_is_coordinator(h, &l->node) && dial_allowed(&at, home_is_private(h));
+}
+
 const struct way *home_way(const struct home *h)
 {
 	return h->known ? ways_now(&h->ways) : NULL;

@@ -298,6 +298,7 @@ uint16_t serve_port(const struct serve *s)
 void serve_gossip(struct serve *s, struct gossip *g)
 {
 	s->gossip = g;
+	gossip_tells(g, share_count, s->share);
 }
 
 void serve_free(struct serve *s)

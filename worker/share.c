@@ -216,6 +216,14 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 	return size > 0 ? piece_count(size) : 0;
 }
 
+int64_t share_count(void *share, const struct digest *d, bool *whole)
+{
+	const struct share *s = share;
+
+	*whole = share_size(s, d) >= 0;
+	return s->upload_kib == 0 || !cache_tells(s->cache, d) ? -1 : count_here(s, d);
+}
+
 static void answer(struct share *s, struct req *r, const struct asker *who, int64_t next_ms)
 {
 	auto_free struct swarm_answer *a = xcalloc(1, sizeof(*a)); /* 11 KiB */
