@@ -62,13 +62,17 @@ static void add_direct(const struct home *h, struct draft *d)
 		}
 }
 
-/* The workers among the links we were given, then those that others name. */
+/* The one in use, since those that others name are some of many, by chance; the workers among the links we were given; then
+ * those. */
 static size_t list_relays(const struct home *h, struct link out[HOME_RELAYS_MAX])
 {
+	const struct way *used = ways_now(&h->ways);
 	size_t n = 0;
 
+	if (used && used->relayed)
+		out[n++] = used->via;
 	for (size_t i = 0; i < h->n_joins && n < HOME_RELAYS_MAX; i++)
-		if (!acts_for(&h->grid, &h->joins[i].node))
+		if (!acts_for(&h->grid, &h->joins[i].node) && !(n && link_equal(&out[0], &h->joins[i])))
 			out[n++] = h->joins[i];
 	if (h->relays.list && n < HOME_RELAYS_MAX)
 		n += h->relays.list(h->relays.arg, out + n, HOME_RELAYS_MAX - n);
