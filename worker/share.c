@@ -355,24 +355,16 @@ void share_swarm(struct share *s, struct req *r)
 
 static int take_piece(struct share *s, struct req *r, struct err *e)
 {
-	const char *piece = req_query(r, "piece"), *node = req_query(r, "node");
-	struct pull *p;
-	struct digest d;
-	struct id guest;
-	int64_t at;
+	struct piece_post post;
 	size_t n;
 
-	if (!digest_from_text(&d, req_part(r, 0)))
-		return err_field(e, "digest", "must be sha256: and 64 lowercase hex digits");
-	if (!piece || !int_parse(&at, piece, 0, HAVE_PIECES_MAX - 1))
-		return err_field(e, "piece", "must be 0 to %d", HAVE_PIECES_MAX - 1);
-	if (!node || !id_parse(&guest, node))
-		return err_field(e, "node", "must be 64 lowercase hex digits");
-	p = cache_pull(s->cache, &d);
+	if (piece_post_read(&post, req_part(r, 0), req_query(r, "piece"), req_query(r, "node"), e))
+		return -1;
+	struct pull *p = cache_pull(s->cache, &post.digest);
 	if (!p)
 		return err_set(e, ERR_CONFLICT, "nobody asked for pieces of this blob");
 	const char *bytes = req_body(r, &n);
-	return pull_take(p, &guest, (size_t)at, bytes, n, e);
+	return pull_take(p, &post.node, post.piece, bytes, n, e);
 }
 
 void share_piece(struct share *s, struct req *r)
