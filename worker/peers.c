@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers.c: the neighbours, and what is asked of them. What is heard is taken in peers_hear.c, the view is in view.c.
+ * peers.c: the neighbours, and what is asked of them. What is heard is taken in
+ * peers_hear.c, how crowding is borne is in peers_crowd.c, the view is in view.c.
  *
  * What a neighbour has of ours is kept as a tick of our news: it has all that was here then (`told`).
  */
