@@ -84,6 +84,11 @@ struct blob_parts;
  * NULL and 0: the ones that were kept; ERR_NOT_FOUND when there are none (a blob of one piece needs none). */
 int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob *b,
 	const struct digest *layer, size_t n, struct err *e);
+/* The same in parts, for who has a loop to turn: open, and then look at what is there, each time at most max_bytes or one
+ * piece, while there is *more. What was not looked at counts as missing. */
+int blob_parts_begin(struct blob_parts **out, struct blobs *s, const struct blob *b,
+	const struct digest *layer, size_t n, struct err *e);
+int blob_parts_look(struct blob_parts *p, int64_t max_bytes, bool *more, struct err *e);
 bool blob_parts_has(const struct blob_parts *p, size_t piece);
 size_t blob_parts_missing(const struct blob_parts *p);                        /* how many pieces */
 const struct digest *blob_parts_layer(const struct blob_parts *p, size_t *n); /* borrowed */

@@ -31,6 +31,7 @@ struct blob_parts {
 	unsigned char *map;
 	struct hasher *hash;
 	int64_t hashed; /* bytes from the front that `hash` has */
+	int64_t looked; /* bytes from the front whose pieces were looked at when it was opened */
 };
 
 bool blob_parts_has(const struct blob_parts *p, size_t piece)
@@ -115,12 +116,21 @@ static int write_at(
 
 /* Believe what is in the file only where it is right. Where a file system does not know its holes
  * they read as zeros, and are hashed like anything else. */
-static int look(struct blob_parts *p, struct err *e)
+int blob_parts_look(struct blob_parts *p, int64_t max_bytes, bool *more, struct err *e)
 {
 	auto_free char *bytes = NULL;
-	off_t at = 0;
 
-	while (at < p->blob.size && (at = lseek(p->fd, at, SEEK_DATA)) >= 0) {
+	*more = true;
+	for (int64_t looked = 0; !looked || looked < max_bytes;) {
+		off_t at = p->looked < p->blob.size ? lseek(p->fd, p->looked, SEEK_DATA) : -1;
+
+		if (at < 0 && p->looked < p->blob.size && errno != ENXIO)
+			return err_sys(e, "looking into %s", p->path);
+		if (at < 0 || at >= p->blob.size) {
+			p->looked = p->blob.size;
+			*more = false;
+			return 0;
+		}
 		size_t piece = (size_t)(at / p->piece), n = bytes_of(p, piece);
 
 		if (!bytes)
@@ -129,9 +139,10 @@ static int look(struct blob_parts *p, struct err *e)
 			return -1;
 		if (is_right(p, piece, bytes, n))
 			mark(p, piece);
-		at = (off_t)((int64_t)(piece + 1) * p->piece);
+		p->looked = (int64_t)(piece + 1) * p->piece;
+		looked += (int64_t)n;
 	}
-	return at < 0 && errno != ENXIO ? err_sys(e, "looking into %s", p->path) : 0;
+	return 0;
 }
 
 /* The file is made as long as the blob at once; so much of the quota is taken. */
@@ -193,7 +204,7 @@ static struct digest *settle_layer(
 	return NULL;
 }
 
-int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob *b,
+int blob_parts_begin(struct blob_parts **out, struct blobs *s, const struct blob *b,
 	const struct digest *layer, size_t n, struct err *e)
 {
 	char hex[DIGEST_HEX + 1];
@@ -212,7 +223,23 @@ int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob 
 	p->layer = mine;
 	p->map = xcalloc((n + 7) / 8 + 1, 1);
 	p->hash = hasher_new();
-	if (partial_own(p->path, &p->fd, e) || take_room(p, e) || look(p, e)) {
+	if (partial_own(p->path, &p->fd, e) || take_room(p, e)) {
+		parts_free(p);
+		return -1;
+	}
+	*out = p;
+	return 0;
+}
+
+int blob_parts_open(struct blob_parts **out, struct blobs *s, const struct blob *b,
+	const struct digest *layer, size_t n, struct err *e)
+{
+	struct blob_parts *p;
+	bool more;
+
+	if (blob_parts_begin(&p, s, b, layer, n, e))
+		return -1;
+	if (blob_parts_look(p, BLOB_SIZE_MAX, &more, e)) {
 		parts_free(p);
 		return -1;
 	}

@@ -217,3 +217,18 @@ char *swarm_answer_text(const struct swarm_answer *a)
 		put_pieces(o, "want", a->want, a->n_want);
 	return shape_dump(o);
 }
+
+int piece_post_read(struct piece_post *p, const char *digest, const char *piece, const char *node,
+	struct err *e)
+{
+	int64_t at;
+
+	if (!digest || !digest_from_text(&p->digest, digest))
+		return err_field(e, "digest", "must be sha256: and 64 lowercase hex digits");
+	if (!piece || !int_parse(&at, piece, 0, HAVE_PIECES_MAX - 1))
+		return err_field(e, "piece", "must be 0 to %d", HAVE_PIECES_MAX - 1);
+	if (!node || !id_parse(&p->node, node))
+		return err_field(e, "node", "must be 64 lowercase hex digits");
+	p->piece = (size_t)at;
+	return 0;
+}

@@ -75,6 +75,16 @@ struct swarm_answer {
 	int64_t next_ms; /* ask again no sooner */
 };
 
+/* Which piece `POST /v1/pieces/DIGEST?piece=N&node=ID` brings; its bytes are the body. */
+struct piece_post {
+	struct digest digest;
+	size_t piece;
+	struct id node;
+};
+/* NULL: it is not there. The number is not checked against the blob. */
+int piece_post_read(struct piece_post *p, const char *digest, const char *piece, const char *node,
+	struct err *e);
+
 /* Strict JSON of at most SWARM_TEXT_MAX bytes; piece numbers are not checked against the blob. */
 int swarm_ask_read(struct swarm_ask *a, const char *text, size_t n, struct err *e);
 int swarm_answer_read(struct swarm_answer *a, const char *text, size_t n, struct err *e);

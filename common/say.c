@@ -8,6 +8,7 @@
 #include "common/say.h"
 #include "common/buf.h"
 #include "common/codec.h"
+#include "common/have.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,12 @@ static const struct shape item_shape[] = {
 	{ .name = "fact", .kind = SHAPE_OBJECT, .optional = true },
 	{ .name = NULL },
 };
+static const struct shape have_shape[] = {
+	{ .name = "digest", .kind = SHAPE_DIGEST },
+	{ .name = "pieces", .kind = SHAPE_INT, .max = HAVE_PIECES_MAX },
+	{ .name = "at", .kind = SHAPE_TEXT, .optional = true, .max = LINK_TEXT_MAX },
+	{ .name = NULL },
+};
 static const struct shape say_shape[] = {
 	{ .name = "grid", .kind = SHAPE_ID, .optional = true },
 	{ .name = "node", .kind = SHAPE_ID, .optional = true },
@@ -52,6 +59,16 @@ static const struct shape say_shape[] = {
 	{ .name = "held", .kind = SHAPE_INT, .optional = true, .max = SAY_QUESTIONS_MAX },
 	{ .name = "more", .kind = SHAPE_BOOL, .optional = true },
 	{ .name = "known", .kind = SHAPE_TEXT, .optional = true, .max = KNOWN_TEXT_MAX },
+	{ .name = "seek",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_SEEK_MAX,
+		.each = SHAPE_DIGEST },
+	{ .name = "have",
+		.kind = SHAPE_ARRAY,
+		.optional = true,
+		.max = SAY_HAVE_MAX,
+		.of = have_shape },
 	{ .name = "alone", .kind = SHAPE_BOOL, .optional = true },
 	{ .name = "brief", .kind = SHAPE_BOOL, .optional = true },
 	{ .name = NULL },
@@ -62,6 +79,7 @@ void say_release(struct say *s)
 	free(s->summary);
 	free(s->descriptor.line);
 	free(s->known);
+	free(s->have);
 	for (size_t i = 0; i < s->n_peers; i++)
 		free(s->peers[i].line);
 	for (size_t i = 0; i < s->n_items; i++) {
@@ -71,7 +89,8 @@ void say_release(struct say *s)
 	s->summary = NULL;
 	s->descriptor.line = NULL;
 	s->known = NULL;
-	s->n_peers = s->n_items = s->n_known = 0;
+	s->have = NULL;
+	s->n_peers = s->n_items = s->n_known = s->n_seek = s->n_have = 0;
 }
 
 void say_add_peer(struct say *s, const char *line, size_t n)
@@ -117,6 +136,21 @@ void say_add_item(struct say *s, const struct news_item *item)
 		s->items[s->n_items].fact =
 			(struct said){ xmemdup(item->fact, item->fact_len), item->fact_len };
 	s->n_items++;
+}
+
+void say_add_seek(struct say *s, const struct digest *d)
+{
+	if (s->n_seek < SAY_SEEK_MAX)
+		s->seek[s->n_seek++] = *d;
+}
+
+void say_add_have(struct say *s, const struct said_have *have)
+{
+	if (s->n_have == SAY_HAVE_MAX)
+		return;
+	if (!s->have)
+		s->have = xcalloc(SAY_HAVE_MAX, sizeof(*s->have)); /* 6 KiB */
+	s->have[s->n_have++] = *have;
 }
 
 /* --- out ----------------------------------------------------------------------------------- */
@@ -184,6 +218,36 @@ static void write_known(struct buf *b, const struct say *s)
 	buf_printf(b, ",\"known\":\"%s\"", text);
 }
 
+static void write_seek(struct buf *b, const struct say *s)
+{
+	char text[DIGEST_TEXT + 1];
+
+	buf_text(b, ",\"seek\":[");
+	for (size_t i = 0; i < s->n_seek; i++) {
+		digest_text(text, &s->seek[i]);
+		buf_printf(b, "%s\"%s\"", i ? "," : "", text);
+	}
+	buf_text(b, "]");
+}
+
+static void write_have(struct buf *b, const struct say *s)
+{
+	char digest[DIGEST_TEXT + 1], at[LINK_TEXT_MAX + 1];
+
+	buf_text(b, ",\"have\":[");
+	for (size_t i = 0; i < s->n_have; i++) {
+		digest_text(digest, &s->have[i].digest);
+		buf_printf(b, "%s{\"digest\":\"%s\",\"pieces\":%lld", i ? "," : "", digest,
+			(long long)s->have[i].pieces);
+		if (!s->have[i].self) { /* a link has no character that JSON would escape */
+			link_text(at, &s->have[i].at);
+			buf_printf(b, ",\"at\":\"%s\"", at);
+		}
+		buf_text(b, "}");
+	}
+	buf_text(b, "]");
+}
+
 char *say_write(const struct say *s)
 {
 	auto_buf struct buf b = { 0 };
@@ -210,6 +274,10 @@ char *say_write(const struct say *s)
 		buf_printf(&b, ",\"held\":%d", s->held);
 	if (s->n_known)
 		write_known(&b, s);
+	if (s->n_seek)
+		write_seek(&b, s);
+	if (s->n_have)
+		write_have(&b, s);
 	if (s->alone)
 		buf_text(&b, ",\"alone\":true");
 	if (s->brief)
@@ -317,6 +385,28 @@ static int read_known(struct say *s, const char *text, struct err *e)
 	return 0;
 }
 
+static int read_blobs(struct say *s, const json_t *j, struct err *e)
+{
+	struct said_have have;
+	struct digest d;
+	json_t *x;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "seek"), i, x) {
+		digest_from_text(&d, json_string_value(x));
+		say_add_seek(s, &d);
+	}
+	json_array_foreach(json_object_get(j, "have"), i, x) {
+		have = (struct said_have){ .pieces = jint(x, "pieces", 0),
+			.self = !json_object_get(x, "at") };
+		digest_from_text(&have.digest, jtext(x, "digest"));
+		if (!have.self && link_parse(&have.at, jtext(x, "at"), e))
+			return err_wrap(e, "have.at");
+		say_add_have(s, &have);
+	}
+	return 0;
+}
+
 static int read_head(struct say *s, const json_t *j, struct err *e)
 {
 	unsigned char hash[HASH_HEX / 2];
@@ -349,7 +439,8 @@ int say_read(struct say *s, const char *text, size_t n, struct err *e)
 		return err_set(e, ERR_TOO_BIG,
 			"gossip of %zu bytes; at most %zu with more than one fact", n, SAY_MAX);
 	const json_t *sum = json_object_get(j, "summary");
-	if ((sum && read_summary(s, sum, e)) || read_known(s, jtext(j, "known"), e)) {
+	if ((sum && read_summary(s, sum, e)) || read_known(s, jtext(j, "known"), e) ||
+		read_blobs(s, j, e)) {
 		say_release(s);
 		return -1;
 	}

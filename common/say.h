@@ -19,6 +19,8 @@
 #define SAY_WAIT_MAX_MS 60000
 #define SAY_HELD_MAX 4000 /* characters of one origin's ranges */
 #define SAY_KNOWN_MAX 64  /* records that a question says it needs not be told */
+#define SAY_SEEK_MAX 8    /* blobs */
+#define SAY_HAVE_MAX 16
 
 /* A peer record told apart from others: the first 6 bytes of the SHA-256 of its line. */
 #define MARK_BYTES 6
@@ -29,6 +31,14 @@ struct mark {
 struct said {
 	char *line;
 	size_t len;
+};
+
+/* A node that has so many pieces of a blob, or is about to. */
+struct said_have {
+	struct digest digest;
+	int64_t pieces;
+	bool self;      /* of an answer: who answers */
+	struct link at; /* unless self */
 };
 
 struct say {
@@ -46,12 +56,16 @@ struct say {
 	struct said descriptor; /* line NULL: not said */
 	struct mark *known;     /* of a question: records that its sender has; owned */
 	size_t n_known;
-	int64_t wait_ms;        /* the answer may be held so long */
-	int want;               /* peers that the other side may name */
-	int held;               /* of an answer: how many questions its sender holds */
-	bool more;              /* there was no room for all */
-	bool alone;             /* of a question: its sender has hardly any neighbours */
-	bool brief;             /* of an answer: further questions need not name the grid */
+	struct digest seek[SAY_SEEK_MAX]; /* of a question: blobs that its sender looks for */
+	size_t n_seek;
+	struct said_have *have; /* owned */
+	size_t n_have;
+	int64_t wait_ms; /* the answer may be held so long */
+	int want;        /* peers that the other side may name */
+	int held;        /* of an answer: how many questions its sender holds */
+	bool more;       /* there was no room for all */
+	bool alone;      /* of a question: its sender has hardly any neighbours */
+	bool brief;      /* of an answer: further questions need not name the grid */
 };
 
 void say_release(struct say *s); /* what it points at; then it is empty */
@@ -61,6 +75,9 @@ struct mark mark_of(const char *line, size_t n);
 void say_add_known(struct say *s, const struct mark *m);
 bool say_knows(const struct say *s, const struct mark *m);
 void say_add_item(struct say *s, const struct news_item *item);
+/* Beyond SAY_SEEK_MAX and SAY_HAVE_MAX nothing is added. */
+void say_add_seek(struct say *s, const struct digest *d);
+void say_add_have(struct say *s, const struct said_have *have);
 /* JSON in one line; yours. */
 char *say_write(const struct say *s) MUST_USE;
 /* Length, form and shape; no signature yet. A brief question has an all zero grid. Release on success only. */

@@ -3,8 +3,7 @@
  * spread.c: `POST /v1/swarm` at the coordinator.
  *
  * seed.c decides what is offered. The peers that are named are the workers that published an address and hold live
- * leases of a job that uses the blob, or held some lately (they have it still): they are looked up in the scheduler
- * at most once in PEERS_AGE_MS a blob.
+ * leases of a job that uses the blob, or held some lately (they have it still): users.c finds them.
  */
 #include "coordinator/spread.h"
 #include "common/clock.h"
@@ -12,17 +11,14 @@
 #include "common/log.h"
 #include "common/pieces.h"
 #include "coordinator/seed.h"
+#include "coordinator/users.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define HELD_MAX 2048  /* asks; beyond it they are answered at once */
-#define TICK_MS 250    /* how often it is looked whether something can be offered */
-#define TRIES_MAX 64   /* held asks that one look tries, in turn */
-#define PEERS_KEPT 256 /* of a blob */
-#define PEERS_AGE_MS 1000
-#define PEERS_LATELY_MS 600000
-#define BLOBS_KEPT 64
+#define HELD_MAX 2048     /* asks; beyond it they are answered at once */
+#define TICK_MS 250       /* how often it is looked whether something can be offered */
+#define TRIES_MAX 64      /* held asks that one look tries, in turn */
 #define NEXT_MS 200       /* when to ask again … */
 #define NEXT_FULL_MS 5000 /* … and when too many ask */
 #define ADDRESS_RATE 100  /* asks a second of one address; four times that at once */
@@ -36,23 +32,13 @@ struct held {
 	struct held *next;
 };
 
-struct users { /* of a blob */
-	struct digest digest;
-	int64_t at_ms; /* 0: empty */
-	struct {
-		uint32_t worker;
-		int64_t held_ms; /* its lease, last */
-	} by[PEERS_KEPT];
-	size_t n;
-};
-
 struct spread {
 	struct coord *c;
 	struct timer *tick;
 	struct seeding *seeding;
 	struct held *held; /* who waits the longest first */
 	size_t n_held;
-	struct users *users; /* BLOBS_KEPT */
+	struct finding *finding;
 	struct rate rate;
 	uint64_t rng;
 	bool stopping;
@@ -70,70 +56,12 @@ static bool job_uses(const struct job *j, const struct digest *d)
 	return uses;
 }
 
-/* A worker that holds a lease; when there are too many, one of the known goes by chance. */
-static void add_user(struct spread *s, struct users *u, uint32_t worker, int64_t now)
+static bool uses(void *arg, uint32_t job, const struct digest *d)
 {
-	size_t at = u->n < PEERS_KEPT ? u->n++ : (size_t)rng_below(&s->rng, PEERS_KEPT);
+	const struct spread *s = arg;
 
-	u->by[at].worker = worker;
-	u->by[at].held_ms = now;
-}
-
-/* Forget who is not there any more, or held its last lease too long ago; mark in `known` who is known. */
-static void forget_users(struct users *u, const struct sched *d, bool *known, int64_t now)
-{
-	for (size_t i = u->n; i-- > 0;)
-		if (u->by[i].worker >= d->n_workers ||
-			!worker_online(&d->workers[u->by[i].worker], now) ||
-			now - u->by[i].held_ms > PEERS_LATELY_MS)
-			u->by[i] = u->by[--u->n];
-		else
-			known[u->by[i].worker] = true;
-}
-
-static void find_users(struct spread *s, struct users *u, int64_t now)
-{
-	const struct sched *d = &s->c->sched;
-	auto_free bool *job = xcalloc(d->n_jobs + 1, 1), *known = xcalloc(d->n_workers + 1, 1),
-		       *holds = xcalloc(d->n_workers + 1, 1);
-
-	forget_users(u, d, known, now);
-	for (size_t i = 0; i < d->n_jobs; i++)
-		job[i] = !d->jobs[i].gone && s->c->manifests[i] &&
-		         job_uses(s->c->manifests[i], &u->digest);
-	for (size_t i = 0; i < d->n_leases; i++)
-		if (d->leases[i].worker != NOBODY && job[d->leases[i].job])
-			holds[d->leases[i].worker] = true;
-	for (size_t i = 0; i < u->n; i++)
-		if (holds[u->by[i].worker])
-			u->by[i].held_ms = now;
-	for (uint32_t i = 0; i < d->n_workers; i++)
-		if (holds[i] && !known[i] && d->workers[i].address[0] &&
-			worker_online(&d->workers[i], now))
-			add_user(s, u, i, now);
-}
-
-static const struct users *users_of(struct spread *s, const struct digest *d)
-{
-	int64_t now = coord_now(s->c);
-	struct users *u = NULL, *oldest = &s->users[0];
-
-	for (size_t i = 0; i < BLOBS_KEPT && !u; i++) {
-		if (s->users[i].at_ms && digest_equal(&s->users[i].digest, d))
-			u = &s->users[i];
-		else if (s->users[i].at_ms < oldest->at_ms)
-			oldest = &s->users[i];
-	}
-	if (u && now - u->at_ms < PEERS_AGE_MS)
-		return u;
-	if (!u) {
-		u = oldest;
-		u->digest = *d;
-		u->n = 0;
-	}
-	u->at_ms = now;
-	find_users(s, u, now);
-	return u;
+	return !s->c->sched.jobs[job].gone && s->c->manifests[job] &&
+	       job_uses(s->c->manifests[job], d);
 }
 
 /* The link of the i-th of them; false: it is who asks, or has none that can be named. */
@@ -156,7 +84,8 @@ static bool name_one(const struct spread *s, const struct users *u, size_t i,
 static size_t name_peers(
 	struct spread *s, const struct swarm_ask *ask, struct link *out, size_t max)
 {
-	const struct users *u = users_of(s, &ask->digest);
+	const struct users *u =
+		finding_users(s->finding, &s->c->sched, &ask->digest, coord_now(s->c));
 	size_t from = u->n ? (size_t)rng_below(&s->rng, u->n) : 0, n = 0;
 
 	for (size_t k = 0; k < u->n && n < max; k++)
@@ -174,7 +103,7 @@ static void answer(struct spread *s, struct req *r, const struct swarm_ask *ask,
 	a->n_peers = name_peers(s, ask, a->peers, SWARM_PEERS_MAX);
 	if (a->n_offer)
 		log_debug("%zu pieces from %d on are offered to %s, which has %zu of %zu and wants "
-		          "%zu; %zu peers",
+			  "%zu; %zu peers",
 			a->n_offer, a->offer[0], req_address(r), have_count(ask->have, pieces),
 			pieces, ask->n_want, a->n_peers);
 	auto_free char *text = swarm_answer_text(a);
@@ -312,7 +241,7 @@ struct spread *spread_new(struct loop *l, struct coord *c)
 	struct spread *s = xcalloc(1, sizeof(*s));
 
 	*s = (struct spread){ .c = c, .seeding = seeding_new(), .rng = random_seed() };
-	s->users = xcalloc(BLOBS_KEPT, sizeof(*s->users));
+	s->finding = finding_new(random_seed(), uses, s);
 	s->rate = (struct rate){
 		.seed = random_seed(), .per_s = ADDRESS_RATE, .burst = 4 * ADDRESS_RATE
 	};
@@ -326,6 +255,6 @@ void spread_free(struct spread *s)
 		return;
 	timer_free(s->tick);
 	seeding_free(s->seeding);
-	free(s->users);
+	finding_free(s->finding);
 	free(s);
 }

@@ -8,6 +8,7 @@
  */
 #include "worker/cache.h"
 #include "worker/backoff.h"
+#include "worker/hidden.h"
 #include "common/log.h"
 #include "common/pieces.h"
 
@@ -50,6 +51,7 @@ struct get {
 
 struct cache {
 	struct blobs *blobs;
+	struct hidden *hidden;
 	struct loop *loop;
 	struct fetcher *fetcher;
 	struct home *home;
@@ -415,13 +417,10 @@ static struct get *get_new(struct cache *c, const struct blob *b)
 	return g;
 }
 
-struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg)
+static struct want *want_of(struct get *g, want_fn *fn, void *arg)
 {
-	struct get *g = get_find(c, &b->digest);
 	struct want *w = xcalloc(1, sizeof(*w));
 
-	if (!g)
-		g = get_new(c, b);
 	*w = (struct want){ .get = g, .fn = fn, .arg = arg, .next = g->wants };
 	g->wants = w;
 	if (g->state == GET_OVER)
@@ -429,13 +428,32 @@ struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void
 	return w;
 }
 
+struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg)
+{
+	struct get *g = get_find(c, &b->digest);
+
+	hidden_drop(c->hidden, &b->digest);
+	return want_of(g ? g : get_new(c, b), fn, arg);
+}
+
+/* What a whole job uses is no secret of the task's. */
 struct want *cache_want_own(struct cache *c, const struct blob *b, want_fn *fn, void *arg)
 {
-	bool fresh = !get_find(c, &b->digest);
-	struct want *w = cache_want(c, b, fn, arg);
+	struct get *g = get_find(c, &b->digest);
+	struct err e;
 
-	w->get->own |= fresh;
-	return w;
+	if (g)
+		return want_of(g, fn, arg);
+	g = get_new(c, b);
+	g->own = true;
+	if (g->state != GET_OVER && hidden_add(c->hidden, &b->digest, &e))
+		get_over(g, &e);
+	return want_of(g, fn, arg);
+}
+
+bool cache_tells(const struct cache *c, const struct digest *d)
+{
+	return !hidden_has(c->hidden, d);
 }
 
 void want_free(struct want *w)
@@ -538,7 +556,9 @@ int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l
 	struct cache *c = xcalloc(1, sizeof(*c));
 
 	*c = (struct cache){ .loop = l, .fetcher = f, .home = h, .seed = random_seed() };
-	if (blobs_open(&c->blobs, dir, quota, e)) {
+	if (blobs_open(&c->blobs, dir, quota, e) || hidden_open(&c->hidden, dir, c->blobs, e)) {
+		if (c->blobs)
+			blobs_close(c->blobs);
 		free(c);
 		return -1;
 	}
@@ -563,6 +583,7 @@ void cache_free(struct cache *c)
 	}
 	for (size_t i = 0; i < LENT_MAX; i++)
 		pull_free(c->lent[i]);
+	hidden_free(c->hidden);
 	blobs_close(c->blobs);
 	free(c);
 }

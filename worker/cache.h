@@ -27,8 +27,11 @@ int cache_new(struct cache **out, const char *dir, int64_t quota, struct loop *l
 void cache_free(struct cache *c);
 struct want *cache_want(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
 /* The same of what belongs to one task: from the coordinator alone. Peers that are asked for it would learn which task
- * runs here, and one that has it would tell us that we run the second copy. */
+ * runs here, and one that has it would tell us that we run the second copy. Nor is it told of or served (hidden.h),
+ * unless a whole job uses it too. */
 struct want *cache_want_own(struct cache *c, const struct blob *b, want_fn *fn, void *arg);
+/* Whether peers may hear that it is here, if it is. */
+bool cache_tells(const struct cache *c, const struct digest *d);
 void want_free(struct want *w); /* fn is not called any more; NULL is fine */
 
 /* Who we are, for peers; before the first want. address: HOST:PORT of our peer port, NULL: none; both borrowed.

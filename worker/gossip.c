@@ -8,6 +8,7 @@
 #include "worker/gossip.h"
 #include "common/dial.h"
 #include "worker/peers_file.h"
+#include "worker/seeking.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "jobs/job.h"
@@ -48,6 +49,7 @@ struct gossip {
 	struct gossip_fns fns;
 	char *path;
 	struct peers *peers;
+	struct seeking *seeking;
 	struct heard_by by;
 	struct timer *wake, *save, *renew;
 	struct turn_end *turn;
@@ -316,6 +318,7 @@ void gossip_serve(struct gossip *g, struct req *r)
 	switch (peers_asked(
 		g->peers, charged(g, req_address(r)), &q, &out, &held, clock_now_ms())) {
 	case REPLY_NOW:
+		seeking_asked(g->seeking, &q, &out);
 		answer(r, &out);
 		break;
 	case REPLY_HOLD:
@@ -405,9 +408,15 @@ const char *gossip_job(void *arg, const struct digest *job, size_t *n)
 static size_t list_sources(void *arg, const struct digest *blob, struct link *out, size_t max)
 {
 	struct gossip *g = arg;
+	size_t n = seeking_list(g->seeking, blob, out, (max + 1) / 2);
 
-	(void)blob; /* who has what is asked of them */
-	return peers_links(g->peers, out, max, clock_now_ms());
+	/* the others are asked whether they have it */
+	return n + peers_links(g->peers, out + n, max - n, clock_now_ms());
+}
+
+void gossip_tells(struct gossip *g, seek_count_fn *count, void *arg)
+{
+	seeking_tells(g->seeking, count, arg);
 }
 
 static void report_source(void *arg, const struct id *node, enum peer_deed deed)
@@ -601,6 +610,7 @@ struct gossip *gossip_new(const char *dir, struct loop *l, struct fetcher *f, st
 	g->save = timer_new(l, on_save, g);
 	g->renew = timer_new(l, sign_record, g);
 	g->peers = peers_new(&conf, clock_now_ms());
+	g->seeking = seeking_new(l, f, h, key_id(k), self, g->peers);
 	pin_all(g);
 	tell_descriptor(g);
 	peers_load(g->peers, g->path, clock_now_ms());
@@ -624,6 +634,7 @@ void gossip_free(struct gossip *g)
 	timer_free(g->save);
 	timer_free(g->renew);
 	turn_end_free(g->turn);
+	seeking_free(g->seeking);
 	peers_free(g->peers);
 	free(g->path);
 	free(g);

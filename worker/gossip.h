@@ -8,6 +8,7 @@
 
 #include "worker/home.h"
 #include "worker/peers.h"
+#include "worker/seek.h"
 #include "worker/talk.h"
 #include "worker/told.h"
 #include "common/fetch.h"
@@ -53,7 +54,9 @@ void gossip_hurry(struct gossip *g);
 void gossip_serve(struct gossip *g, struct req *r);
 /* A job's envelope, borrowed until the loop's next turn; NULL when it is not known here. */
 const char *gossip_job(void *gossip, const struct digest *job, size_t *n);
-/* Peers to try, and what they did. */
+/* What blobs are here for others: told to those who seek them. */
+void gossip_tells(struct gossip *g, seek_count_fn *count, void *arg);
+/* Peers to try for a blob, and what they did. Who asks is fetching it: the neighbours are asked who has it. */
 struct sources gossip_sources(struct gossip *g);
 /* Up to max nodes that lend tunnels. */
 size_t gossip_relays(void *gossip, struct link *out, size_t max);

@@ -62,13 +62,17 @@ static void add_direct(const struct home *h, struct draft *d)
 		}
 }
 
-/* The workers among the links we were given, then those that others name. */
+/* The one in use, since those that others name are some of many, by chance; the workers among the links we were given; then
+ * those. */
 static size_t list_relays(const struct home *h, struct link out[HOME_RELAYS_MAX])
 {
+	const struct way *used = ways_now(&h->ways);
 	size_t n = 0;
 
+	if (used && used->relayed)
+		out[n++] = used->via;
 	for (size_t i = 0; i < h->n_joins && n < HOME_RELAYS_MAX; i++)
-		if (!acts_for(&h->grid, &h->joins[i].node))
+		if (!acts_for(&h->grid, &h->joins[i].node) && !(n && link_equal(&out[0], &h->joins[i])))
 			out[n++] = h->joins[i];
 	if (h->relays.list && n < HOME_RELAYS_MAX)
 		n += h->relays.list(h->relays.arg, out + n, HOME_RELAYS_MAX - n);
@@ -110,6 +114,14 @@ bool home_is_private(const struct home *h)
 	for (size_t i = 0; i < h->ways.n; i++)
 		private |= is_private(&h->ways.at[i].to);
 	return private;
+}
+
+bool home_may_call(const struct home *h, const struct id *self, const struct link *l)
+{
+	struct endpoint at = link_at(l);
+
+	return id_equal(&l->grid, &h->grid_id) && !id_equal(&l->node, self) &&
+	       !home_is_coordinator(h, &l->node) && dial_allowed(&at, home_is_private(h));
 }
 
 const struct way *home_way(const struct home *h)

@@ -60,6 +60,9 @@ unsigned home_turn(const struct home *h);
 bool home_is_coordinator(const struct home *h, const struct id *node);
 /* Whether a link we were given, or a way, is on a private network: then its neighbours may be dialled too. */
 bool home_is_private(const struct home *h);
+/* Whether a node that a stranger named may be called by us, `self`: of this grid, not us, not the coordinator, at an address
+ * that dial.h allows. */
+bool home_may_call(const struct home *h, const struct id *self, const struct link *l);
 /* After a failure the next way's turn comes; true: it was not tried since the last round, so do it at once. */
 bool home_failed(struct home *h, unsigned turn);
 /* It answered on this way, at this numeric address ("" or of a relay: not noted). */

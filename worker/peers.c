@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers.c: the neighbours, and what is asked of them. What is heard is taken in peers_hear.c, the view is in view.c.
+ * peers.c: the neighbours, and what is asked of them. What is heard is taken in
+ * peers_hear.c, how crowding is borne is in peers_crowd.c, the view is in view.c.
  *
  * What a neighbour has of ours is kept as a tick of our news: it has all that was here then (`told`).
  */
@@ -23,12 +24,6 @@ struct peers *peers_new(const struct peers_conf *conf, int64_t now)
 	p->aged_ms = now;
 	p->hungry = true;
 	return p;
-}
-
-static void empty(struct slot *s, int64_t due)
-{
-	free(s->summary);
-	*s = (struct slot){ .due_ms = due };
 }
 
 void peers_free(struct peers *p)
@@ -186,28 +181,6 @@ void peers_add(struct peers *p, struct say *s, int n, const struct id *to, const
 }
 
 /* --- our questions ------------------------------------------------------------------------- */
-
-/* Still young: its view is to be mixed. */
-static bool walking(const struct peers *p)
-{
-	return p->contacts < WALK_CONTACTS;
-}
-
-/* Then, and while few are known, who was named by the owner stays a neighbour, so that the grid stays in one piece. */
-static bool clings(const struct peers *p)
-{
-	return walking(p) || p->view.n < VIEW_HUNGRY;
-}
-
-/* Neighbours beside this one. */
-static int count_others(const struct peers *p, const struct slot *s)
-{
-	int n = 0;
-
-	for (int i = 0; i < PEERS_SLOTS; i++)
-		n += p->slots[i].heard && &p->slots[i] != s;
-	return n;
-}
 
 static int64_t neighbour_life(struct peers *p)
 {
@@ -413,73 +386,6 @@ int64_t peers_due(const struct peers *p, int64_t now)
 	return due > now ? due - now : 0;
 }
 
-/* How long to wait before the next question, after an answer that came at once and brought nothing. */
-static int64_t pause_after(struct slot *s, bool fruitful, int64_t now)
-{
-	if (s->at_once && !fruitful) /* that tells nothing of whether there is room */
-		return 0;
-	if (fruitful || now - s->asked_ms >= EARLY_MS)
-		return s->pause_ms = 0;
-	s->pause_ms = s->pause_ms ? s->pause_ms * 2 : ROUND_MS;
-	if (s->pause_ms > HOLD_MS)
-		s->pause_ms = HOLD_MS;
-	return s->pause_ms;
-}
-
-/* An answer long before its time, with nothing in it and nothing different: it holds as many questions as it can. */
-static bool crowded(const struct slot *s, const struct say *answer, uint64_t hash, int64_t now)
-{
-	bool says =
-		answer->n_items || answer->n_peers || answer->summary || answer->descriptor.line;
-
-	return !says && !s->at_once && now - s->asked_ms < HOLD_MS / 2 && answer->hash == hash;
-}
-
-/* How long before the next question after that, by chance a quarter more or less. Who went elsewhere at once, and was
- * told the same there, waits too; and who has neighbours enough lets others have the room. */
-static int64_t crowd_pause(struct peers *p, struct slot *s)
-{
-	int64_t pause = s->pause_ms ? s->pause_ms * 2 : CROWD_FIRST_MS;
-	bool enough = s->pause_ms && count_others(p, s) >= CROWD_ENOUGH;
-
-	s->pause_ms = enough ? CROWD_LONG_MS : pause < CROWD_MS ? pause : CROWD_MS;
-	return s->pause_ms * 3 / 4 + (int64_t)rng_below(&p->seed, (uint64_t)s->pause_ms / 2);
-}
-
-/* A neighbour that has no room for others is left now and then by those who have enough without it. */
-static bool gives_way(struct peers *p, const struct slot *s)
-{
-	return s->load >= PEERS_HELD_MAX && !walking(p) && !(s->pinned && clings(p)) &&
-	       count_others(p, s) >= CROWD_ENOUGH && rng_below(&p->seed, GIVE_WAY) == 0;
-}
-
-/* Leave it for another neighbour, whose turn comes at `due`. */
-static void leave_crowd(struct peers *p, struct slot *s, int64_t due, int64_t now)
-{
-	int64_t pause = s->pause_ms;
-
-	view_rest(&p->view, &s->to.node, now + RETRY_MAX_MS / 6);
-	empty(s, due);
-	s->pause_ms = pause;
-}
-
-/* A new neighbour that has much more to do than the others; not while young, when all of the few known have. */
-static bool overloaded(struct peers *p, const struct slot *s, int64_t now)
-{
-	int sum = 0, n = 0;
-
-	for (int i = 0; i < PEERS_SLOTS; i++)
-		if (p->slots[i].heard && &p->slots[i] != s) {
-			sum += p->slots[i].load;
-			n++;
-		}
-	if (n < 2 || walking(p) || now - p->picked_ms < PICKY_MS ||
-		s->load <= sum * 3 / (2 * n) + LOAD_SLACK)
-		return false;
-	p->picked_ms = now;
-	return true;
-}
-
 /* Whether this neighbour goes now. When it is its turn, the one that holds most goes in its place, after its next
  * answer. */
 static bool turn_is_over(struct peers *p, struct slot *s, int64_t now)
@@ -570,23 +476,23 @@ bool peers_answered(
 	learn_told(p, s, answer);
 	bool brought = k.gained || k.peers || asked_more || answer->more || has_for(p, s);
 	s->load = answer->held;
-	if (crowded(s, answer, news_hash(p->news), now)) {
+	if (crowd_told(s, answer, news_hash(p->news), now)) {
 		bool again = s->pause_ms > 0;
 		int64_t due = now + crowd_pause(p, s);
 
 		s->due_ms = due;
 		s->brief = false; /* it has no place there now */
 		if (candidate(p, now))
-			leave_crowd(p, s, again ? due : now, now);
+			crowd_leave(p, s, again ? due : now, now);
 		return k.gained;
 	}
-	s->due_ms =
-		now + (answer->more || s->more ? PACE_MS : pause_after(s, brought || first, now));
-	if (first && overloaded(p, s, now) && candidate(p, now)) {
-		leave_crowd(p, s, now, now);
-	} else if (gives_way(p, s)) {
+	s->due_ms = now + (answer->more || s->more ? PACE_MS
+						   : crowd_pause_after(s, brought || first, now));
+	if (first && crowd_overloaded(p, s, now) && candidate(p, now)) {
+		crowd_leave(p, s, now, now);
+	} else if (crowd_gives_way(p, s)) {
 		s->pause_ms = CROWD_FIRST_MS;
-		leave_crowd(p, s, now, now);
+		crowd_leave(p, s, now, now);
 	} else if (turn_is_over(p, s, now)) {
 		empty(s, now);
 	}

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers_in.h: what peers.c and peers_hear.c share.
+ * peers_in.h: what peers.c, peers_hear.c and peers_crowd.c share.
  */
 #ifndef WORKER_PEERS_IN_H
 #define WORKER_PEERS_IN_H
 
 #include "worker/peers.h"
 #include "worker/view.h"
+
+#include <stdlib.h>
 
 enum slot_state { SLOT_EMPTY, SLOT_REST, SLOT_ASKING };
 
@@ -75,5 +77,51 @@ struct taking peers_hear(struct peers *p, uint64_t key, const struct say *s, int
  * are wanted, else now and then. */
 void peers_add(struct peers *p, struct say *s, int n, const struct id *to, const struct say *q,
 	int64_t now);
+
+/* --- a neighbour's place --------------------------------------------------------------------- */
+
+static inline void empty(struct slot *s, int64_t due)
+{
+	free(s->summary);
+	*s = (struct slot){ .due_ms = due };
+}
+
+/* Still young: its view is to be mixed. */
+static inline bool walking(const struct peers *p)
+{
+	return p->contacts < WALK_CONTACTS;
+}
+
+/* Then, and while few are known, who was named by the owner stays a neighbour, so that the grid stays in one piece. */
+static inline bool clings(const struct peers *p)
+{
+	return walking(p) || p->view.n < VIEW_HUNGRY;
+}
+
+/* Neighbours beside this one. */
+static inline int count_others(const struct peers *p, const struct slot *s)
+{
+	int n = 0;
+
+	for (int i = 0; i < PEERS_SLOTS; i++)
+		n += p->slots[i].heard && &p->slots[i] != s;
+	return n;
+}
+
+/* --- peers_crowd.c --------------------------------------------------------------------------- */
+
+/* How long to wait before the next question, after an answer that came at once and brought nothing. */
+int64_t crowd_pause_after(struct slot *s, bool fruitful, int64_t now);
+/* An answer long before its time, with nothing in it and nothing different: it holds as many questions as it can. */
+bool crowd_told(const struct slot *s, const struct say *answer, uint64_t hash, int64_t now);
+/* How long before the next question after that, by chance a quarter more or less. Who went elsewhere at once, and was
+ * told the same there, waits too; and who has neighbours enough lets others have the room. */
+int64_t crowd_pause(struct peers *p, struct slot *s);
+/* A neighbour that has no room for others is left now and then by those who have enough without it. */
+bool crowd_gives_way(struct peers *p, const struct slot *s);
+/* Leave it for another neighbour, whose turn comes at `due`. */
+void crowd_leave(struct peers *p, struct slot *s, int64_t due, int64_t now);
+/* A new neighbour that has much more to do than the others; not while young, when all of the few known have. */
+bool crowd_overloaded(struct peers *p, const struct slot *s, int64_t now);
 
 #endif

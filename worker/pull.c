@@ -2,7 +2,8 @@
  *
  * pull.c: one blob's download from whoever has it.
  *
- *	LAYER --(hashes that make up the root)--> PIECES --(all here, and the digest is right)--> OVER
+ *	LAYER --(hashes that make up the root)--> LOOK --(what was here is verified)--> PIECES --(all here, and the
+ *	digest is right)--> OVER
  *
  * A peer is polled (`POST /v1/swarm`, held until it has more) and asked for pieces; each such request is a haul. The
  * coordinator is the peer with `home` set: it has no link of its own, since its ways change. It is polled again when
@@ -130,7 +131,10 @@ void pull_pump(struct pull *p)
 	if (p->over)
 		return;
 	if (swarm_missing(p->swarm) == 0) {
-		finish(p);
+		if (blob_parts_hash(p->parts, PULL_HASH_STEP)) /* resumed: much may be left */
+			timer_in(p->timer, 0);
+		else
+			finish(p);
 		return;
 	}
 	for (int i = 0; i < SWARM_SOURCES_MAX; i++)
@@ -150,26 +154,46 @@ static void layer_again(struct pull *p)
 
 static int open_parts(struct pull *p, struct err *e)
 {
-	if (!blob_parts_open(&p->parts, p->env->blobs, &p->blob, p->layer, p->n, e))
+	if (!blob_parts_begin(&p->parts, p->env->blobs, &p->blob, p->layer, p->n, e))
 		return 0;
 	if (e->code != ERR_FULL || p->env->make_room(p->env->arg, p->blob.size, e))
 		return -1;
-	return blob_parts_open(&p->parts, p->env->blobs, &p->blob, p->layer, p->n, e);
+	return blob_parts_begin(&p->parts, p->env->blobs, &p->blob, p->layer, p->n, e);
+}
+
+/* All that was here is known. */
+static void set_out(struct pull *p)
+{
+	size_t n_bytes;
+
+	p->swarm = swarm_new(p->n, p->piece, blob_parts_map(p->parts, &n_bytes), BUDGET_BYTES,
+		rng_next(&p->seed), clock_mono_ms());
+	peer_new(p, NULL);
+	pull_pump(p);
+}
+
+/* What an earlier download left is hashed a part a turn, so that the loop goes on turning. */
+static void look_on(struct pull *p)
+{
+	struct err e;
+	bool more;
+
+	if (blob_parts_look(p->parts, PULL_HASH_STEP, &more, &e))
+		pull_over(p, &e);
+	else if (more)
+		timer_in(p->timer, 0);
+	else
+		set_out(p);
 }
 
 static void begin(struct pull *p)
 {
 	struct err e;
-	size_t n_bytes;
 
-	if (open_parts(p, &e)) {
+	if (open_parts(p, &e))
 		pull_over(p, &e);
-		return;
-	}
-	p->swarm = swarm_new(p->n, p->piece, blob_parts_map(p->parts, &n_bytes), BUDGET_BYTES,
-		rng_next(&p->seed), clock_mono_ms());
-	peer_new(p, NULL);
-	pull_pump(p);
+	else
+		look_on(p);
 }
 
 static int take_layer(struct pull *p, const struct buf *b, struct err *e)
@@ -254,6 +278,8 @@ static void on_timer(void *arg)
 		p->fn(p->arg, p->e.code ? &p->e : NULL);
 	else if (p->swarm)
 		pull_pump(p);
+	else if (p->parts)
+		look_on(p);
 	else if (!p->layer_fetch)
 		get_layer(p);
 }
@@ -315,7 +341,7 @@ void pull_free(struct pull *p)
 void pull_hurry(struct pull *p)
 {
 	p->tries = 0;
-	if (!p->over && !p->swarm && !p->layer_fetch) {
+	if (!p->over && !p->parts && !p->layer_fetch) {
 		p->layer_turn = 0;
 		timer_in(p->timer, 0);
 	}

@@ -10,9 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BUSY_MS 500         /* a source without room is asked again after this, at least … */
-#define BUSY_MAX_MS 10000   /* … and at most */
-#define HASH_STEP (4 * MIB) /* of the whole's digest, with each piece */
+#define BUSY_MS 500       /* a source without room is asked again after this, at least … */
+#define BUSY_MAX_MS 10000 /* … and at most */
 
 void haul_free(struct haul *c)
 {
@@ -72,7 +71,7 @@ int haul_arrived(struct peer *q, size_t piece, const void *bytes, size_t n, stru
 		return -1;
 	}
 	pull_report(p, q, PEER_GOOD);
-	blob_parts_hash(p->parts, HASH_STEP);
+	blob_parts_hash(p->parts, PULL_HASH_STEP);
 	if (p->env->changed)
 		p->env->changed(p->env->arg, &p->blob.digest);
 	return 0;

@@ -14,6 +14,7 @@
 #include "worker/swarm.h"
 
 #define PEERS_MAX 16   /* polled at once: enough that every node is two steps from every other */
+#define PULL_HASH_STEP (4 * MIB) /* bytes hashed in a turn of the loop, beside the pieces that came */
 #define SHUNNED_MAX 64 /* peers that are not taken again */
 
 struct peer {

@@ -4,7 +4,6 @@
  */
 #include "worker/pull_in.h"
 #include "worker/backoff.h"
-#include "common/dial.h"
 #include "common/clock.h"
 #include "common/log.h"
 
@@ -40,11 +39,7 @@ void pull_shun(struct pull *p, const struct id *node, bool for_ever)
 
 bool pull_may_call(const struct pull_env *env, const struct link *l)
 {
-	struct endpoint at = link_at(l);
-
-	return id_equal(&l->grid, &env->home->grid_id) && !id_equal(&l->node, env->self) &&
-	       !home_is_coordinator(env->home, &l->node) &&
-	       dial_allowed(&at, home_is_private(env->home));
+	return home_may_call(env->home, env->self, l);
 }
 
 bool pull_welcomes(const struct pull *p, const struct id *node)

@@ -63,7 +63,9 @@ static void get_layer(void *arg, struct req *r)
 	else if (!seeds_piece(&piece, req_query(r, "piece"), &e)) {
 		if (share_layer(s->share, r, &d, piece))
 			return;
-		if (!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
+		if (share_size(s->share, &d) < 0)
+			err_set(&e, ERR_UNKNOWN_BLOB, "%.80s is not here", req_part(r, 0));
+		else if (!blob_layer(s->blobs, &d, piece, &hashes, &n, &e)) {
 			req_answer(r, 200, "application/octet-stream", hashes, n * sizeof(*hashes));
 			free(hashes);
 			return;
@@ -77,7 +79,7 @@ static void get_seeds(void *arg, struct req *r)
 	struct serve *s = arg;
 	struct digest d;
 	struct err e;
-	int64_t size = digest_from_text(&d, req_part(r, 0)) ? blob_size(s->blobs, &d) : -1;
+	int64_t size = digest_from_text(&d, req_part(r, 0)) ? share_size(s->share, &d) : -1;
 
 	if (size >= 0) {
 		auto_free char *text = seeds_json(&d, size, s->web_base);
@@ -296,6 +298,7 @@ uint16_t serve_port(const struct serve *s)
 void serve_gossip(struct serve *s, struct gossip *g)
 {
 	s->gossip = g;
+	gossip_tells(g, share_count, s->share);
 }
 
 void serve_free(struct serve *s)

@@ -63,14 +63,23 @@ static void on_over(void *arg)
 	serve_waiting(s);
 }
 
+/* A hidden blob is not here, whoever asks. */
+int64_t share_size(const struct share *s, const struct digest *d)
+{
+	return cache_tells(s->cache, d) ? blob_size(cache_blobs(s->cache), d) : -1;
+}
+
 static int open_blob(struct share *s, struct req *r, const struct digest *d, int *fd, int64_t *size,
 	struct err *e)
 {
 	const struct pull *p = cache_pull(s->cache, d);
+	char text[DIGEST_TEXT + 1];
 	int64_t at, n;
 
-	if (!p || blob_size(cache_blobs(s->cache), d) >=
-			  0) /* whole, though its download may not have ended */
+	digest_text(text, d);
+	if (!cache_tells(s->cache, d))
+		return err_set(e, ERR_UNKNOWN_BLOB, "%s is not here", text);
+	if (!p || share_size(s, d) >= 0) /* whole, though its download may not have ended */
 		return blob_open(cache_blobs(s->cache), d, fd, size, e);
 	*size = pull_blob(p)->size;
 	if (!req_range(r, *size, &at, &n))
@@ -183,7 +192,7 @@ static void look(const struct share *s, const struct digest *d, bool first, stru
 		if (first) /* later they would only fill the line */
 			a->n_peers = pull_peers(p, a->peers, SWARM_PEERS_MAX);
 	} else {
-		int64_t size = blob_size(cache_blobs(s->cache), d);
+		int64_t size = share_size(s, d);
 
 		pieces = size > 0 ? (size_t)piece_count(size) : 0;
 		a->has = pieces > 0 && pieces <= HAVE_PIECES_MAX;
@@ -199,10 +208,20 @@ static int64_t count_here(const struct share *s, const struct digest *d)
 	size_t pieces;
 	const unsigned char *map = p ? pull_map(p, &pieces) : NULL;
 
+	if (s->upload_kib == 0) /* as look() says */
+		return 0;
 	if (p)
 		return map ? (int64_t)have_count(map, pieces) : 0;
-	int64_t size = s->upload_kib ? blob_size(cache_blobs(s->cache), d) : 0;
+	int64_t size = share_size(s, d);
 	return size > 0 ? piece_count(size) : 0;
+}
+
+int64_t share_count(void *share, const struct digest *d, bool *whole)
+{
+	const struct share *s = share;
+
+	*whole = share_size(s, d) >= 0;
+	return s->upload_kib == 0 || !cache_tells(s->cache, d) ? -1 : count_here(s, d);
 }
 
 static void answer(struct share *s, struct req *r, const struct asker *who, int64_t next_ms)
@@ -336,24 +355,16 @@ void share_swarm(struct share *s, struct req *r)
 
 static int take_piece(struct share *s, struct req *r, struct err *e)
 {
-	const char *piece = req_query(r, "piece"), *node = req_query(r, "node");
-	struct pull *p;
-	struct digest d;
-	struct id guest;
-	int64_t at;
+	struct piece_post post;
 	size_t n;
 
-	if (!digest_from_text(&d, req_part(r, 0)))
-		return err_field(e, "digest", "must be sha256: and 64 lowercase hex digits");
-	if (!piece || !int_parse(&at, piece, 0, HAVE_PIECES_MAX - 1))
-		return err_field(e, "piece", "must be 0 to %d", HAVE_PIECES_MAX - 1);
-	if (!node || !id_parse(&guest, node))
-		return err_field(e, "node", "must be 64 lowercase hex digits");
-	p = cache_pull(s->cache, &d);
+	if (piece_post_read(&post, req_part(r, 0), req_query(r, "piece"), req_query(r, "node"), e))
+		return -1;
+	struct pull *p = cache_pull(s->cache, &post.digest);
 	if (!p)
 		return err_set(e, ERR_CONFLICT, "nobody asked for pieces of this blob");
 	const char *bytes = req_body(r, &n);
-	return pull_take(p, &guest, (size_t)at, bytes, n, e);
+	return pull_take(p, &post.node, post.piece, bytes, n, e);
 }
 
 void share_piece(struct share *s, struct req *r)

@@ -21,6 +21,10 @@ void share_free(struct share *s);
 void share_blob(struct share *s, struct req *r);  /* GET /v1/blobs/DIGEST */
 void share_swarm(struct share *s, struct req *r); /* POST /v1/swarm */
 void share_piece(struct share *s, struct req *r); /* POST /v1/pieces/DIGEST?piece=N&node=ID */
+/* The size of a whole blob that peers may have; -1: there is none for them. */
+int64_t share_size(const struct share *s, const struct digest *d);
+/* How many pieces of the blob are here for peers, *whole when all; -1: peers shall hear nothing of it. */
+int64_t share_count(void *share, const struct digest *d, bool *whole);
 /* GET /v1/blobs/DIGEST/layer of a blob that is not whole here. False, and nothing was answered: there is none such. */
 bool share_layer(struct share *s, struct req *r, const struct digest *d, int64_t piece);
 

@@ -7,6 +7,7 @@
 #include "tests/fuzz/fuzz.h"
 #include "common/say.h"
 #include "worker/peers.h"
+#include "worker/seek.h"
 
 #define NOW ((int64_t)1800000000000)
 
@@ -62,7 +63,7 @@ static void round_trip(const struct say *s)
 	}
 	assert(back.hash == s->hash && back.n_items == s->n_items && back.n_peers == s->n_peers);
 	assert(!back.summary == !s->summary && back.n_known == s->n_known &&
-		back.brief == s->brief);
+		back.brief == s->brief && back.n_seek == s->n_seek && back.n_have == s->n_have);
 	auto_free char *again = say_write(&back);
 	assert(!strcmp(text, again));
 	say_release(&back);
@@ -103,6 +104,37 @@ static void tell_node(const struct say *q)
 	peers_free(p);
 }
 
+static int64_t count_some(void *arg, const struct digest *d, bool *whole)
+{
+	(void)arg;
+	*whole = d->b[0] & 1;
+	return d->b[0] - 1;
+}
+
+/* Claims on blobs: what is kept and told again is bounded, and of what was sought. */
+static void tell_seeker(const struct say *q)
+{
+	static struct seek k;
+	static struct link at;
+	const struct seek_self self = { .count = count_some, .at = &at };
+	struct link out[SEEK_EACH];
+	struct say answer = { 0 }, asks = { 0 };
+
+	k = (struct seek){ 0 };
+	for (size_t i = 0; i < q->n_have; i++)
+		seek_hear(&k, &q->have[i].digest, q->have[i].pieces, &q->have[i].at, NOW);
+	seek_answer(&k, q, &answer, &self, NOW);
+	assert(answer.n_have <= SAY_HAVE_MAX && (q->n_seek || !answer.n_have));
+	for (size_t i = 0; i < q->n_seek; i++) {
+		assert(seek_list(&k, &q->seek[i], out, SEEK_EACH, NOW) <= SEEK_EACH);
+		seek_want(&k, &q->seek[i], NOW);
+	}
+	seek_question(&k, &asks, &self, NOW);
+	assert(asks.n_seek <= q->n_seek && asks.n_have <= q->n_seek);
+	say_release(&asks);
+	say_release(&answer);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	auto_buf struct buf b = fuzz_fill(data, n);
@@ -113,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		return 0;
 	round_trip(&s);
 	tell_node(&s);
+	tell_seeker(&s);
 	say_release(&s);
 	return 0;
 }

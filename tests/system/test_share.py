@@ -25,8 +25,11 @@ def plain_grid(*upload):
     except BaseException:
         g.close()
         raise
-    port = int(g.workers[0].ready[1].split("/")[2].rsplit(":", 1)[1])
-    return g, https(port), data, digest
+    return g, https(port_of(g.workers[0])), data, digest
+
+
+def port_of(w):
+    return int(w.ready[1].split("/")[2].rsplit(":", 1)[1])
 
 
 def get(c, digest, first, last):
@@ -76,6 +79,38 @@ def test_what_a_node_says_of_a_blob():
         assert swarm_post(home, grid, digest, have=b"\x00\x00")[0] == 400
         assert swarm_post(home, grid, digest, have=b"\x01")[0] == 400
         assert swarm_post(home, grid, "00" * 32, have=b"\x00")[0] == 404
+
+
+def test_a_tasks_own_input_is_told_of_to_nobody():
+    """Neither its bytes nor its layer nor that it is here, also after a restart; what the whole job uses is."""
+    with Grid(workers=1) as g:
+        w = g.workers[0]
+        own, shared = os.urandom(2 * PIECE), os.urandom(2 * PIECE)
+        for name, data in (("own", own), ("shared", shared)):
+            with open(g.path(name), "wb") as f:
+                f.write(data)
+        job = g.submit("--each", g.path("own"), "--quorum", "1", "--profile", "files", "--file",
+                       "big=" + g.path("shared"), "--", os.environ.get("BUSYBOX", "/bin/busybox"), "wc", "-c")
+        g.wait_done(job)
+        grid, secret = g.link.rsplit("/", 1)[1], hashlib.sha256(own).hexdigest()
+        assert os.path.exists(g.path(w.name, "blobs", "sha256", secret[:2], secret))  # it is there
+
+        def look(port):
+            c = https(port)
+            for digest, data in ((secret, None), (hashlib.sha256(shared).hexdigest(), shared)):
+                status, body = get(c, digest, 0, PIECE - 1)
+                assert (status, body) == (206, data[:PIECE]) if data else status == 404, (status, body[:200])
+                c.request("GET", "/v1/blobs/sha256:%s/layer?piece=%d" % (digest, PIECE))
+                answer = c.getresponse()
+                body = answer.read()
+                assert answer.status == (200 if data else 404), (answer.status, body[:200])
+                status, answer = swarm_post(c, grid, digest)
+                assert status == 200 and ("have" in answer) == bool(data), answer
+            c.close()
+
+        look(port_of(w))
+        w.kill()
+        look(port_of(g.restart_worker(w)))
 
 
 if __name__ == "__main__":

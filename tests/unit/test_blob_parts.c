@@ -540,10 +540,45 @@ static void fine_layers_of_a_large_blob_are_not_hashed(void **state)
 	assert_layer(&x, 64 * MIB);
 }
 
+/* However much an earlier download left, a turn hashes so many bytes of it, or one piece, and no more. */
+static void what_is_there_is_looked_at_a_part_a_turn(void **state)
+{
+	auto_sample x = sample(40 * PIECE - 5, 4);
+	struct blob_parts *p;
+	size_t left = x.n, turns = 0;
+	bool more = true;
+
+	(void)state;
+	p = begin(&x);
+	for (size_t i = 0; i < x.n; i++)
+		assert_int_equal(i == 7 ? 0 : put(p, &x, i), 0);
+	blob_parts_leave(p);
+	assert_int_equal(blob_parts_begin(&p, s, &x.b, x.layer, x.n, &e), 0);
+	assert_int_equal(blob_parts_missing(p), x.n); /* nothing was hashed yet */
+	while (more) {
+		assert_int_equal(blob_parts_look(p, 4 * PIECE, &more, &e), 0);
+		assert_true(left - blob_parts_missing(p) <= 4);
+		left = blob_parts_missing(p);
+		turns++;
+	}
+	assert_int_equal(left, 1);
+	assert_true(turns >= 10 && turns <= 12);
+	assert_int_equal(blob_parts_look(p, 1, &more, &e), 0);
+	assert_false(more);
+	assert_int_equal(put(p, &x, 7), 0);
+	/* and the whole's digest, which starts anew, too */
+	for (turns = 1; blob_parts_hash(p, 4 * PIECE); turns++)
+		;
+	assert_int_equal(turns, 10);
+	assert_int_equal(blob_parts_finish(p, &e), 0);
+	assert_whole(&x);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		T(what_is_there_is_looked_at_a_part_a_turn),
 		T(pieces_in_any_order_become_the_blob),
 		T(the_have_map_starts_at_the_highest_bit),
 		T(wrong_bytes_are_refused_and_leave_nothing),

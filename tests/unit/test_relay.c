@@ -259,6 +259,45 @@ static void only_the_coordinators_own_addresses_are_targets(void **state)
 	free(h);
 }
 
+/* Other eight of twenty nodes each time. */
+static size_t some_of_twenty(void *arg, struct link *out, size_t max)
+{
+	unsigned *from = arg;
+
+	for (size_t i = 0; i < max; i++) {
+		out[i] = (struct link){ .host = "203.0.113.5" };
+		out[i].port = (uint16_t)(9000 + (*from)++ % 20);
+		out[i].node.b[0] = (unsigned char)out[i].port;
+	}
+	return max;
+}
+
+static void a_relay_in_use_stays_however_many_are_known(void **state)
+{
+	struct home *h = xcalloc(1, sizeof(*h));
+	unsigned from = 0;
+	struct relays relays = { some_of_twenty, &from };
+
+	(void)state;
+	h->known = true;
+	h->grid.n_keys = h->grid.n_addresses = 1;
+	h->grid.keys[0].roles = ROLE_COORDINATOR;
+	h->grid.addresses[0] = (struct endpoint){ .host = "198.51.100.1", .port = 7700 };
+	h->grid.keys[0].id.b[0] = 1;
+	home_set_relays(h, &relays);
+	for (int i = 0; i < 5; i++)
+		home_failed(h, home_turn(h));
+	struct way used = *home_way(h);
+	assert_true(used.relayed);
+	home_worked(h, &used, "");
+	for (int i = 0; i < 20; i++) {
+		home_relays_changed(h);
+		assert_true(way_equal(home_way(h), &used));
+		assert_true(h->ways.n <= 1 + HOME_RELAYS_MAX);
+	}
+	free(h);
+}
+
 /* --- ways ------------------------------------------------------------------------------------------------------------ */
 static const struct way list[] = {
 	{ .to = { .host = "c1", .port = 1 } },
@@ -448,6 +487,7 @@ int main(void)
 		cmocka_unit_test(who_was_reached_directly_is_given_time_before_a_relay),
 		cmocka_unit_test(nobody_stays_relayed_who_need_not),
 		cmocka_unit_test(a_new_list_keeps_the_way_in_use),
+		cmocka_unit_test(a_relay_in_use_stays_however_many_are_known),
 		cmocka_unit_test(a_long_list_is_cut),
 	};
 
