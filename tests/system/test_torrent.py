@@ -66,12 +66,12 @@ def seeds(port, digest):
 
 
 def a_worker_with(g, data, *args):
-    """A worker that has fetched `data`, as an input of a job."""
+    """A worker that has fetched `data`, as an input of all of a job's tasks: a task's own is there for no peer."""
     w = g.add_worker(args=args)
     with open(g.path("in.bin"), "wb") as f:
         f.write(data)
-    cat = grid.compile_static("int main(void){return getchar()<0;}", g.path("first"))
-    job = g.submit("--each", g.path("in.bin"), "--assurance", "quorum:1", "--", cat)
+    nothing = grid.compile_static("int main(void){return 0;}", g.path("nothing"))
+    job = g.submit("--file", "in=" + g.path("in.bin"), "--assurance", "quorum:1", "--", nothing)
     digest = "sha256:" + hashlib.sha256(data).hexdigest()
     wait_for("the worker to have it",
              lambda: ask(port_of(w.ready[1]), "/v1/blobs/%s/seeds" % digest)[0] == 200)
