@@ -14,6 +14,8 @@
 #include "common/codec.h"
 #include "common/log.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -363,6 +365,41 @@ static char *closed_above(const char *dir)
 	return xstrdup("");
 }
 
+#define AWAY "/var/cache/talkoot"
+
+/* What workers left whose own folder is no more: AWAY/worker-X.of is a link to that. */
+static void sweep_away(void)
+{
+	DIR *d = opendir(AWAY);
+	struct dirent *entry;
+	struct stat st;
+	struct err e;
+
+	while (d && (entry = readdir(d))) {
+		size_t n = strlen(entry->d_name);
+		auto_free char *of = xprintf(AWAY "/%s", entry->d_name);
+
+		if (strncmp(entry->d_name, "worker-", 7) != 0 || n < 11 || strcmp(entry->d_name + n - 3, ".of") != 0 ||
+			!stat(of, &st) || errno != ENOENT)
+			continue;
+		auto_free char *tree = xmemdup(of, strlen(of) - 3);
+		if (!remove_tree(tree, &e))
+			unlink(of);
+	}
+	if (d)
+		closedir(d);
+}
+
+/* So that the tree is found when its worker is gone. */
+static void note_away(const char *place, const char *worker_dir)
+{
+	auto_free char *of = xprintf("%s.of", place);
+	struct err e;
+
+	if (make_dirs(AWAY, 0755, &e) || (symlink(worker_dir, of) && errno != EEXIST))
+		log_warn("noting whose %s is: %s", place, strerror(errno));
+}
+
 char *unpack_place(const char *worker_dir, bool *away)
 {
 	auto_free char *real = realpath(worker_dir, NULL), *closed = closed_above(worker_dir);
@@ -374,7 +411,10 @@ char *unpack_place(const char *worker_dir, bool *away)
 		return xprintf("%s/images", worker_dir);
 	struct digest d = digest_of(real, strlen(real));
 	digest_hex(hex, &d);
-	return xprintf("/var/cache/talkoot/worker-%.16s", hex);
+	char *place = xprintf(AWAY "/worker-%.16s", hex);
+	sweep_away();
+	note_away(place, real);
+	return place;
 }
 
 static int check_way(const char *dir, struct err *e)

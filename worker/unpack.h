@@ -35,7 +35,7 @@ int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char
 void unpack_free(struct unpack *u);
 
 /* Where the trees of the worker in `worker_dir` are: its folder images; or, where root runs the worker and nobody, who makes
- * its boxes, cannot get there, one in /var/cache/talkoot named after it (*away). Yours. */
+ * its boxes, cannot get there, one in /var/cache/talkoot named after it (*away), where those of folders that are no more are removed. Yours. */
 char *unpack_place(const char *worker_dir, bool *away) MUST_USE;
 
 /* Whether trees in `dir` (NULL: wherever) could be roots of boxes; e says why not. */

@@ -462,8 +462,12 @@ static void leave_images(struct worker *w)
 {
 	struct err e;
 
-	if (w->images && w->images_away && remove_tree(w->images, &e))
+	auto_free char *of = w->images && w->images_away ? xprintf("%s.of", w->images) : NULL;
+
+	if (of && remove_tree(w->images, &e))
 		log_warn("%s", e.msg);
+	else if (of)
+		unlink(of);
 	free(TAKE(w->images));
 }
 

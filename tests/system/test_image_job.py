@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -358,13 +359,16 @@ def test_roots_worker_in_a_closed_folder_keeps_its_images_where_its_boxes_get_to
         raise Skip("not root: an ordinary user's boxes are its own")
     with grid.Grid(0) as g:
         os.chmod(g.dir, 0o700)
-        places = set(glob.glob("/var/cache/talkoot/worker-*"))
+        here = "/var/cache/talkoot/worker-%016x" % random.getrandbits(64)
+        os.makedirs(here + "/x")
+        os.symlink(g.path("gone"), here + ".of")  # of a worker that was killed and whose folder was removed
         w = g.add_worker()
+        assert not os.path.lexists(here) and not os.path.lexists(here + ".of")
         status = json.loads(grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
         assert "image" in status["lends"]["profiles"], grid.log_of(w)
-        (place,) = set(glob.glob("/var/cache/talkoot/worker-*")) - places
+        (of,) = [p for p in glob.glob("/var/cache/talkoot/worker-*.of") if os.readlink(p) == os.path.realpath(g.path(w.name))]
         assert w.stop() == 0
-        assert not os.path.exists(place)
+        assert not os.path.lexists(of) and not os.path.exists(of[:-3])
 
 
 if __name__ == "__main__":
