@@ -9,6 +9,8 @@ import time
 
 from grid import Grid, compile_static, main, program, run, wait_for
 
+REST_S = 61  # of a suspended task
+
 # Counts to argv[1], a step every 20 ms, from where the checkpoint says; what it prints does not tell how often it was stopped.
 COUNTER = r"""
 #include <stdio.h>
@@ -119,6 +121,48 @@ def test_a_suspended_task_stands_still_and_goes_on_or_is_taken_up_later():
         assert g.wait_done(job)["tasks"]["valid"] == 1
         start, total = began_at(g, job, "out")
         assert start >= 40 and total == 250, (start, total)
+
+
+def resting(g, job):
+    """Suspend the only worker, in the middle of its task."""
+    w = g.workers[0]
+    running(g, w, 20)
+    run([program("talkoot-worker"), "--data", g.path(w.name), "suspend"], g.env)
+    return wait_for("all of it to stand", lambda: (lambda a: a if (time.sleep(0.2), steps(g, w))[1] == a else None)(steps(g, w)))
+
+
+def test_a_minutes_rest_is_no_time_of_the_task_and_it_is_finished_here_or_elsewhere():
+    """The task may take 30 s, and rests for longer than a lease lasts. Then its worker stops: it is taken up there, or by another."""
+    with Grid(workers=1) as here, Grid(workers=1) as there:
+        jobs, still = {}, {}
+        for g, kind in ((here, "local"), (there, "travels")):
+            jobs[g] = g.submit("--quorum", "1", "--checkpoint", kind, "--wall", "30", "--", counter(g), "250")
+            still[g] = resting(g, jobs[g])
+        time.sleep(REST_S)  # what is looked for is that nothing happens
+        for g in here, there:
+            w = g.workers[0]
+            assert steps(g, w) == still[g]
+            assert g.job(jobs[g])["state"] == "active" and not g.db("SELECT 1 FROM result"), g.job(jobs[g])
+            run([program("talkoot-worker"), "--data", g.path(w.name), "resume"], g.env)
+            running(g, w, 60)
+            assert steps(g, w).startswith(still[g]), "it went on, and did not begin anew"
+            run([program("talkoot-worker"), "--data", g.path(w.name), "suspend"], g.env)
+        there.add_worker()
+        for g in here, there:
+            assert g.workers[0].stop() == 0
+        assert kept(here, here.workers[0]) == [jobs[here] + "-0"]
+        here.restart_worker(here.workers[0])
+        for g in here, there:
+            assert g.wait_done(jobs[g])["tasks"]["valid"] == 1
+            start, total = began_at(g, jobs[g], "out")
+            assert start >= 60 and total == 250, (start, total)
+            g.verify(g.path("out"))
+        (digest,) = [r["inherited"] for r in inherited(there, "out")]
+        there.cli("blob", "get", digest, "-o", there.path("checkpoint"))
+        with open(there.path("checkpoint")) as f:
+            assert int(f.read()) == start
+        with open(there.path("out", "results.ndjson")) as f:
+            assert json.loads(f.read())["workers"] == [there.workers[1].id]
 
 
 def test_a_killed_workers_task_goes_on_from_the_last_copy():
