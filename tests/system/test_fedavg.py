@@ -10,6 +10,7 @@ import subprocess
 import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import grid as g
+from tap import Tap
 
 EXAMPLES = os.path.join(g.TOP, "jobs/examples")
 CANARY = b"canary-%s-of-the-clinic"
@@ -62,16 +63,44 @@ def contains(path, needles):
     return any(n in text for n in needles)
 
 
+class TappedGrid(g.Grid):
+    """Its coordinator can be got to through a tap alone: no other address is told to anyone."""
+
+    def __init__(self):
+        self.tap = None
+        super().__init__()
+
+    def path(self, *names):
+        if self.tap is None and names[:1] == ("c",):
+            self.tap_it()
+        return super().path(*names)
+
+    def tap_it(self):
+        self.tap, self.behind = False, g.free_port()
+        os.mkdir(self.path("c"), 0o700)
+        g.run([g.program("talkoot"), "keygen", self.path("c", "identity.key")])
+        self.tap = Tap(self.path("c", "identity.key"), self.behind, self.dir)
+        self.coordinator_args += ["--advertise", "127.0.0.1:%d" % self.tap.port]
+
+    def coordinator_listens(self):
+        return "127.0.0.1:%d" % self.behind
+
+    def close(self):
+        super().close()
+        if self.tap:
+            self.tap.close()
+
+
 def test_federated_averaging_over_three_workers():
     chance = g.seed()
-    with g.Grid() as t:
+    with TappedGrid() as t:
         key = t.cli("id").strip().split()[-1]
         rows = []
         for i in range(3):
             clinic = t.path("clinic-%d" % i)
             write_clinic(clinic, i, chance)
             rows += open(clinic, "rb").read().split(b"\n")[1:-1]
-            t.add_worker(args=["--allow-local", "clinic=" + clinic, "--local-for", key])
+            t.add_worker(args=["--allow-local", "clinic=" + clinic, "--local-for", key, "--local-discovery", "off"], listen="none")
         run_shell(t, shell_of("fedavg").replace("jobs/examples", EXAMPLES))
         losses = []
         for r in range(1, 6):
@@ -81,6 +110,7 @@ def test_federated_averaging_over_three_workers():
         assert all(b < a for a, b in zip(losses, losses[1:])), losses
         check_locals(t)
         check_nothing_left(t, rows)
+        check_the_wire(t, rows)
 
 
 def check_locals(t):
@@ -102,9 +132,26 @@ def check_locals(t):
         t.cli("results", average, "--output", t.path("again-" + r))
 
 
+def needles_of(rows):
+    return [n for i in range(3) for n in spellings(CANARY % b"abc"[i:i + 1])] + [n for r in rows[::7] for n in spellings(r)]
+
+
+def check_the_wire(t, rows):
+    """The workers take no connections, so all that they told anyone went through the tap: the weights did, and no row."""
+    assert ("//127.0.0.1:%d/" % t.tap.port) in t.link, t.link
+    needles, streams = needles_of(rows), [bytes(s) for s in t.tap.streams]
+    for r in range(1, 6):
+        for i in range(3):
+            weights = open(t.path("locals-%d" % r, str(i), "stdout"), "rb").read()
+            assert 10 < len(weights) < 100, weights
+            assert any(n in s for s in streams for n in spellings(weights.strip())), "the tap sees what passes"
+    assert not any(n in s for s in streams for n in needles)
+    print("     %d connections, %d bytes, no row in them" % (len(streams) // 2, sum(map(len, streams))))
+
+
 def check_nothing_left(t, rows):
     """Not a row, nor a remark, in anything that the coordinator, a worker or the submitter has on its disk."""
-    needles = [n for i in range(3) for n in spellings(CANARY % b"abc"[i:i + 1])] + rows[::7]
+    needles = needles_of(rows)
     clinics = [t.path("clinic-%d" % i) for i in range(3)]
     assert all(contains(c, needles[4 * i:4 * i + 1]) for i, c in enumerate(clinics))
     for pad in range(6):  # the needles are found where a message carries them
