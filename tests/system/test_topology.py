@@ -11,7 +11,7 @@ import subprocess
 import threading
 
 import netns
-from grid import Grid, Proc, compile_static, program, run, wait_for
+from grid import Grid, Proc, compile_static, program, run, seed, wait_for
 
 # reads its standard input, and writes 200 KB that depend on it and on the task
 WORK = r"""
@@ -388,8 +388,12 @@ def test_a_relay_that_alters_anything_is_caught():
                 wait_for("the altered descriptor to be refused", lambda: "cannot join" in read(g.path("b.log")))
                 assert "signature" in read(g.path("b.log")), read(g.path("b.log"))
                 evil.descriptor = lambda: true
-                # bytes of the handshakes and of the ask; then of C's handshake and of its answer
-                for flip in (("up", 6), ("up", 100), ("up", 600), ("up", 1200), ("down", 4), ("down", 40), ("down", 700)):
+                # bytes of the handshakes and of the ask, and any others; then of C's handshake and of its answer: these come after,
+                # for of an answer that does not arrive C does not know
+                chance = seed()
+                up = [6, 100, 600, 1200] + [chance.randrange(1200) for _ in range(6)]
+                down = [4, 40, 700] + [chance.randrange(700) for _ in range(6)]
+                for flip in [("up", n) for n in up] + [("down", n) for n in down]:
                     wb.kill()
                     before, evil.flip = evil.flipped, flip
                     wb = g.worker(b, "b", evil.link)
