@@ -161,6 +161,28 @@ def docker(layers, config=None, manifest=None):
     return tar(*entries, ("c.json", "f", json.dumps(c).encode()), ("manifest.json", "f", json.dumps(m).encode()))
 
 
+def podman(layers, config):
+    """What `podman save` writes: layers by their digests, and, for readers of old, a folder each whose layer.tar is a link."""
+    made = json.dumps({"architecture": "amd64", "os": "linux", "config": config}).encode()
+    entries = [(digest(d)[7:] + ".tar", "f", d) for d in dict.fromkeys(layers)] + [(digest(made)[7:] + ".json", "f", made)]
+    for n, d in enumerate(layers):
+        entries += [("%064x/layer.tar" % n, "l", "../" + digest(d)[7:] + ".tar"), ("%064x/VERSION" % n, "f", b"1.0"),
+                    ("%064x/json" % n, "f", b'{"id":"x"}')]
+    return tar(*entries, ("manifest.json", "f", json.dumps([{"Config": digest(made)[7:] + ".json", "RepoTags": ["me:1"], "Layers": [
+        digest(d)[7:] + ".tar" for d in layers]}]).encode()), ("repositories", "f", b'{"me":{"1":"x"}}'))
+
+
+def docker_since_25(layers, config):
+    """What `docker save` writes now: an OCI layout with folders of their own, and a manifest.json beside that names its blobs."""
+    o = Oci(layers, config)
+    index = {"schemaVersion": 2, "manifests": [o.descriptor()]}
+    old = [{"Config": "blobs/sha256/" + o.manifest["config"]["digest"][7:], "RepoTags": ["me:1"],
+            "Layers": ["blobs/sha256/" + digest(d)[7:] for d in layers]}]
+    o.files.update({"index.json": json.dumps(index).encode(), "manifest.json": json.dumps(old).encode(),
+                    "repositories": b'{"me":{"1":"x"}}'})
+    return tar(("blobs", "d"), ("blobs/sha256", "d"), *[(n, "f", d) for n, d in o.files.items()])
+
+
 # --- running the three steps ------------------------------------------------------------------------------------------
 
 class Room:
@@ -287,6 +309,7 @@ def read_tree(top):
             if stat.S_ISLNK(s.st_mode):
                 found[key] = ("l", os.fsdecode(os.readlink(p)))
             elif stat.S_ISDIR(s.st_mode):
+                assert not s.st_mode & 0o7000, oct(s.st_mode)
                 found[key] = ("d",)
             else:
                 assert stat.S_ISREG(s.st_mode), p
@@ -349,6 +372,14 @@ def test_a_docker_archive_comes_apart_with_a_layer_twice():
         config, layers = r.apart(docker([BASE, UPPER, BASE], CONFIG))
         assert layers == [BASE, UPPER, BASE] and config["cmd"] == ["-c", "id"]
         assert "etc/passwd" in r.tree(layers)
+
+
+def test_what_podman_saves_and_what_docker_saves_now_come_apart():
+    with Room() as r:
+        for save in podman, docker_since_25:
+            config, layers = r.apart(save([BASE, UPPER, BASE], CONFIG))
+            assert layers == [BASE, UPPER, BASE] and config["cmd"] == ["-c", "id"], save
+            assert "etc/passwd" in r.tree(layers)
 
 
 def test_a_plain_tar_is_one_layer_with_an_empty_configuration():
@@ -559,6 +590,9 @@ HARMLESS = {
     "slashes and dots": ([tar(("/.//a/./b", "f", b"x"))], {"a": ("d",), "a/b": f(b"x")}),
     "pax: NUL in a path ends it": ([pax(path=b"good\0/../../canary/bird") + block(b"a", 0) + END], {"good": f(b"")}),
     "pax: a size that ends in letters": ([pax(size=b"1e9") + block(b"a", 3) + pad(b"abc") + END], {"a": f(b"a")}),
+    "bits that make one another user": ([tar(("u", "f", b"x", 0o4755), ("g", "f", b"x", 0o2755), ("all", "f", b"x", 0o7777),
+                                             ("t", "d", b"", 0o1777), ("s", "d", b"", 0o6777))],
+                                        {"u": f(b"x", 0o555), "g": f(b"x", 0o555), "all": f(b"x", 0o555), "t": ("d",), "s": ("d",)}),
     "a contiguous file": ([block(b"a", 3, b"7") + pad(b"abc") + END], {"a": f(b"abc")}),
     "an unknown kind": ([block(b"a", 3, b"Q") + pad(b"abc") + END], {"a": f(b"abc")}),
     "1 GiB of zeros, packed, behind the end": ([gz_of([tar(("a", "f", b"x"))] + [bytes(1 << 20)] * 1024)],
