@@ -70,7 +70,7 @@ void problem_read(struct err *e, int status, const char *text, size_t n, const c
 		code = err_by_name(type + strlen(urn));
 	if (code == ERR_NONE)
 		code = code_of_status(status);
-	if (detail)
+	if (detail && *detail)
 		err_set(e, code, "%s", detail);
 	else
 		err_set(e, code, "%s answers %d", where, status);
