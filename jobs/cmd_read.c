@@ -91,6 +91,8 @@ int cmd_jobs(int argc, char **argv)
 			       *name = safe(job, "name"), *counts = job_counts(job);
 
 		printf("%.*s  %-9s  %s%s%s", SHORT_ID, id, state, counts, *name ? "  " : "", name);
+		if (json_array_size(json_object_get(job, "local")))
+			printf("  (local: each result is one worker's word)");
 		if (json_object_get(job, "age_ms"))
 			printf("  (known %lld s ago)", (long long)jint(job, "age_ms", 0) / 1000);
 		putchar('\n');
@@ -136,6 +138,17 @@ static void print_job(const json_t *job)
 		printf("         %s\n", lacking);
 }
 
+/* Of its job a task says nothing itself; what its results rest on is said beside them all the same. */
+static void add_jobs_local(struct client *c, const char *id, json_t *task)
+{
+	struct err e;
+	json_t *job = client_job(c, id, &e), *local = json_object_get(job, "local");
+
+	if (local)
+		json_object_set(task, "local", local);
+	json_decref(job);
+}
+
 static void print_result(const json_t *r)
 {
 	auto_free char *worker = safe(r, "worker"), *outcome = safe(r, "outcome"),
@@ -170,6 +183,7 @@ static void print_task(const json_t *task)
 
 	printf("%-12s%lld\n", "task", (long long)jint(task, "index", 0));
 	print_text("state", task, "state");
+	print_local(task);
 	if (strspn(jtext(task, "outcome"), "sha256:0") != strlen(jtext(task, "outcome")))
 		print_text("outcome", task, "outcome"); /* all zeros: there is none yet */
 	print_text("why", task, "why");
@@ -216,6 +230,8 @@ int cmd_status(int argc, char **argv)
 				"status --task: only the job's submitter may ask, and there is no "
 				"identity here");
 	}
+	if (j && index >= 0)
+		add_jobs_local(&c, id, j);
 	client_close(&c);
 	if (!j)
 		return cmd_fail(&e);

@@ -230,6 +230,7 @@ static void look_at_text(struct table_out *t, const struct table_row *row)
 int table_out_look(struct table_out *t, const struct table_row *row, struct err *e)
 {
 	t->has_of |= row->of != NULL;
+	t->has_local |= row->local != NULL;
 	t->has_name |= row->name != NULL;
 	t->has_line |= row->line != NULL;
 	if (row->text) {
@@ -301,6 +302,8 @@ void table_out_head(struct table_out *t, struct buf *out)
 	buf_text(out, "index,state");
 	if (t->has_of)
 		add_head(t, out, "of", "in.");
+	if (t->has_local)
+		add_head(t, out, "local", "in.");
 	if (t->has_name)
 		add_head(t, out, "name", "in.");
 	if (t->has_line)
@@ -358,6 +361,7 @@ void table_out_row(const struct table_out *t, const struct table_row *row, struc
 {
 	buf_printf(out, "%lld,%s", (long long)row->index, row->state);
 	add_own(t, out, t->has_of, row->of);
+	add_own(t, out, t->has_local, row->local);
 	add_own(t, out, t->has_name, row->name);
 	add_own(t, out, t->has_line, row->line);
 	add_cells(t, out, t->inputs, row->params);

@@ -2,7 +2,7 @@
  *
  * table_out.h: the results of a job as one table in CSV (RFC 4180: CRLF, quotes only where needed).
  *
- *	index,state | of name line | parameters or columns … | members of standard output, or stdout stdout_digest | why
+ *	index,state | of local name line | parameters or columns … | members of standard output, or stdout stdout_digest | why
  *
  * Rows are looked at twice: first all of them for the columns, then each is written. Only the columns are kept in
  * between, so a million rows cost no more than one. Where the standard output of every row that has one is a single
@@ -28,9 +28,9 @@
 /* All is borrowed for the call. */
 struct table_row {
 	int64_t index;
-	const char *state, *why;                 /* why: "" for none */
-	const json_t *of, *name, *line, *params; /* of the task; NULL when it has none */
-	const char *text;                        /* standard output; NULL: none is shown */
+	const char *state, *why;                         /* why: "" for none */
+	const json_t *of, *local, *name, *line, *params; /* of the task; NULL when it has none */
+	const char *text;                                /* standard output; NULL: none is shown */
 	size_t n;
 	const char *digest; /* of standard output too long to be given as `text`; else NULL */
 };
@@ -39,7 +39,7 @@ struct table_out {
 	bool exact; /* no ' before what a spreadsheet takes for a formula */
 	/* learnt by looking: */
 	json_t *inputs, *members; /* name -> the column's name, in their order */
-	bool has_of, has_name, has_line, has_digest;
+	bool has_of, has_local, has_name, has_line, has_digest;
 	bool spread;         /* all standard output so far is one JSON object a row */
 	const char *crowded; /* why it is not spread although it could be, or NULL */
 	json_t *taken;       /* names of columns given away */

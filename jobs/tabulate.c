@@ -149,6 +149,7 @@ static int take_row(struct walk *w, int64_t index, const json_t *line, int which
 		.state = jtext(line, "state"),
 		.why = jtext(line, "why"),
 		.of = json_object_get(line, "of"),
+		.local = json_object_get(line, "local"),
 		.name = json_object_get(line, "name"),
 		.line = json_object_get(line, "line"),
 		.params = json_object_get(line, "params") };

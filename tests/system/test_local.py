@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """test_local.py: data of a volunteer's own: who gets to read it, how often, and what else a box that reads it reaches."""
+import csv
+import io
 import json
 import os
 import shutil
@@ -189,6 +191,10 @@ def test_one_task_a_worker_and_the_rest_wait():
         assert len({x["workers"][0] for x in lines}) == 3 and t.workers[0].id not in {x["workers"][0] for x in lines}
         for i in range(3):
             assert open("%s/%d/stdout" % (out, i)).read() == "read /in/d/rows: rows\nread /in/d/up: No such file or directory\n"
+        for say in (["jobs"], ["status", job], ["status", job, "--task", "0"]):
+            assert "one worker's word" in t.cli(*say), (say, t.cli(*say))
+        table = list(csv.DictReader(io.StringIO(t.cli("results", job, "--format", "csv"), newline="")))
+        assert [row["local"] for row in table] == ['["d"]'] * 3, table
         said = t.verify(out)
         assert "3 tasks rest on one worker's word: its data is local" in said, said
         assert json.loads(t.verify(out, "--json"))["one_word"] == 3
