@@ -146,7 +146,7 @@ class Meter:
 
     def __init__(self, host, coordinator):
         self.coordinator = socket.inet_aton(coordinator)
-        self.bytes = {"coordinator": 0, "peers": 0, "else": 0}
+        self.bytes = {"coordinator": 0, "peers": 0, "datagrams": 0, "else": 0}
         with host.inside():
             self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
             self.socket.bind(("eth0", 0))
@@ -158,7 +158,9 @@ class Meter:
             while True:
                 p = self.socket.recv(65536)
                 tcp = p[12:14] == b"\x08\x00" and p[23] == 6
-                who = "else" if not tcp else "coordinator" if self.coordinator in (p[26:30], p[30:34]) else "peers"
+                udp = p[12:14] == b"\x08\x00" and p[23] == 17 or p[12:14] == b"\x86\xdd" and p[20] == 17
+                who = ("datagrams" if udp else "else" if not tcp else
+                       "coordinator" if self.coordinator in (p[26:30], p[30:34]) else "peers")
                 self.bytes[who] += len(p)
         except OSError:
             pass
