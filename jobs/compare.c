@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -235,17 +234,25 @@ static int same_bytes(int a, int b, int64_t size, struct err *e)
 	return 1;
 }
 
-static const char *map_file(int fd, int64_t size)
+/* The whole file, which must stay as large as it was: not mapped, as one that is cut meanwhile would kill us. Yours. */
+static char *read_whole(int fd, int64_t size, struct err *e)
 {
-	void *at = size ? mmap(NULL, (size_t)size, PROT_READ, MAP_PRIVATE, fd, 0) : NULL;
+	auto_free char *text = xmalloc((size_t)size + 1);
 
-	return size == 0 ? "" : at == MAP_FAILED ? NULL : at;
-}
+	for (int64_t at = 0; at < size;) {
+		ssize_t n = pread(fd, text + at, (size_t)(size - at), at);
 
-static void unmap(const char *at, int64_t size)
-{
-	if (at && size)
-		munmap((void *)(uintptr_t)at, (size_t)size);
+		if (n < 0) {
+			err_sys(e, "reading an output");
+			return NULL;
+		}
+		if (n == 0) {
+			err_set(e, ERR_SYSTEM, "reading an output: it has become shorter");
+			return NULL;
+		}
+		at += n;
+	}
+	return TAKE(text);
 }
 
 int compare_files(const struct comparison *how, int a, int b, struct err *e)
@@ -258,12 +265,9 @@ int compare_files(const struct comparison *how, int a, int b, struct err *e)
 	if (how->kind != COMPARE_NUMERIC || x.st_size > COMPARE_NUMERIC_MAX ||
 		y.st_size > COMPARE_NUMERIC_MAX)
 		return x.st_size != y.st_size ? 0 : same_bytes(a, b, x.st_size, e);
-	const char *p = map_file(a, x.st_size), *q = map_file(b, y.st_size);
-	if (p && q)
+	auto_free char *p = read_whole(a, x.st_size, e);
+	auto_free char *q = p ? read_whole(b, y.st_size, e) : NULL;
+	if (q)
 		same = compare_numeric(how, p, (size_t)x.st_size, q, (size_t)y.st_size);
-	else
-		err_sys(e, "reading an output");
-	unmap(p, x.st_size);
-	unmap(q, y.st_size);
 	return same;
 }

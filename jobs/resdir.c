@@ -5,6 +5,7 @@
 #include "jobs/resdir.h"
 
 #include "common/buf.h"
+#include "common/msg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -76,13 +77,28 @@ int resdir_file_is(const char *path, const struct digest *d, struct err *e)
 	return 0;
 }
 
+int resdir_read(char **text, size_t *n, const char *path, size_t max, struct err *e)
+{
+	/* as above: whoever made the folder may have put anything there */
+	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return err_sys(e, "opening %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_MALFORMED, "%s is not a plain file", path);
+	if (st.st_size > (int64_t)max)
+		return err_set(e, ERR_TOO_BIG, "%s: more than %zu bytes", path, max);
+	return fd_read_all(text, n, fd, max, e) ? err_wrap(e, "%s", path) : 0;
+}
+
 int resdir_lines(const char *dir, const char *name, resdir_line_fn *fn, void *arg, struct err *e)
 {
 	auto_free char *path = resdir_path(dir, name);
 	auto_free char *text = NULL;
 	size_t n, number = 0;
 
-	if (file_read(&text, &n, path, FILE_MAX, e))
+	if (resdir_read(&text, &n, path, FILE_MAX, e))
 		return -1;
 	for (const char *at = text, *end = text + n; at < end;) {
 		const char *eol = memchr(at, '\n', (size_t)(end - at));
@@ -100,7 +116,7 @@ int resdir_one_line(const char *dir, const char *name, char **line, size_t *n, s
 {
 	auto_free char *path = resdir_path(dir, name);
 
-	if (file_read(line, n, path, FILE_MAX, e))
+	if (resdir_read(line, n, path, MSG_LINE_MAX + 1, e)) /* its newline */
 		return -1;
 	char *eol = memchr(*line, '\n', *n);
 	if (!eol || eol != *line + *n - 1) {

@@ -41,11 +41,14 @@ char *resdir_input_path(const char *dir, const struct digest *d) MUST_USE;
  * ERR_NOT_FOUND when there is none. */
 int resdir_file_is(const char *path, const struct digest *d, struct err *e);
 
+/* A file of at most `max` bytes; the text is yours. A link, a pipe or a device is refused before a byte of it is read, and
+ * so is what says that it is larger. */
+int resdir_read(char **text, size_t *n, const char *path, size_t max, struct err *e);
 /* Call fn for each line (without its newline), numbered from 1. The text must end in a newline. fn's -1 does
  * not end the walk. -1 when the last line does not end, or the file cannot be read. */
 typedef void resdir_line_fn(void *arg, const char *line, size_t n, size_t number);
 int resdir_lines(const char *dir, const char *name, resdir_line_fn *fn, void *arg, struct err *e);
-/* A file of one line; the line is yours, without the newline. */
+/* A file of one line of at most MSG_LINE_MAX bytes; the line is yours, without the newline. */
 int resdir_one_line(const char *dir, const char *name, char **line, size_t *n, struct err *e);
 
 #endif

@@ -97,7 +97,7 @@ static int check_list(struct verify *v)
 
 	if (v->evidence.job.tasks != TASKS_LIST)
 		return 0;
-	if (!file_read(&text, &n, path, (size_t)JOB_LIST_MAX, &e) &&
+	if (!resdir_read(&text, &n, path, (size_t)JOB_LIST_MAX, &e) &&
 		!evidence_list(&v->evidence, text, n, &e))
 		return 0;
 	verify_fault(v, RESDIR_TASKS, "%s", e.msg);
@@ -114,7 +114,7 @@ static void check_sources(struct verify *v)
 
 	if (access(path, F_OK))
 		return;
-	if (file_read(&text, &n, path, (size_t)INPUTS_TEXT_MAX, &e) || evidence_inputs(&v->evidence, text, n, &e))
+	if (resdir_read(&text, &n, path, (size_t)INPUTS_TEXT_MAX, &e) || evidence_inputs(&v->evidence, text, n, &e))
 		verify_fault(v, RESDIR_SOURCES, "%s", e.msg);
 }
 

@@ -185,6 +185,40 @@ static void a_dropped_or_repeated_task_is_named(void **s)
 	is_believed(&w);
 }
 
+/* A pipe would hold us up for ever, a device has no end, a link leads out of the folder, and a file with holes costs
+ * its maker nothing. */
+static void only_plain_files_are_evidence(void **s)
+{
+	static const char *const files[] = { RESDIR_GRID, RESDIR_JOB, RESDIR_ATTESTATIONS, RESDIR_VERDICTS,
+		RESDIR_RESULTS };
+	struct err e;
+
+	(void)s;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		auto_free char *path = resdir_path(w.dir, files[i]), *kept = xprintf("%s.kept", path);
+
+		assert_int_equal(rename(path, kept), 0);
+		assert_int_equal(mkfifo(path, 0600), 0);
+		is_refused(&w, "is not a plain file");
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(symlink("/dev/zero", path), 0);
+		is_refused(&w, files[i]);
+		assert_int_equal(unlink(path), 0);
+		assert_int_equal(symlink(kept, path), 0);
+		is_refused(&w, files[i]);
+		assert_int_equal(unlink(path), 0);
+		put(w.dir, files[i], "");
+		assert_int_equal(truncate(path, (off_t)1 << 40), 0);
+		is_refused(&w, "more than");
+		assert_int_equal(rename(kept, path), 0);
+	}
+	auto_free char *sources = resdir_path(w.dir, RESDIR_SOURCES);
+	assert_int_equal(mkfifo(sources, 0600), 0);
+	is_refused(&w, "is not a plain file");
+	must(remove_tree(sources, &e), &e);
+	is_believed(&w);
+}
+
 static void a_missing_envelope_is_named(void **s)
 {
 	auto_free char *good = xprintf("%s\n%s\n%s\n", w.envelope[0], w.envelope[1], w.envelope[2]);
@@ -514,6 +548,7 @@ int main(void)
 		cmocka_unit_test(any_missing_file_is_named),
 		cmocka_unit_test(files_that_no_result_names_are_named),
 		cmocka_unit_test(a_dropped_or_repeated_task_is_named),
+		cmocka_unit_test(only_plain_files_are_evidence),
 		cmocka_unit_test(a_missing_envelope_is_named),
 		cmocka_unit_test(an_unfinished_job_is_incomplete),
 		cmocka_unit_test(another_jobs_evidence_is_refused),
