@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/ticket.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -413,13 +414,7 @@ json_t *client_job(struct client *c, const char *id, struct err *e)
 
 int client_ticket(struct client *c, char **line, const struct digest *d, int64_t size, struct err *e)
 {
-	json_t *j = msg_new(MSG_TICKET, &c->grid.id, key_id(c->key), clock_now_ms());
-	char text[DIGEST_TEXT + 1];
-
-	digest_text(text, d);
-	json_object_set_new(j, "digest", json_string(text));
-	json_object_set_new(j, "size", json_integer(size));
-	return msg_seal(line, j, NULL, c->key, e);
+	return ticket_seal(line, &c->grid.id, c->key, d, size, clock_now_ms(), e);
 }
 
 void client_explain_refusal(const struct client *c, struct err *e)

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/ticket.h"
 #include "common/tus.h"
 
 #include <fcntl.h>
@@ -142,18 +143,6 @@ static int keep(struct sending *s, const char *path, struct err *e)
 		: 0;
 }
 
-static char *make_ticket(const struct claims *c, const struct blob *b, struct err *e)
-{
-	json_t *j = msg_new(MSG_TICKET, &c->home->grid_id, key_id(c->key), clock_now_ms());
-	char text[DIGEST_TEXT + 1];
-	char *line = NULL;
-
-	digest_text(text, &b->digest);
-	json_object_set_new(j, "digest", json_string(text));
-	json_object_set_new(j, "size", json_integer(b->size));
-	return msg_seal(&line, j, NULL, c->key, e) ? NULL : line;
-}
-
 static int begin(struct sending *s, const char *path, struct err *e)
 {
 	const struct way *way = home_way(s->all->home);
@@ -162,8 +151,8 @@ static int begin(struct sending *s, const char *path, struct err *e)
 		return err_set(e, ERR_UNREACHABLE, "no way to the coordinator is known");
 	if (keep(s, path, e))
 		return -1;
-	auto_free char *ticket = make_ticket(s->all, &s->blob, e);
-	if (!ticket)
+	auto_free char *ticket = NULL;
+	if (ticket_seal(&ticket, &s->all->home->grid_id, s->all->key, &s->blob.digest, s->blob.size, clock_now_ms(), e))
 		return -1;
 	s->tus = tus_start(s->all->fetcher, s->all->loop, &way->to, way_via(way), ticket, strlen(ticket), s->fd, s->blob.size,
 		TRIES, on_sent, s);

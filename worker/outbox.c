@@ -14,6 +14,7 @@
 #include "common/codec.h"
 #include "common/log.h"
 #include "common/tus.h"
+#include "common/ticket.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -334,20 +335,6 @@ static void on_uploaded(void *arg, const struct err *e)
 	pump(o);
 }
 
-static char *make_ticket(const struct letter *t, const struct blob *b, struct err *e)
-{
-	const struct outbox *o = t->box;
-	/* the envelope's own time: the same ticket after a restart, so the upload resumes */
-	json_t *j = msg_new(MSG_TICKET, &o->home->grid_id, key_id(o->key), t->time_ms);
-	char text[DIGEST_TEXT + 1];
-	char *line = NULL;
-
-	digest_text(text, &b->digest);
-	json_object_set_new(j, "digest", json_string(text));
-	json_object_set_new(j, "size", json_integer(b->size));
-	return msg_seal(&line, j, NULL, o->key, e) ? NULL : line;
-}
-
 static void upload(struct letter *t, const struct way *way)
 {
 	const struct blob *b = &t->uploads[t->uploaded];
@@ -356,7 +343,9 @@ static void upload(struct letter *t, const struct way *way)
 	int64_t size;
 
 	t->state = LETTER_UPLOADING;
-	if (blob_open(t->box->blobs, &b->digest, &t->fd, &size, &e) || !(ticket = make_ticket(t, b, &e))) {
+	/* the envelope's own time: the same ticket after a restart, so the upload resumes */
+	if (blob_open(t->box->blobs, &b->digest, &t->fd, &size, &e) ||
+		ticket_seal(&ticket, &t->box->home->grid_id, t->box->key, &b->digest, b->size, t->time_ms, &e)) {
 		t->fd = -1;
 		if (e.code == ERR_UNKNOWN_BLOB) /* its bytes are lost: this can never be delivered */
 			letter_refused(t, &e);
