@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pick.c: which task a worker gets, and who is there to get any.
+ * pick.c: which task a worker gets, and who is there to get any. Why nothing moves is lacking.c's to say.
  *
  * Between submitters the one with the fewest live leases goes first; among one submitter's jobs
  * priority, then the fewest leases, then age. Within a job the task is drawn at random from a
@@ -16,7 +16,6 @@
 #define PROBES 24     /* random draws before looking in turn */
 #define SCAN_MAX 4096 /* then this many in turn */
 #define INDEPENDENT_MAX 64
-#define CLASSES_MAX 16 /* looked at to say what a job waits for */
 
 static uint64_t below(struct sched *s, uint64_t n)
 {
@@ -131,7 +130,7 @@ bool worker_online(const struct worker *w, int64_t now)
 	return w->has_asked && !w->banned && now - w->seen_ms < ONLINE_MS;
 }
 
-static bool takes_from(const struct worker *w, const struct id *submitter)
+bool takes_from(const struct worker *w, const struct id *submitter)
 {
 	uint64_t tag = node_tag(submitter);
 
@@ -162,7 +161,7 @@ static bool has_local(const struct locals *l, const struct needs *n)
 	return serves;
 }
 
-static bool has_platform(const struct worker *w, const struct needs *n)
+bool has_platform(const struct worker *w, const struct needs *n)
 {
 	for (size_t i = 0; i < n->n_platforms; i++)
 		if (!strcmp(w->platform, n->platforms[i]))
@@ -219,183 +218,6 @@ int sched_independent(
 			found[k++] = &w->voter;
 	}
 	return k;
-}
-
-/* Each worker that has the data takes one task: say when there are more tasks than workers left. */
-static void lacks_holders(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
-{
-	int64_t open = j->count - j->leased - j->tally[TASK_VALID] - j->tally[TASK_FAILED] - j->tally[TASK_CANCELLED], have = 0;
-
-	for (size_t i = 0; i < s->n_workers; i++)
-		have += worker_online(&s->workers[i], now) && worker_can(&s->workers[i], &j->needs) &&
-			!job_had(j, (uint32_t)i);
-	if (open > have)
-		snprintf(out, size, "%lld task%s need%s another worker that has the data %.60s and lets its submitter read it "
-			    "(one task a worker)", (long long)(open - have), open - have == 1 ? "" : "s",
-			open - have == 1 ? "s" : "", j->needs.local[0]);
-}
-
-/* Of the classes of workers that can run it (the first CLASSES_MAX met), the one with most independent workers: how many,
- * and its name. */
-static int best_class(
-	const struct sched *s, const struct needs *n, int64_t now, int enough, const char **name)
-{
-	uint64_t met[CLASSES_MAX];
-	int best = 0, k = 0;
-
-	*name = "";
-	for (size_t i = 0; i < s->n_workers && k < CLASSES_MAX && best < enough; i++) {
-		const struct worker *w = &s->workers[i];
-		bool fresh = worker_online(w, now) && worker_can(w, n);
-
-		for (int c = 0; fresh && c < k; c++)
-			fresh = met[c] != w->voter.kind;
-		if (!fresh)
-			continue;
-		met[k++] = w->voter.kind;
-		int has = sched_independent(s, n, w->voter.kind, now, enough);
-		if (has > best) {
-			best = has;
-			*name = w->platform_class;
-		}
-	}
-	return best;
-}
-
-/* How many that count together the job has, up to its quorum; *class: theirs, where it asks for one of them. */
-static int has_workers(const struct sched *s, const struct sjob *j, int64_t now, const char **class)
-{
-	*class = "";
-	return j->rule.same_class ? best_class(s, &j->needs, now, j->rule.quorum, class)
-	                          : sched_independent(s, &j->needs, 0, now, j->rule.quorum);
-}
-
-static void need_workers(char *out, size_t size, const struct sjob *j, int has, const char *class)
-{
-	int need = j->rule.quorum;
-	const char *s = need == 1 ? "" : "s";
-
-	if (j->rule.same_class && need > 1 && has)
-		snprintf(out, size,
-			"needs %d independent worker%s of one platform class, has %d of %s", need,
-			s, has, class);
-	else
-		snprintf(out, size, "needs %d independent worker%s%s, has %d", need, s,
-			j->rule.same_class && need > 1 ? " of one platform class" : "", has);
-}
-
-void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
-{
-	const char *class = "";
-	int need = j->rule.quorum, has = has_workers(s, j, now, &class);
-
-	out[0] = '\0';
-	if (j->ending || sched_job_over(j))
-		return;
-	if (j->needs.n_local)
-		lacks_holders(s, j, now, out, size);
-	else if (has < need)
-		need_workers(out, size, j, has, class);
-	else if (j->leased == 0 && j->fresh >= j->count && j->n_window > 0 &&
-		 j->tally[TASK_CHECKING] == (int64_t)j->n_window)
-		snprintf(out, size,
-			"%zu tasks need a worker independent of all who answered them so far%s",
-			j->n_window, j->rule.same_class ? " and of their platform class" : "");
-}
-
-/* How many workers are online, and how many of these pass each hurdle after the ones before it. */
-struct hurdles {
-	int64_t known, online, box, profile, platform, takes, bits, local, memory, disk, cpus, at_work;
-};
-
-static void leap(struct hurdles *h, const struct worker *w, const struct needs *n, int64_t now)
-{
-	struct needs easy = *n;
-
-	h->known += w->has_asked && !w->banned;
-	if (!worker_online(w, now))
-		return;
-	h->online++;
-	h->box += w->profiles != 0;
-	bool so_far = (w->profiles & 1u << n->profile) != 0;
-
-	h->profile += so_far;
-	h->platform += so_far &= has_platform(w, n);
-	h->takes += so_far &= takes_from(w, &n->submitter);
-	h->bits += so_far &= !(n->bits & ~w->bits);
-	easy.memory_mib = easy.disk_mib = easy.threads = 0;
-	h->local += worker_can(w, &easy);
-	easy.memory_mib = n->memory_mib;
-	h->memory += worker_can(w, &easy);
-	easy.disk_mib = n->disk_mib;
-	h->disk += worker_can(w, &easy);
-	h->cpus += worker_can(w, n);
-	h->at_work += worker_can(w, n) && (w->state == RUN || w->leased > 0);
-}
-
-/* The first hurdle that no worker passes, as what "none of them" does; empty when there is none. */
-static void first_hurdle(const struct hurdles *h, const struct needs *n, char *out, size_t size)
-{
-	out[0] = '\0';
-	if (!h->box)
-		snprintf(out, size, "can set up a box: `talkoot-worker check` on its machine says why");
-	else if (!h->profile)
-		snprintf(out, size, "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
-	else if (!h->platform)
-		snprintf(out, size, "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
-	else if (!h->takes)
-		snprintf(out, size, "takes its submitter's jobs (its owner's --submitters)");
-	else if (!h->bits)
-		snprintf(out, size, "allows the bits that the job asks for (its owner's --bits)");
-	else if (!h->local)
-		snprintf(out, size, "has the data %.60s for its submitter (its owner's --allow-local and --local-for)",
-			n->local[0]);
-	else if (!h->memory)
-		snprintf(out, size, "gives a task %lld MiB of memory", (long long)n->memory_mib);
-	else if (!h->disk)
-		snprintf(out, size, "gives a task %lld MiB of disk", (long long)n->disk_mib);
-	else if (!h->cpus)
-		snprintf(out, size, "has %lld processors", (long long)n->threads);
-	else if (!h->at_work)
-		snprintf(out, size, "takes work now: they are paused or leaving");
-}
-
-void sched_unmet(const struct sched *s, const struct needs *n, int64_t now, char *out, size_t size)
-{
-	struct hurdles h = { 0 };
-
-	for (size_t i = 0; i < s->n_workers; i++)
-		leap(&h, &s->workers[i], n, now);
-	out[0] = '\0';
-	if (h.online && !h.cpus && !n->n_local)
-		first_hurdle(&h, n, out, size);
-}
-
-void sched_lacking(const struct sched *s, const struct sjob *j, int64_t now, char *out, size_t size)
-{
-	const struct needs *n = &j->needs;
-	struct hurdles h = { 0 };
-	char why[160] = "";
-	const char *class;
-
-	out[0] = '\0';
-	if (j->ending || sched_job_over(j) || has_workers(s, j, now, &class) >= j->rule.quorum)
-		return;
-	for (size_t i = 0; i < s->n_workers; i++)
-		leap(&h, &s->workers[i], n, now);
-	if (!h.online) {
-		snprintf(out, size, h.known ? "none of the %lld workers that came before is online" : "no worker has come yet",
-			(long long)h.known);
-		return;
-	}
-	first_hurdle(&h, n, why, sizeof(why));
-	if (*why)
-		snprintf(out, size, "%lld worker%s online, but none %s", (long long)h.online, h.online == 1 ? " is" : "s are",
-			why);
-	else
-		snprintf(out, size, "%lld worker%s online, %lld can run it; two of one network, or of one owner, count as one%s",
-			(long long)h.online, h.online == 1 ? " is" : "s are", (long long)h.at_work,
-			j->rule.same_class ? ", and only those of one platform class count together" : "");
 }
 
 /* --- picking ------------------------------------------------------------------------------ */

@@ -282,4 +282,8 @@ void window_drop(struct sjob *j, int64_t index);
 bool task_open_to(
 	const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
 
+/* --- for pick.c and lacking.c ------------------------------------------------------------- */
+bool takes_from(const struct worker *w, const struct id *submitter);
+bool has_platform(const struct worker *w, const struct needs *n);
+
 #endif
