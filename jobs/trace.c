@@ -167,8 +167,6 @@ static void become(char *const argv[], int go, int failed, int out)
 	setpgid(0, 0);
 	if (read(go, &byte, 1) != 1 || dup2(out, 1) < 0)
 		_exit(127);
-	/* The box has it (sandbox/env.c), and where it is set Python imports what reads it: that has to be seen. */
-	setenv("PYTHONWARNINGS", "ignore:During parsing environment variable:RuntimeWarning", 0);
 	execvp(argv[0], argv);
 	no = errno;
 	if (write(failed, &no, sizeof(no)) < 0)
