@@ -4,7 +4,6 @@
  */
 #include "worker/errand.h"
 #include "worker/feed.h"
-#include "worker/packet.h"
 #include "worker/runner.h"
 #include "common/buf.h"
 #include "common/clock.h"
@@ -481,15 +480,9 @@ static void on_end(void *arg, const char *why)
 /* In its profile's keeper if there is one and the line fits a packet, else by itself. */
 static int start_box(struct errand *t, const struct job *job, struct err *e)
 {
-	struct keeper *k = t->all->keepers[box_of(job)];
 	auto_free char *errors = xprintf("%s/errors", t->dir);
-	struct line *l = compose(t, job);
 
-	if (k && packet_fits(l->argv + 1) && !box_lodge(&t->box, k, l, on_end, t))
-		return 0;
-	int bad = box_start(&t->box, t->all->loop, t->all->guard, l->argv, errors, on_end, t, e);
-	line_free(l);
-	return bad;
+	return box_begin(&t->box, t->all->keepers[box_of(job)], t->all->loop, t->all->guard, compose(t, job), errors, on_end, t, e);
 }
 
 static int start(struct errand *t, struct err *e)

@@ -4,6 +4,7 @@
  */
 #include "worker/runner.h"
 #include "worker/guard.h"
+#include "worker/packet.h"
 #include "worker/spawn.h"
 #include "common/clock.h"
 
@@ -52,7 +53,7 @@ static void end_process(const struct box *b)
 	kill(b->pid, SIGKILL); /* before its setpgid() there is no group */
 }
 
-int box_start(struct box **out, struct loop *l, int guard, char *const argv[], const char *errors, box_fn *fn,
+static int run_alone(struct box **out, struct loop *l, int guard, char *const argv[], const char *errors, box_fn *fn,
 	void *arg, struct err *e)
 {
 	auto_close int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -82,7 +83,7 @@ static void on_out(void *arg, const char *why)
 	over(arg, why);
 }
 
-int box_lodge(struct box **out, struct keeper *k, struct line *line, box_fn *fn, void *arg)
+static int lodge(struct box **out, struct keeper *k, struct line *line, box_fn *fn, void *arg)
 {
 	struct box *b = xcalloc(1, sizeof(*b));
 
@@ -97,6 +98,16 @@ int box_lodge(struct box **out, struct keeper *k, struct line *line, box_fn *fn,
 }
 
 /* --- both -------------------------------------------------------------------------------------------------- */
+
+int box_begin(struct box **out, struct keeper *k, struct loop *l, int guard, struct line *line, const char *errors,
+	box_fn *fn, void *arg, struct err *e)
+{
+	if (k && packet_fits(line->argv + 1) && !lodge(out, k, line, fn, arg))
+		return 0;
+	int bad = run_alone(out, l, guard, line->argv, errors, fn, arg, e);
+	line_free(line);
+	return bad;
+}
 
 int64_t box_ran_ms(const struct box *b)
 {

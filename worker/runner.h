@@ -17,12 +17,10 @@ struct box;
 /* The box ended, and is gone after this call. `why`, borrowed: NULL, or why no box can have left anything. */
 typedef void box_fn(void *arg, const char *why);
 
-/* argv[0] is the program's path; its standard error goes to the file `errors`, the rest to /dev/null. `guard` is
- * struct guard's fd. */
-int box_start(struct box **out, struct loop *l, int guard, char *const argv[], const char *errors, box_fn *fn,
-	void *arg, struct err *e);
-/* In `k`. -1: it is full; else `line` is taken. */
-int box_lodge(struct box **out, struct keeper *k, struct line *line, box_fn *fn, void *arg);
+/* Run `line` (taken, whatever comes of it): in `k` if there is one, it has room and the words fit a packet, else by itself. Then
+ * its standard error goes to the file `errors`, the rest to /dev/null, and `guard` is struct guard's fd. */
+int box_begin(struct box **out, struct keeper *k, struct loop *l, int guard, struct line *line, const char *errors,
+	box_fn *fn, void *arg, struct err *e);
 /* How long it runs; 0: it waits for its keeper. */
 int64_t box_ran_ms(const struct box *b);
 /* One that is run by itself: stop it where it stands, or let it go on. Of a keeper's see keeper_hold(). */

@@ -7,7 +7,6 @@
 #include "worker/unpack.h"
 #include "worker/collect.h"
 #include "worker/guard.h"
-#include "worker/packet.h"
 #include "worker/runner.h"
 #include "worker/spawn.h"
 #include "common/buf.h"
@@ -304,15 +303,9 @@ static struct line *compose(const struct unpack *u, const struct blob *layers, s
  * would, which is not begun then. */
 static int start_box(struct unpack *u, const struct blob *layers, size_t n, struct err *e)
 {
-	struct keeper *k = *u->conf->keeper;
 	auto_free char *errors = path_of(u, ".errors");
-	struct line *l = compose(u, layers, n);
 
-	if (k && packet_fits(l->argv + 1) && !box_lodge(&u->box, k, l, on_flat, u))
-		return 0;
-	int bad = box_start(&u->box, u->conf->loop, u->conf->guard, l->argv, errors, on_flat, u, e);
-	line_free(l);
-	return bad;
+	return box_begin(&u->box, *u->conf->keeper, u->conf->loop, u->conf->guard, compose(u, layers, n), errors, on_flat, u, e);
 }
 
 int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char *name,
