@@ -99,54 +99,6 @@ static void had_drop(struct sjob *j, uint32_t worker)
 		}
 }
 
-/* --- a task's past ------------------------------------------------------------------------ */
-static void remember(struct sched *s, struct task *t, const struct vote *v)
-{
-	uint32_t at = s->free_past, *end = &t->results;
-
-	if (at == NOBODY) {
-		array_room(&s->past, &s->past_room, s->n_past, sizeof(*s->past));
-		at = (uint32_t)s->n_past++;
-	} else {
-		s->free_past = s->past[at].next;
-	}
-	s->past[at] = (struct past){ .vote = *v, .next = NOBODY };
-	for (; *end != NOBODY; end = &s->past[*end].next)
-		if (s->past[*end].vote.kind == AUTHOR && (v->kind == VOTE || v->kind == ATTEMPT))
-			s->past[*end].vote.kind = WRITTEN;
-	*end = at;
-}
-
-static void forget_one(struct sched *s, uint32_t *from)
-{
-	uint32_t at = *from;
-
-	*from = s->past[at].next;
-	s->past[at].next = s->free_past;
-	s->free_past = at;
-}
-
-static const struct vote *first_vote(const struct sched *s, const struct task *t)
-{
-	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind == VOTE)
-			return &s->past[i].vote;
-	return NULL;
-}
-
-bool task_open_to(const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v)
-{
-	const struct vote *first = j->rule.same_class ? first_vote(s, &j->tasks[index]) : NULL;
-
-	if (first && first->from.kind != v->kind)
-		return false;
-	for (uint32_t i = j->tasks[index].results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind != EXPIRED && s->past[i].vote.kind != AUTHOR &&
-			!voters_independent(&s->past[i].vote.from, v, j->rule.by))
-			return false;
-	return true;
-}
-
 /* --- a task's state ----------------------------------------------------------------------- */
 static void set_state(struct sjob *j, struct task *t, enum task_state state)
 {
@@ -173,7 +125,7 @@ static void finish(struct sched *s, struct sjob *j, int64_t index, enum task_sta
 	window_drop(j, index);
 	t->undecided = false;
 	while (t->results != NOBODY)
-		forget_one(s, &t->results);
+		past_drop(s, &t->results);
 	set_state(j, t, state);
 }
 
@@ -380,46 +332,8 @@ struct verdict sched_result(struct sched *s, uint32_t lease, enum vote_kind kind
 
 	pace(&s->workers[l.worker], now);
 	s->stirred = true; /* also when nothing new is leasable: this worker may hold one more */
-	remember(s, &j->tasks[l.index], &v);
+	past_add(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
-}
-
-/* A worker that lets the same task expire again counts once. */
-static bool has_expired(const struct sched *s, const struct task *t, uint32_t worker)
-{
-	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind == EXPIRED && s->past[i].vote.from.worker == worker)
-			return true;
-	return false;
-}
-
-bool sched_author(struct sched *s, uint32_t job, int64_t index, const struct voter *v)
-{
-	struct task *t = &s->jobs[job].tasks[index];
-	struct vote author = { .kind = AUTHOR, .from = *v };
-	int n = 0;
-
-	for (uint32_t i = t->results; i != NOBODY; i = s->past[i].next) {
-		const struct vote *p = &s->past[i].vote;
-
-		if (p->kind == AUTHOR && p->from.worker == v->worker)
-			return true; /* it wrote a newer one */
-		n += p->kind == AUTHOR || p->kind == WRITTEN;
-	}
-	if (n == AUTHORS_MAX)
-		return false;
-	remember(s, t, &author);
-	return true;
-}
-
-bool sched_is_author(const struct sched *s, uint32_t lease, uint32_t worker)
-{
-	const struct lease *l = &s->leases[lease];
-
-	for (uint32_t i = s->jobs[l->job].tasks[l->index].results; i != NOBODY; i = s->past[i].next)
-		if (s->past[i].vote.kind == AUTHOR && s->past[i].vote.from.worker == worker)
-			return true;
-	return false;
 }
 
 struct verdict sched_expire(struct sched *s, uint32_t lease)
@@ -429,8 +343,8 @@ struct verdict sched_expire(struct sched *s, uint32_t lease)
 	struct vote v = { .kind = EXPIRED, .from = l.voter };
 
 	had_drop(j, l.worker);
-	if (!has_expired(s, &j->tasks[l.index], l.worker))
-		remember(s, &j->tasks[l.index], &v);
+	if (!past_expired(s, &j->tasks[l.index], l.worker))
+		past_add(s, &j->tasks[l.index], &v);
 	return judge(s, j, l.index);
 }
 
@@ -475,7 +389,7 @@ static void unvote_task(struct sched *s, struct sjob *j, struct task *t, uint32_
 		const struct vote *v = &s->past[*at].vote;
 
 		if (v->from.worker == worker && v->kind != AUTHOR && v->kind != WRITTEN) {
-			forget_one(s, at);
+			past_drop(s, at);
 			changed = true;
 		} else {
 			at = &s->past[*at].next;
@@ -525,9 +439,9 @@ void sched_restore_vote(struct sched *s, uint32_t job, int64_t index, const stru
 	struct sjob *j = &s->jobs[job];
 	struct task *t = &j->tasks[index];
 
-	if (TASK_IS_FINAL(t->state) || (v->kind == EXPIRED && has_expired(s, t, v->from.worker)))
+	if (TASK_IS_FINAL(t->state) || (v->kind == EXPIRED && past_expired(s, t, v->from.worker)))
 		return;
-	remember(s, t, v);
+	past_add(s, t, v);
 	restate(s, j, t);
 	if (!t->leased)
 		window_add(j, index);

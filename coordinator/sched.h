@@ -286,4 +286,11 @@ bool task_open_to(
 bool takes_from(const struct worker *w, const struct id *submitter);
 bool has_platform(const struct worker *w, const struct needs *n);
 
+/* --- for sched.c: past.c ------------------------------------------------------------------ */
+void past_add(struct sched *s, struct task *t, const struct vote *v);
+/* Take the entry away that *from names. */
+void past_drop(struct sched *s, uint32_t *from);
+/* A worker that lets the same task expire again counts once. */
+bool past_expired(const struct sched *s, const struct task *t, uint32_t worker);
+
 #endif
