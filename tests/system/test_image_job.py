@@ -3,7 +3,7 @@
 """test_image_job.py: jobs whose program comes with its root file system.
 
 The images are made here: some of this machine's dynamic programs with their libraries, scripts, and one C program that
-tries what a box refuses; as a plain tar, as an OCI image layout and as what docker save writes.
+tries what a box refuses; as a plain tar and as an OCI image layout (test_image.py has what docker and podman save write).
 """
 import glob
 import gzip
