@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,7 @@ static void tell(struct keeper *k, struct task *t, int code)
 	t->told = true;
 	given_release(&t->given); /* so that who hears of it may remove what it gave */
 	say(k, BOX_SAY_ENDED, t->id, code);
+	sched_yield(); /* who hears of it goes on first: to tidy up takes longer than to tell */
 	if (t->watch)
 		watch_leave(t->watch);
 }
