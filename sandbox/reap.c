@@ -325,6 +325,7 @@ static long start_ahead(struct plan *p, int *ended)
 	away = raw3(SYS_fcntl, p->listener, F_DUPFD_CLOEXEC, PLACE_FD_AWAY);
 	raw1(SYS_close, p->listener);
 	p->listener = (int)away;
+	seed_hurry(p);
 	return plan_fails(p, STEP_STREAMS, 0, away) ? -1 : program;
 }
 
@@ -352,6 +353,8 @@ static int let_go(struct plan *p, long program)
 	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
 	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
 	wait_past(p, STAGE_BOUND);
+	if (!p->ahead)
+		seed_hurry(p);
 	raw1(SYS_close, PLAN_IN);
 	raw3(SYS_close_range, PLAN_PROGRAM, PLAN_N_FDS - 1, 0);
 	return p->told.fault.step == STEP_NONE ? 0 : -1;

@@ -22,6 +22,9 @@ int seed_read(uint64_t seed[4], const char *text);
 /* --- the init's, raw --- */
 
 struct plan;
+/* The init's: whoever is answered goes on at once, on the processor of who answers; where the kernel can (6.6). */
+void seed_hurry(const struct plan *p);
+
 /* Answer one getrandom that waits on p->listener. */
 void seed_answer(struct plan *p);
 /* Fill /dev/urandom as far as it takes. */
