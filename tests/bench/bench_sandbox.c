@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -30,8 +31,7 @@
 #define MAX_N 5000
 
 static const char *sandbox, *noop, *waiting;
-/* In memory: to empty a file that the last launch wrote waits for the disk (the keepers' report has no name, and is
- * never sent there). */
+/* In memory, as the keepers': to empty a file that the last launch wrote waits for the disk. */
 static const char once_report[] = "/dev/shm/talkoot-bench-report";
 static char crun_bundle[] = "/tmp/talkoot-bench-XXXXXX";
 
@@ -79,7 +79,7 @@ static void keeper_start(struct keeper *k, const char *profile)
 	k->sock = ends[0];
 	k->program = open(noop, O_RDONLY | O_CLOEXEC);
 	k->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	k->report = open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	k->report = memfd_create("report", MFD_CLOEXEC);
 	if (recv(k->sock, &say, sizeof(say), 0) != sizeof(say) || say.kind != BOX_SAY_READY)
 		die("the keeper is not ready");
 }
