@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * pack_env.c: three tables.
+ * pack_env.c: four tables.
  */
 #include "jobs/pack_env.h"
 
@@ -46,6 +46,17 @@ static const struct {
 	{ ".julia", "JULIA_DEPOT_PATH", ".julia" },
 	{ ".local/lib", "PYTHONUSERBASE", ".local" },
 	{ ".pyenv", "PYENV_ROOT", ".pyenv" },
+};
+
+/* What a library needs beside what the box sets for it. */
+static const struct {
+	const char *file; /* the end of its place in the image */
+	const char *name, *value;
+} by_file[] = {
+	/* on processors that lack what it is told to do without. Not the box's to set: each start of a Python without numpy
+	 * would read its regular expressions first, half as long again */
+	{ "/numpy/__init__.py", "PYTHONWARNINGS",
+		"ignore:During parsing environment variable:RuntimeWarning" },
 };
 
 static const char *const usual_path[] = { "/usr/local/bin", "/usr/bin", "/bin" };
@@ -152,6 +163,26 @@ static void keep_by_home(struct pack_env *env, const struct pack_where *w, struc
 		}
 }
 
+static bool has_file(const struct pack_plan *p, const char *end)
+{
+	size_t n = strlen(end);
+
+	for (size_t i = 0; i < p->n; i++) {
+		size_t length = strlen(p->entries[i].to);
+
+		if (length >= n && !strcmp(p->entries[i].to + length - n, end))
+			return true;
+	}
+	return false;
+}
+
+static void keep_by_file(struct pack_env *env, const struct pack_plan *p)
+{
+	for (size_t i = 0; i < ARRAY_LEN(by_file); i++)
+		if (has_file(p, by_file[i].file))
+			keep(env, by_file[i].name, by_file[i].value);
+}
+
 void pack_env_make(struct pack_env *env, const struct pack_where *w, struct pack_plan *p,
 	char *const *environment)
 {
@@ -168,6 +199,7 @@ void pack_env_make(struct pack_env *env, const struct pack_where *w, struct pack
 			keep(env, words[i], place ? place : value);
 	}
 	keep_by_home(env, w, p, environment);
+	keep_by_file(env, p);
 }
 
 void pack_env_release(struct pack_env *env)

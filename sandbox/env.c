@@ -29,8 +29,7 @@ static const char image_path[] =
 	"GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA,-FMA4,"                               \
 	"-AVX512F_Usable,-AVX2_Usable,-FMA_Usable,-FMA4_Usable"
 
-/* numpy warns on standard error where it is told to do without what the machine does not have. PYTHONWARNINGS could silence
- * that, but makes each start of Python read its regular expressions first: half as long again. */
+/* numpy warns where it is told to do without what the machine does not have: jobs/pack_env.c. */
 static const char *const pinned[] = {
 	"ATEN_CPU_CAPABILITY=default", /* PyTorch */
 	(TUNABLES),

@@ -340,7 +340,8 @@ def test_a_full_disk_at_a_worker_loses_nothing_and_goes_on_when_there_is_room():
         g.procs.append(w)
         w.wait_ready()
         inside = "/proc/%d/root%s" % (w.pid, g.path("small"))
-        job = g.submit("--range", "40", "--disk", "1", "--", sleeper(g), "{index}", "30")
+        # enough that it has something to store when the disk is full
+        job = g.submit("--range", "150", "--disk", "1", "--", sleeper(g), "{index}", "30")
         wait_for("first verdicts", lambda: g.job(job)["tasks"]["valid"] > 3)
         filler = os.path.join(inside, "filler")
         fill(filler)
@@ -355,7 +356,7 @@ def test_a_full_disk_at_a_worker_loses_nothing_and_goes_on_when_there_is_room():
         assert w.p.poll() is None, "it runs on"
         os.unlink(filler)
         end = g.wait_done(job)
-        assert end["tasks"]["valid"] == 40, end
+        assert end["tasks"]["valid"] == 150, end
         g.verify(g.results(job))
 
 

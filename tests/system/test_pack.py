@@ -158,6 +158,7 @@ def test_python_with_numpy_and_a_data_file():
         assert {"work/sim.py", "work/data.csv", "work/model/__init__.py"} <= set(i.members)
         assert not any(n.endswith(".pyc") and n.startswith("work/") for n in i.members), "what the run made"
         assert i.members["usr/bin/python3"].issym()
+        assert "RuntimeWarning" in i.env()["PYTHONWARNINGS"], i.env()  # of what the box sets, on another processor
         # what is compiled stays so: each start in the box would compile numpy again
         source, compiled = "usr/lib/python3.11/os.py", "usr/lib/python3.11/__pycache__/os.cpython-311.pyc"
         if compiled in i.members:

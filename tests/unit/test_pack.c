@@ -69,6 +69,8 @@ static const struct there world[] = {
 	DIR_("/home/ann/.local/lib"),
 	DIR_("/home/ann/.local/lib/python3.11"),
 	FILE_("/home/ann/.local/lib/python3.11/numpy.py"),
+	DIR_("/home/ann/.local/lib/python3.11/numpy"),
+	FILE_("/home/ann/.local/lib/python3.11/numpy/__init__.py"),
 	FILE_("/home/ann/.local/lib/python3.11/scipy.py"),
 	{ "/home/ann/.local/lib/python3.11/token", FILE_REGULAR, 0600, NULL },
 	DIR_("/home/ann/.local/share"),
@@ -568,6 +570,23 @@ static void what_failed_runs_say_leads_to_what_was_left_out(void **s)
 	release(&r);
 }
 
+static void numpy_is_told_not_to_warn_of_what_the_box_sets(void **s)
+{
+	const char *const words[] = { "PATH=/usr/bin", NULL };
+	struct pack_where w = ann();
+	struct pack_env env;
+	struct run r;
+
+	(void)s;
+	PLAN(&r, &w, READ("/usr/bin/python3"), READ("/home/ann/.local/lib/python3.11/numpy/__init__.py"));
+	pack_env_make(&env, &w, &r.plan, (char *const *)(uintptr_t)words);
+	assert_int_equal(env.n, 3);
+	assert_string_equal(env.at[1], "PYTHONUSERBASE=/home/ann/.local");
+	assert_string_equal(env.at[2], "PYTHONWARNINGS=ignore:During parsing environment variable:RuntimeWarning");
+	pack_env_release(&env);
+	release(&r);
+}
+
 static void an_environment_keeps_how_code_is_found(void **s)
 {
 	const char *const words[] = { "HOME=/home/ann", "SECRET=1",
@@ -700,6 +719,7 @@ int main(void)
 		cmocka_unit_test(too_much_is_refused_and_the_largest_named),
 		cmocka_unit_test(more_paths_than_may_be_are_refused),
 		cmocka_unit_test(what_failed_runs_say_leads_to_what_was_left_out),
+		cmocka_unit_test(numpy_is_told_not_to_warn_of_what_the_box_sets),
 		cmocka_unit_test(an_environment_keeps_how_code_is_found),
 		cmocka_unit_test(open_flags_say_what_is_done),
 		cmocka_unit_test(calls_name_files_by_these_arguments),
