@@ -16,7 +16,7 @@
  *	  |                          | -- clone, when not ahead -->| binds itself, waits
  *	  |                          | leaves the host's root,     |
  *	  |                          | limits it; `go` ----------->|
- *	  |                          |    (waits for the exec)     | execs
+ *	  |                          |                             | execs
  *	  | (-- PLAN_END, or gone -->| kills)                      |
  *	  | <-- PLAN_ENDED ----------| reaps all, tells <----------| ends
  *	  | -- gone ---------------->| ends

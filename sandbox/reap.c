@@ -337,8 +337,7 @@ static int64_t own_us(void)
 	return t.tv_sec * INT64_C(1000000) + t.tv_nsec / 1000;
 }
 
-/* What the task alone decides; then it may execute, and only what the exec leaves open is its own. The init
- * holds its two outputs as well, so that the keeper is not woken by their ends before it is told all. */
+/* What the task alone decides; then it may execute. */
 static int let_go(struct plan *p, long program)
 {
 	if (plan_fails(p, STEP_STREAMS, 0,
@@ -352,12 +351,19 @@ static int let_go(struct plan *p, long program)
 	p->built_us = own_us();
 	__atomic_store_n(&p->go, 1, __ATOMIC_RELEASE);
 	raw3(SYS_futex, RAW(&p->go), FUTEX_WAKE, 1);
+	return 0;
+}
+
+/* Only what the exec leaves open is the program's own. The init holds its two outputs as well, so that the keeper
+ * is not woken by their ends before it is told all. A keeper's box is not kept from its program's processor for this. */
+static void part(struct plan *p)
+{
+	if (p->ahead)
+		return;
 	wait_past(p, STAGE_BOUND);
-	if (!p->ahead)
-		seed_hurry(p);
+	seed_hurry(p);
 	raw1(SYS_close, PLAN_IN);
 	raw3(SYS_close_range, PLAN_PROGRAM, PLAN_N_FDS - 1, 0);
-	return p->told.fault.step == STEP_NONE ? 0 : -1;
 }
 
 /* --- while it runs ----------------------------------------------------------------------------------------- */
@@ -490,6 +496,7 @@ _Noreturn void reap_run(void *plan)
 		give_up(p, program);
 	if (leave_host(p) || let_go(p, program))
 		give_up(p, program);
+	part(p);
 	wait_for(p, program, ended);
 	reap_rest(p);
 	tell_use(p);

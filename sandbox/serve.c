@@ -56,7 +56,7 @@ struct keeper {
 	bool rested; /* nothing happened for a while */
 	struct task *idle[IDLE_MAX];
 	int n_idle;
-	struct pollfd *fds; /* control, signals, the spares', then each task's in order */
+	struct pollfd *fds; /* control, signals, then each task's in order */
 };
 
 /* --- one task --------------------------------------------------------------------------------------- */
@@ -333,7 +333,8 @@ static void go_on(struct keeper *k)
 
 /* --- the loop ------------------------------------------------------------------------------------------ */
 
-enum { AT_CONTROL, AT_SIGNALS, AT_SPARE, AT_TASKS = AT_SPARE + SPARES * WATCH_FDS };
+/* What a spare has to say is heard once it has a task; if it ends before, SIGCHLD tells. */
+enum { AT_CONTROL, AT_SIGNALS, AT_TASKS };
 
 static int64_t want(struct keeper *k)
 {
@@ -342,12 +343,6 @@ static int64_t want(struct keeper *k)
 
 	k->fds[AT_CONTROL] = (struct pollfd){ k->control, POLLIN, 0 };
 	k->fds[AT_SIGNALS] = (struct pollfd){ k->place.signals, POLLIN, 0 };
-	for (int i = 0; i < SPARES * WATCH_FDS; i++)
-		k->fds[AT_SPARE + i].fd = -1;
-	for (int i = 0; i < SPARES; i++) {
-		if (k->spare[i])
-			watch_want(k->spare[i], k->fds + AT_SPARE + i * WATCH_FDS);
-	}
 	for (struct task *t = k->tasks; t; t = t->next, at += WATCH_FDS) {
 		int64_t us = t->told ? WATCH_LATER_US : watch_due_us(t->watch);
 
@@ -372,10 +367,6 @@ static bool turn(struct keeper *k)
 	for (struct task *t = k->tasks; t; t = t->next, at += WATCH_FDS) {
 		if (!t->told && t->finisher == 0)
 			watch_turn(t->watch, at);
-	}
-	for (int i = 0; i < SPARES; i++) {
-		if (k->spare[i])
-			watch_turn(k->spare[i], k->fds + AT_SPARE + i * WATCH_FDS);
 	}
 	if (k->fds[AT_SIGNALS].revents)
 		end = on_signal(k);

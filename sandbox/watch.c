@@ -335,14 +335,14 @@ static void on_told(struct watch *k)
 static void on_word(struct watch *k)
 {
 	char word = 0;
-	int fd, got = talk_hear(k->sock, &word, &fd);
+	int fd, got;
 
+	/* it may have been made ready, and have ended, since somebody listened */
+	while ((got = talk_hear(k->sock, &word, &fd)) == 1 && word == PLAN_READY && fd >= 0 &&
+		k->work < 0)
+		k->work = fd;
 	if (got < 0 && errno == EAGAIN)
 		return;
-	if (got == 1 && word == PLAN_READY && fd >= 0 && k->work < 0) {
-		k->work = fd;
-		return;
-	}
 	if (fd >= 0)
 		close(fd);
 	if (k->spec && (word == PLAN_ENDED || k->plan->told.fault.step != STEP_NONE))
