@@ -7,8 +7,17 @@
 
 #include "common/msg.h"
 
+struct ticket_said {
+	struct digest id; /* of its line: the upload's name */
+	struct digest digest;
+	struct id author;
+	int64_t size;
+};
+
 /* Sign a ticket; *line is yours. The same `time_ms` makes the same ticket, which resumes the same upload. */
 int ticket_seal(char **line, const struct id *grid, const struct key *k, const struct digest *d, int64_t size,
 	int64_t time_ms, struct err *e);
+/* What an opened message that came with an upload of `size` bytes says; released in any case. */
+int ticket_read(struct ticket_said *out, struct msg *m, int64_t size, struct err *e);
 
 #endif

@@ -186,7 +186,7 @@ static void send_part(struct tus *t)
 	snprintf(offset, sizeof(offset), "Upload-Offset: %lld", (long long)t->offset);
 	struct fetch_spec spec = { .method = "PATCH", .to = &t->to, .via = t->relayed ? &t->via : NULL, .path = t->location,
 		.headers = { "Tus-Resumable: " TUS_VERSION, offset,
-			"Content-Type: application/offset+octet-stream" },
+			"Content-Type: " TUS_PART_TYPE },
 		.body = part, .n = n, .timeout_ms = PART_TIMEOUT_MS };
 	t->running = fetch_start(t->f, &spec, on_answer, t);
 }

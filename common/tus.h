@@ -17,6 +17,7 @@
 
 #define TUS_VERSION "1.0.0"
 #define TUS_PART_MAX MIB
+#define TUS_PART_TYPE "application/offset+octet-stream"
 
 struct tus;
 

@@ -6,9 +6,10 @@
  */
 #include "worker/carry_in.h"
 #include "common/clock.h"
-#include "common/codec.h"
 #include "common/log.h"
+#include "common/ticket.h"
 #include "common/tus.h"
+#include "common/tus_serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +26,8 @@ static void number_header(struct req *r, const char *name, int64_t value)
 
 static int check_tus(struct req *r, struct err *e)
 {
-	const char *version = req_header(r, "Tus-Resumable");
-
 	req_out_header(r, "Tus-Resumable", TUS_VERSION);
-	return version && !strcmp(version, TUS_VERSION)
-	               ? 0
-	               : err_field(e, "Tus-Resumable", "must be " TUS_VERSION);
+	return tus_check_version(r, e);
 }
 
 static void answer(struct req *r, int status, const struct ticket *t)
@@ -108,27 +105,21 @@ static int admit(struct carry *c, const struct ticket *t, struct err *e)
 
 static int read_ticket(struct carry *c, struct ticket *t, struct req *r, struct err *e)
 {
-	const char *length = req_header(r, "Upload-Length");
-	int64_t announced;
+	struct ticket_said said;
+	int64_t length;
 	struct msg m;
 	size_t n;
 	const char *line = req_body(r, &n);
 
-	if (!length || !int_parse(&announced, length, 0, BLOB_SIZE_MAX))
-		return err_field(e, "Upload-Length", "is missing or not a size");
-	if (msg_open(&m, line, n, &c->home->grid_id, e))
+	if (tus_read_length(&length, r, e) || msg_open(&m, line, n, &c->home->grid_id, e) ||
+		ticket_read(&said, &m, length, e))
 		return -1;
-	*t = (struct ticket){ .id = m.sealed.digest,
-		.author = m.author,
-		.size = jint(m.body, "size", 0),
+	*t = (struct ticket){ .id = said.id,
+		.digest = said.digest,
+		.author = said.author,
+		.size = said.size,
 		.since_ms = clock_now_ms() };
-	digest_from_text(&t->digest, jtext(m.body, "digest"));
-	bool ticket = m.type == MSG_TICKET;
-	msg_release(&m);
-	if (!ticket)
-		return err_field(e, "type", "an upload begins with a ticket");
-	return announced == t->size ? 0
-	                            : err_field(e, "Upload-Length", "is not what the ticket says");
+	return 0;
 }
 
 void carry_upload_post(struct carry *c, struct req *r)
@@ -176,15 +167,12 @@ void carry_upload_head(struct carry *c, struct req *r)
 
 static int add(struct carry *c, struct ticket *t, struct req *r, struct err *e)
 {
-	const char *type = req_header(r, "Content-Type"), *offset = req_header(r, "Upload-Offset");
 	size_t n;
 	const char *bytes = req_body(r, &n);
 	int64_t at;
 
-	if (!type || strcmp(type, "application/offset+octet-stream") != 0)
-		return err_field(e, "Content-Type", "must be application/offset+octet-stream");
-	if (!offset || !int_parse(&at, offset, 0, BLOB_SIZE_MAX))
-		return err_field(e, "Upload-Offset", "is missing or not an offset");
+	if (tus_check_part(r, e) || tus_read_offset(&at, r, e))
+		return -1;
 	if (!t->in || at != blob_in_offset(t->in))
 		return err_set(e, ERR_OFFSET, "%lld bytes are here",
 			(long long)(t->in ? blob_in_offset(t->in) : t->size));
