@@ -257,15 +257,11 @@ static int read_report(struct boxrun *b, const char *tmp, struct err *e)
 static void read_stderr(struct boxrun *b, const char *tmp)
 {
 	auto_free char *path = xprintf("%s/stderr", tmp);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	struct err e;
 
-	if (fd >= 0 && lseek(fd, end > RESULT_STDERR_MAX ? end - RESULT_STDERR_MAX : 0, SEEK_SET) >= 0 &&
-		!fd_read_all(&b->stderr_text, &b->stderr_n, fd, RESULT_STDERR_MAX, &e))
-		return;
-	b->stderr_text = xstrdup("");
 	b->stderr_n = 0;
+	b->stderr_text = file_tail(&b->stderr_n, path, RESULT_STDERR_MAX);
+	if (!b->stderr_text)
+		b->stderr_text = xstrdup("");
 }
 
 static int collect(struct boxrun *b, const char *tmp, struct err *e)

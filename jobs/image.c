@@ -29,7 +29,7 @@
 /* It ran to its end with exit 0, or e says why not. */
 static int judge(int status, const char *errors, const char *what, struct err *e)
 {
-	auto_free char *said = tool_said(errors);
+	auto_free char *said = file_last_said(errors, "talkoot-image");
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
@@ -111,7 +111,7 @@ static char *as_file(const char *path, const char *dir, struct err *e)
 	tool_word(&t, xstrdup("."));
 	int bad = tool_run(&t, "/dev/null", "/dev/null", errors, &status, e);
 	tool_release(&t);
-	auto_free char *said = tool_said(errors);
+	auto_free char *said = file_last_said(errors, "tar");
 	if (!bad && status)
 		bad = err_set(e, ERR_USAGE, "image %s: tar: %s", path, said);
 	return bad ? NULL : TAKE(tar);

@@ -12,7 +12,6 @@
 #include "common/buf.h"
 #include "jobs/tool.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,12 +145,10 @@ static int read_report(struct pack_try *t, struct err *e)
 static void read_stderr(struct pack_try *t)
 {
 	auto_free char *path = xprintf("%s/stderr", t->tmp);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	struct err ignored;
+	size_t n;
 
-	if (end < 0 || lseek(fd, end > STDERR_SHOWN ? end - STDERR_SHOWN : 0, SEEK_SET) < 0 ||
-		fd_read_all(&t->stderr_text, NULL, fd, STDERR_SHOWN, &ignored))
+	t->stderr_text = file_tail(&n, path, STDERR_SHOWN);
+	if (!t->stderr_text)
 		t->stderr_text = xstrdup("");
 }
 

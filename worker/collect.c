@@ -238,20 +238,11 @@ static void empty_outputs(struct product *p)
 
 /* --- stderr ------------------------------------------------------------------------------------------------- */
 
-/* The last `max` bytes of a file; NULL when there is none or it is empty. Yours. */
 static char *tail(const char *dir, const char *name, size_t max, size_t *n)
 {
 	auto_free char *path = xprintf("%s/%s", dir, name);
-	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	char *bytes = NULL;
-	struct err e;
 
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
-		return NULL;
-	if (st.st_size > (off_t)max && lseek(fd, st.st_size - (off_t)max, SEEK_SET) < 0)
-		return NULL;
-	return fd_read_all(&bytes, n, fd, max, &e) ? NULL : bytes;
+	return file_tail(n, path, max);
 }
 
 static void add_stderr(struct product *p, const char *dir)

@@ -27,9 +27,7 @@
 #define CPU_S 1800 /* of a flattening: a large image takes a minute */
 #define WALL_S 7200
 #define MEMORY_MIB 512
-#define DISK_MIB 16  /* it writes no files */
-#define SAID_MAX 400 /* bytes of its last line */
-#define ERRORS_MAX 65536
+#define DISK_MIB 16 /* it writes no files */
 #define REPORT_MAX 65536
 #define TAIL_BYTES 32 /* of a stream: its last line is shorter */
 #define FULL_BYTES MIB /* less free than this is a full disk */
@@ -124,25 +122,11 @@ int unpacked_judge(const struct unpacked *u, struct err *e)
 	return 0;
 }
 
-/* The last line of NAME.errors, safe for a log. Yours. */
 static char *last_said(const struct unpack *u)
 {
-	auto_free char *path = path_of(u, ".errors"), *text = NULL;
-	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	struct err e;
-	size_t n;
+	auto_free char *path = path_of(u, ".errors");
 
-	if (end < 0 || lseek(fd, end > ERRORS_MAX ? end - ERRORS_MAX : 0, SEEK_SET) < 0 ||
-		fd_read_all(&text, &n, fd, ERRORS_MAX, &e))
-		return xstrdup("");
-	while (n && text[n - 1] == '\n')
-		text[--n] = '\0';
-	const char *line = strrchr(text, '\n');
-	line = line ? line + 1 : text;
-	if (!strncmp(line, "talkoot-image: ", 15))
-		line += 15;
-	return text_safe(line, strlen(line) < SAID_MAX ? strlen(line) : SAID_MAX);
+	return file_last_said(path, "talkoot-image");
 }
 
 static bool disk_is_full(const struct unpack *u)
