@@ -108,7 +108,7 @@ static int read_ticket(struct coord *c, struct upload_row *row, const char *line
 	struct ticket_said t;
 	struct msg m;
 
-	if (coord_open_message(c, &m, line, n, address, e) || ticket_read(&t, &m, size, e))
+	if (coord_open_message(c, &m, line, n, address, e) || ticket_read(&t, &m, e) || ticket_check_length(&t, size, e))
 		return -1;
 	*row = (struct upload_row){ .id = t.id, .digest = t.digest, .author = t.author, .size = t.size };
 	return 0;
