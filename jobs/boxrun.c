@@ -8,6 +8,7 @@
 #include "jobs/boxrun.h"
 
 #include "jobs/image.h"
+#include "jobs/job_words.h"
 #include "jobs/resdir.h"
 
 #include <dirent.h>
@@ -147,13 +148,10 @@ static int put_image(struct boxrun *b, struct tool *a, struct err *e)
 
 static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *e)
 {
-	static const char *const profiles[] = {
-		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
-	};
 	bool files = b->job->profile != PROFILE_COMPUTE;
 
 	tool_word(a, tool_path("talkoot-sandbox"));
-	tool_option(a, "--profile", xstrdup(profiles[b->job->profile]));
+	tool_option(a, "--profile", xstrdup(job_profile_words[b->job->profile]));
 	tool_option(a, "--stdout", xprintf("%s/stdout", tmp));
 	tool_option(a, "--stderr", xprintf("%s/stderr", tmp));
 	tool_option(a, "--report", xprintf("%s/report", tmp));
@@ -168,7 +166,7 @@ static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *
 	tool_option(a, "--seed", seed_text(b)); /* as every worker drew */
 	tool_option(a, "--priority", xstrdup("normal"));
 	if (b->job->bits)
-		tool_option(a, "--bits", job_bits_text(b->job->bits));
+		tool_option(a, "--bits", words_text(job_bit_words, b->job->bits));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 

@@ -191,9 +191,6 @@ json_t *blob_to_json(const struct blob *b) MUST_USE;
 void blob_from_json(struct blob *b, const json_t *j);
 
 /* --- for job.c ------------------------------------------------------------------------------- */
-/* JOB_BIT_… of its word, or 0; and the words of a set with commas between them, yours. */
-unsigned job_bit(const char *word);
-char *job_bits_text(unsigned bits) MUST_USE;
 /* What job_more.c reads: image, sources, after, local, checkpoint, class, bits. */
 int job_read_program(struct job_program *p, const json_t *j, const char *field, bool image, struct err *e);
 int job_read_more(struct job *job, const json_t *m, struct err *e);

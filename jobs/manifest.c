@@ -3,6 +3,7 @@
  * manifest.c: a manifest from options or from a file, and its signing.
  */
 #include "jobs/manifest.h"
+#include "jobs/job_words.h"
 #include "jobs/manifest_compare.h"
 #include "jobs/ref.h"
 
@@ -122,24 +123,13 @@ static json_t *read_files(struct uploads *up, const struct manifest_options *o, 
 	return all;
 }
 
-/* Words with commas between them; each once. */
 static int set_bits(struct manifest *m, const char *text, struct err *e)
 {
-	auto_free char *copy = xstrdup(text);
-	auto_json json_t *all = json_array();
-	char *rest = copy, *word;
-	unsigned seen = 0;
+	unsigned bits;
 
-	while ((word = strsep(&rest, ","))) {
-		unsigned bit = job_bit(word);
-
-		if (!bit)
-			return err_set(e, ERR_USAGE, "--bits: \"%.40s\" is neither jit nor proc", word);
-		if (!(seen & bit))
-			json_array_append_new(all, json_string(word));
-		seen |= bit;
-	}
-	json_object_set(m->fields, "bits", all);
+	if (words_parse(&bits, "bits", text, job_bit_words, e))
+		return -1;
+	json_object_set_new(m->fields, "bits", words_json(job_bit_words, bits));
 	return 0;
 }
 

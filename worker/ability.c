@@ -6,6 +6,7 @@
 #include "worker/unpack.h"
 #include "common/buf.h"
 #include "common/log.h"
+#include "jobs/job.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -153,6 +154,12 @@ void ability_image(struct ability *a, const char *dir, const char *tool)
 		return;
 	a->image = false;
 	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);
+}
+
+unsigned ability_profiles(const struct ability *a)
+{
+	return (unsigned)a->compute << PROFILE_COMPUTE | (unsigned)a->files << PROFILE_FILES |
+	       (unsigned)a->image << PROFILE_IMAGE;
 }
 
 /* --- saying ------------------------------------------------------------------------------------------------- */

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "jobs/job.h"
+#include "jobs/job_words.h"
 
 #include <arpa/inet.h>
 #include <stdlib.h>
@@ -121,15 +122,6 @@ static void tell_descriptor(struct gossip *g)
 
 /* --- our record ---------------------------------------------------------------------------- */
 
-static json_t *profiles_json(const struct talk_self *s)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < s->n_profiles; i++)
-		json_array_append_new(j, json_string(s->profiles[i]));
-	return j;
-}
-
 static void sign_record(void *arg)
 {
 	struct gossip *g = arg;
@@ -147,7 +139,7 @@ static void sign_record(void *arg)
 	}
 	json_t *j = msg_new_request(MSG_PEER, &g->home->grid_id, key_id(g->key), now, now);
 	json_t *more = json_pack("{s:[s], s:i, s:o, s:s, s:s, s:b, s:I}", "addresses", s->address,
-		"slots", s->slots, "profiles", profiles_json(s), "platform", s->platform,
+		"slots", s->slots, "profiles", words_json(job_profile_words, s->profiles), "platform", s->platform,
 		"platform_class", s->platform_class, "relay", s->relays, "expires",
 		(json_int_t)(now + PEER_LIFE_MS));
 	json_object_update(j, more);
