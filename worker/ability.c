@@ -3,7 +3,7 @@
  * ability.c: what the box can do on this machine.
  */
 #include "worker/ability.h"
-#include "worker/unpack.h"
+#include "worker/place.h"
 #include "common/buf.h"
 #include "common/log.h"
 #include "jobs/job.h"
@@ -150,7 +150,7 @@ void ability_image(struct ability *a, const char *dir, const char *tool)
 {
 	struct err e;
 
-	if (!a->image || !unpack_check(dir, tool, &e))
+	if (!a->image || !place_check(dir, tool, &e))
 		return;
 	a->image = false;
 	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);

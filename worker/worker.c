@@ -7,6 +7,7 @@
  */
 #include "worker/worker.h"
 #include "worker/host.h"
+#include "worker/place.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
@@ -286,7 +287,7 @@ static bool on_needed(void *arg, const struct digest *output)
 void worker_know_box(struct worker *w)
 {
 	if (!w->images)
-		w->images = unpack_place(w->conf.dir, &w->images_away);
+		w->images = place_new(w->conf.dir, &w->images_away);
 	ability_ask(&w->ability, w->conf.sandbox);
 	ability_image(&w->ability, w->images, w->conf.image_tool);
 	w->self.bits = w->ability.bits;
@@ -440,20 +441,6 @@ static int worker_open(struct worker *w, struct err *e)
 	return outside_open(w, e) || owner_open(w, e) ? -1 : 0;
 }
 
-/* Outside of DIR nobody would look for them. */
-static void leave_images(struct worker *w)
-{
-	struct err e;
-
-	auto_free char *of = w->images && w->images_away ? xprintf("%s.of", w->images) : NULL;
-
-	if (of && remove_tree(w->images, &e))
-		log_warn("%s", e.msg);
-	else if (of)
-		unlink(of);
-	free(TAKE(w->images));
-}
-
 static void worker_close(struct worker *w)
 {
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
@@ -469,7 +456,9 @@ static void worker_close(struct worker *w)
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
-	leave_images(w);
+	if (w->images && w->images_away)
+		place_leave(w->images);
+	free(TAKE(w->images));
 	saved_close(&w->saved);
 	claims_free(w->claims);
 	outbox_close(w->outbox);
