@@ -107,16 +107,6 @@ static void add_piece(struct product *p, const struct digest *d, char *bytes, si
 	p->pieces[p->n_pieces++] = (struct piece){ .digest = *d, .bytes = bytes, .n = n };
 }
 
-static struct digest root_of(const char *bytes, size_t n)
-{
-	struct pieces *tree = pieces_new();
-
-	pieces_add(tree, bytes, n);
-	struct digest root = pieces_end(tree);
-	pieces_free(tree);
-	return root;
-}
-
 static int add_small(struct bag *b, const char *name, int fd, struct err *e)
 {
 	char *bytes;
@@ -124,7 +114,7 @@ static int add_small(struct bag *b, const char *name, int fd, struct err *e)
 
 	if (fd_read_all(&bytes, &n, fd, RESULT_INLINE_MAX, e))
 		return -1;
-	struct digest d = digest_of(bytes, n), root = root_of(bytes, n);
+	struct digest d = digest_of(bytes, n), root = pieces_of(bytes, n);
 	result_add_output(&b->p->result, name, &d, &root, (int64_t)n);
 	add_piece(b->p, &d, bytes, n);
 	b->inlined += n;
