@@ -123,13 +123,24 @@ static json_t *read_files(struct uploads *up, const struct manifest_options *o, 
 	return all;
 }
 
+/* Each once, in the order in which they were given. */
 static int set_bits(struct manifest *m, const char *text, struct err *e)
 {
-	unsigned bits;
+	auto_free char *copy = xstrdup(text);
+	auto_json json_t *all = json_array();
+	char *rest = copy, *word;
+	unsigned left;
 
-	if (words_parse(&bits, "bits", text, job_bit_words, e))
+	if (words_parse(&left, "bits", text, job_bit_words, e))
 		return -1;
-	json_object_set_new(m->fields, "bits", words_json(job_bit_words, bits));
+	while ((word = strsep(&rest, ","))) {
+		unsigned bit = 1u << word_place(job_bit_words, word);
+
+		if (left & bit)
+			json_array_append_new(all, json_string(word));
+		left &= ~bit;
+	}
+	json_object_set(m->fields, "bits", all);
 	return 0;
 }
 
