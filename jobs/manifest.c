@@ -363,12 +363,12 @@ static void add_defaults(json_t *j)
 {
 	int64_t quorum = 2;
 	auto_json json_t *d = json_object();
-	const char *assurance = jtext(j, "assurance");
+	const char *assurance = jtext(j, "assurance"), *checkpoint = jtext(j, "checkpoint");
 
 	if (!strncmp(assurance, "quorum:", 7))
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
 	bool local = json_array_size(json_object_get(j, "local")) > 0;
-	bool files = local || json_array_size(json_object_get(j, "files")) ||
+	bool files = local || (*checkpoint && strcmp(checkpoint, "none") != 0) || json_array_size(json_object_get(j, "files")) ||
 		json_array_size(json_object_get(j, "outputs")) || json_array_size(json_object_get(j, "bits"));
 	if (local && !*assurance)
 		quorum = 1;
