@@ -24,32 +24,6 @@ static void get_free(struct get *g)
 	free(g);
 }
 
-/* Tell everybody. A want's function may free any want, this get with its last one. */
-static void tell(struct get *g)
-{
-	struct want *w = g->wants;
-
-	while (w) {
-		want_fn *fn = w->fn;
-
-		w->fn = NULL;
-		if (!fn) {
-			w = w->next;
-			continue;
-		}
-		bool last = true;
-		for (struct want *o = w->next; o; o = o->next)
-			last &= !o->fn;
-		struct err e = g->e;
-		struct cache *c = g->cache;
-		struct digest d = g->blob.digest;
-		fn(w->arg, e.code ? &e : NULL);
-		if (last || cache_find(c, &d) != g || g->state != GET_OVER)
-			return;
-		w = g->wants; /* from the start: anything may have been freed */
-	}
-}
-
 /* --- here already? ---------------------------------------------------------------------------------------- */
 
 static bool is_here(struct cache *c, const struct blob *b)
@@ -66,8 +40,11 @@ static void on_timer(void *arg)
 	struct get *g = arg;
 	struct cache *c = g->cache;
 
-	if (g->state == GET_OVER)
-		tell(g);
+	if (g->state == GET_OVER) {
+		waiters_tell(&g->wants, g->e.code ? &g->e : NULL);
+		if (waiters_none(&g->wants))
+			get_free(g);
+	}
 	cache_pump(c);
 }
 
@@ -91,8 +68,8 @@ static struct want *want_of(struct get *g, want_fn *fn, void *arg)
 {
 	struct want *w = xcalloc(1, sizeof(*w));
 
-	*w = (struct want){ .get = g, .fn = fn, .arg = arg, .next = g->wants };
-	g->wants = w;
+	w->get = g;
+	waiters_add(&g->wants, &w->waiter, fn, arg);
 	if (g->state == GET_OVER)
 		timer_in(g->timer, 0);
 	return w;
@@ -128,17 +105,12 @@ bool cache_tells(const struct cache *c, const struct digest *d)
 
 void want_free(struct want *w)
 {
-	struct want **at;
-	struct get *g;
+	struct get *g = w ? w->get : NULL;
 
 	if (!w)
 		return;
-	g = w->get;
-	for (at = &g->wants; *at != w; at = &(*at)->next)
-		;
-	*at = w->next;
-	free(w);
-	if (!g->wants) {
+	waiters_drop(&g->wants, &w->waiter);
+	if (waiters_none(&g->wants)) {
 		struct cache *c = g->cache;
 
 		get_free(g);
@@ -243,12 +215,7 @@ void cache_free(struct cache *c)
 	if (!c)
 		return;
 	while (c->gets) {
-		while (c->gets->wants) {
-			struct want *w = c->gets->wants;
-
-			c->gets->wants = w->next;
-			free(w);
-		}
+		waiters_drop_all(&c->gets->wants);
 		get_free(c->gets);
 	}
 	for (size_t i = 0; i < LENT_MAX; i++)

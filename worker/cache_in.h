@@ -7,16 +7,15 @@
 
 #include "worker/cache.h"
 #include "worker/hidden.h"
+#include "worker/waiters.h"
 
 #define LENT_MAX 4    /* blobs that are lent after their download, by a worker that only dials out */
 
 enum get_state { GET_WAITING, GET_MOVING, GET_OVER };
 
 struct want {
+	struct waiter waiter;
 	struct get *get;
-	want_fn *fn; /* NULL once called */
-	void *arg;
-	struct want *next;
 };
 
 struct get {
@@ -24,7 +23,7 @@ struct get {
 	struct blob blob;
 	enum get_state state;
 	struct err e; /* of GET_OVER; code 0: it is here */
-	struct want *wants;
+	struct waiters wants;
 	struct blob_in *in;
 	struct fetch *fetch;
 	struct pull *pull;
