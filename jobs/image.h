@@ -16,7 +16,7 @@
 
 /* What an image file holds. */
 struct image_parts {
-	char *dir; /* a temporary folder of layer-0, layer-1, … */
+	char *dir; /* a temporary folder; in its folder root are layer-0, layer-1, … */
 	size_t n_layers;
 	json_t *config; /* its image.json, checked: entrypoint, cmd, env, workdir ("/" when it says none) */
 };

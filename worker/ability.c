@@ -5,6 +5,7 @@
 #include "worker/ability.h"
 #include "worker/place.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/log.h"
 #include "jobs/job.h"
 
@@ -15,7 +16,6 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MAX 65536
@@ -47,25 +47,17 @@ static pid_t spawn(const char *sandbox, int out)
 	return pid;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What comes from fd until its end, for WAIT_MS at most. */
 static void read_some(struct buf *b, int fd)
 {
-	int64_t end = now_ms() + WAIT_MS;
+	int64_t end = clock_mono_ms() + WAIT_MS;
 	char part[4096];
 
-	while (b->len < ANSWER_MAX && now_ms() < end) {
+	while (b->len < ANSWER_MAX && clock_mono_ms() < end) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t n;
 
-		if (poll(&p, 1, (int)(end - now_ms())) <= 0)
+		if (poll(&p, 1, (int)(end - clock_mono_ms())) <= 0)
 			return;
 		n = read(fd, part, sizeof(part));
 		if (n <= 0)
