@@ -11,7 +11,8 @@
 struct needs needs_of(const struct job *job)
 {
 	struct needs n = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-		.n_platforms = job->n_programs, .bits = job->bits, .n_local = job->n_local, .submitter = job->submitter };
+		.n_platforms = job->n_programs, .bits = job->bits, .n_local = job->n_local,
+		.submitter = job->submitter };
 
 	memcpy(n.local, job->local, sizeof(n.local));
 	for (size_t i = 0; i < job->n_programs; i++)
@@ -98,18 +99,32 @@ static const struct {
 	const char *before, *after; /* NULL: nothing */
 	size_t name, count;         /* where in struct needs; 0: none */
 } needs[N_NEEDS] = {
-	{ .met = has_box, .before = "can set up a box: `talkoot-worker check` on its machine says why" },
+	{ .met = has_box,
+		.before = "can set up a box: `talkoot-worker check` on its machine says why" },
 	{ .met = has_profile,
-		.before = "can set up a box of the job's profile: `talkoot-worker check` on its machine says why" },
-	{ .met = has_platform, .before = "runs programs for ", .name = offsetof(struct needs, platforms) },
+		.before = "can set up a box of the job's profile: `talkoot-worker check` on its "
+	                  "machine says why" },
+	{ .met = has_platform,
+		.before = "runs programs for ",
+		.name = offsetof(struct needs, platforms) },
 	{ .met = takes_from, .before = "takes its submitter's jobs (its owner's --submitters)" },
 	{ .met = has_bits, .before = "allows the bits that the job asks for (its owner's --bits)" },
-	{ .met = has_local, .before = "has the data ", .name = offsetof(struct needs, local),
+	{ .met = has_local,
+		.before = "has the data ",
+		.name = offsetof(struct needs, local),
 		.after = " for its submitter (its owner's --allow-local and --local-for)" },
-	{ .met = has_memory, .before = "gives a task ", .count = offsetof(struct needs, memory_mib),
+	{ .met = has_memory,
+		.before = "gives a task ",
+		.count = offsetof(struct needs, memory_mib),
 		.after = " MiB of memory" },
-	{ .met = has_disk, .before = "gives a task ", .count = offsetof(struct needs, disk_mib), .after = " MiB of disk" },
-	{ .met = has_cpus, .before = "has ", .count = offsetof(struct needs, threads), .after = " processors" },
+	{ .met = has_disk,
+		.before = "gives a task ",
+		.count = offsetof(struct needs, disk_mib),
+		.after = " MiB of disk" },
+	{ .met = has_cpus,
+		.before = "has ",
+		.count = offsetof(struct needs, threads),
+		.after = " processors" },
 };
 
 size_t needs_met(const struct worker *w, const struct needs *n)

@@ -20,7 +20,8 @@ int word_place(const char *const *words, const char *word)
 	return -1;
 }
 
-int words_parse(unsigned *set, const char *flag, const char *text, const char *const *words, struct err *e)
+int words_parse(
+	unsigned *set, const char *flag, const char *text, const char *const *words, struct err *e)
 {
 	auto_free char *copy = xstrdup(text);
 	char *rest = copy, *word;
@@ -30,7 +31,8 @@ int words_parse(unsigned *set, const char *flag, const char *text, const char *c
 		int place = word_place(words, word);
 
 		if (place < 0)
-			return err_set(e, ERR_USAGE, "--%s: \"%.40s\" is none of them; there are %s, %s%s%s", flag, word,
+			return err_set(e, ERR_USAGE,
+				"--%s: \"%.40s\" is none of them; there are %s, %s%s%s", flag, word,
 				words[0], words[1], words[2] ? ", " : "", words[2] ? words[2] : "");
 		*set |= 1u << place;
 	}
@@ -44,7 +46,8 @@ char *words_text(const char *const *words, unsigned set)
 	for (size_t i = 0; words[i]; i++) {
 		auto_free char *before = text;
 
-		text = set & 1u << i ? xprintf("%s%s%s", before, *before ? "," : "", words[i]) : TAKE(before);
+		text = set & 1u << i ? xprintf("%s%s%s", before, *before ? "," : "", words[i])
+		                     : TAKE(before);
 	}
 	return text;
 }

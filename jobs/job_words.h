@@ -16,7 +16,8 @@ extern const char *const job_profile_words[]; /* by enum job_profile */
 extern const char *const job_bit_words[];     /* by JOB_BIT_… */
 
 /* The set that the value of --FLAG names, with commas between the words. */
-int words_parse(unsigned *set, const char *flag, const char *text, const char *const *words, struct err *e);
+int words_parse(
+	unsigned *set, const char *flag, const char *text, const char *const *words, struct err *e);
 /* The word's place in the list, or -1. */
 int word_place(const char *const *words, const char *word);
 /* The words of a set: with commas between them, or as an array. Yours. */

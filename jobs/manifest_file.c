@@ -34,7 +34,8 @@ static int settle_blob(struct manifest *m, json_t *owner, struct err *e)
 	blob_from_json(&real, settled);
 	bool same = !json_object_get(blob, "digest") || digest_equal(&told.digest, &real.digest);
 	if (!same)
-		err_set(e, ERR_USAGE, "%s is not what the manifest was made with", *path ? path : "a text");
+		err_set(e, ERR_USAGE, "%s is not what the manifest was made with",
+			*path ? path : "a text");
 	json_object_set_new(owner, "blob", settled); /* `path` and `text` are gone now */
 	return same ? 0 : -1;
 }
@@ -47,8 +48,8 @@ static int settle_program(struct manifest *m, json_t *program, struct err *e)
 	if (*path) {
 		if (manifest_look(path, platform, e))
 			return -1;
-		auto_json json_t *told = json_pack("{s:s, s:s}", "platform", platform, "name",
-			manifest_base_name(path));
+		auto_json json_t *told = json_pack(
+			"{s:s, s:s}", "platform", platform, "name", manifest_base_name(path));
 		json_object_update_missing(program, told);
 	}
 	return settle_blob(m, program, e);
@@ -69,7 +70,8 @@ static int settle_uploads(struct manifest *m, struct err *e)
 		if (settle_blob(m, item, e))
 			return -1;
 	json_array_foreach(json_object_get(m->fields, "uploads"), i, item) {
-		json_t *blob = uploads_file(&m->uploads, json_is_string(item) ? json_string_value(item) : "", e);
+		json_t *blob = uploads_file(
+			&m->uploads, json_is_string(item) ? json_string_value(item) : "", e);
 		if (!blob)
 			return -1;
 		json_decref(blob);
@@ -88,11 +90,16 @@ static void add_defaults(json_t *j)
 	if (!strncmp(assurance, "quorum:", 7))
 		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
 	bool local = json_array_size(json_object_get(j, "local")) > 0;
-	bool files = local || (*checkpoint && strcmp(checkpoint, "none") != 0) || json_array_size(json_object_get(j, "files")) ||
-		json_array_size(json_object_get(j, "outputs")) || json_array_size(json_object_get(j, "bits"));
+	bool files = local || (*checkpoint && strcmp(checkpoint, "none") != 0) ||
+	             json_array_size(json_object_get(j, "files")) ||
+	             json_array_size(json_object_get(j, "outputs")) ||
+	             json_array_size(json_object_get(j, "bits"));
 	if (local && !*assurance)
 		quorum = 1;
-	manifest_set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");
+	manifest_set_plain(d, &manifest_defaults, quorum,
+		json_object_get(j, "image") ? "image"
+		: files                     ? "files"
+					    : "compute");
 	json_object_set_new(d, "name", json_string(""));
 	json_object_set_new(d, "args", json_array());
 	json_object_set_new(d, "compare", json_string("exact"));
@@ -100,13 +107,14 @@ static void add_defaults(json_t *j)
 	json_object_set_new(d, "tasks", json_pack("{s:{s:i}}", "range", "count", 1));
 	json_object_update_missing(j, d);
 	if (json_is_object(json_object_get(j, "limits")))
-		json_object_update_missing(json_object_get(j, "limits"), json_object_get(d, "limits"));
+		json_object_update_missing(
+			json_object_get(j, "limits"), json_object_get(d, "limits"));
 }
 
 int manifest_load(struct manifest *m, const char *path, struct err *e)
 {
-	static const char *const header[] = { "v", "type", "grid", "author", "time", "crit", "seq", "epoch",
-		"nonce" };
+	static const char *const header[] = { "v", "type", "grid", "author", "time", "crit", "seq",
+		"epoch", "nonce" };
 	auto_free char *text = NULL;
 	size_t n;
 
@@ -155,7 +163,8 @@ static bool is_layer(const struct manifest *m, const char *path)
 json_t *manifest_show(const struct manifest *m, struct err *e)
 {
 	for (size_t k = 0; k < m->uploads.n; k++)
-		if (m->uploads.at[k].path && manifest_check_text("--dry-run", m->uploads.at[k].path, e))
+		if (m->uploads.at[k].path &&
+			manifest_check_text("--dry-run", m->uploads.at[k].path, e))
 			return NULL;
 	json_t *j = json_deep_copy(m->fields), *uploads = json_array(), *item;
 	json_t *list = json_object_get(json_object_get(j, "tasks"), "list");

@@ -12,9 +12,9 @@
 
 #include <string.h>
 
-#define MOVING_MAX 4  /* transfers at once: more only share the same line */
-#define BAD_MAX 3     /* wrong bytes so often in a row: the source does not have it */
-#define PEERS_TRIED 8 /* that a single transfer chooses from */
+#define MOVING_MAX 4        /* transfers at once: more only share the same line */
+#define BAD_MAX 3           /* wrong bytes so often in a row: the source does not have it */
+#define PEERS_TRIED 8       /* that a single transfer chooses from */
 #define RATE_MIN (16 * KIB) /* bytes a second that a transfer must make in all */
 
 struct get *cache_find(struct cache *c, const struct digest *d)
@@ -109,8 +109,8 @@ static void get_finish(struct get *g)
 
 static bool is_final(enum err_code code)
 {
-	return code == ERR_UNKNOWN_BLOB || code == ERR_NOT_FOUND || code == ERR_FULL || code == ERR_REFUSED ||
-	       code == ERR_BANNED;
+	return code == ERR_UNKNOWN_BLOB || code == ERR_NOT_FOUND || code == ERR_FULL ||
+	       code == ERR_REFUSED || code == ERR_BANNED;
 }
 
 /* A peer's answer is never the last word. */
@@ -126,8 +126,10 @@ static void peer_moved(struct get *g, const struct answer *a)
 	}
 	log_debug("a blob did not come from a peer: %s", e.msg);
 	if (from->report)
-		from->report(from->arg, &g->peer.node, came || e.code == ERR_TOO_BIG ? PEER_WRONG_BYTES :
-			a->status == 0 ? PEER_UNREACHABLE : PEER_STALE);
+		from->report(from->arg, &g->peer.node,
+			came || e.code == ERR_TOO_BIG ? PEER_WRONG_BYTES
+			: a->status == 0              ? PEER_UNREACHABLE
+						      : PEER_STALE);
 	if (g->in)
 		blob_in_drop(TAKE(g->in)); /* whose bytes are wrong must be clear */
 	get_retry(g);
@@ -220,8 +222,10 @@ static bool pick_peer(struct get *g)
 {
 	struct link links[PEERS_TRIED];
 	const struct pull_env *env = &g->cache->env;
-	size_t n = !g->own && g->tries % 2 && env->sources.list ? env->sources.list(env->sources.arg, &g->blob.digest, links,
-							  PEERS_TRIED) : 0;
+	size_t n =
+		!g->own && g->tries % 2 && env->sources.list
+			? env->sources.list(env->sources.arg, &g->blob.digest, links, PEERS_TRIED)
+			: 0;
 
 	g->from_peer = n > 0;
 	if (!n)
@@ -251,7 +255,12 @@ static void get_move(struct get *g, const struct way *way)
 	snprintf(path, sizeof(path), "/v1/blobs/sha256:");
 	digest_hex(path + strlen(path), &g->blob.digest);
 	snprintf(range, sizeof(range), "Range: bytes=%lld-", (long long)offset);
-	struct fetch_spec spec = { .method = "GET", .to = &way->to, .via = way_via(way), .path = path, .sink = on_bytes, .sink_arg = g,
+	struct fetch_spec spec = { .method = "GET",
+		.to = &way->to,
+		.via = way_via(way),
+		.path = path,
+		.sink = on_bytes,
+		.sink_arg = g,
 		.timeout_ms = 60000 + g->blob.size / RATE_MIN * 1000 };
 	if (offset)
 		spec.headers[0] = range;

@@ -9,7 +9,7 @@
 #include "worker/hidden.h"
 #include "worker/waiters.h"
 
-#define LENT_MAX 4    /* blobs that are lent after their download, by a worker that only dials out */
+#define LENT_MAX 4 /* blobs that are lent after their download, by a worker that only dials out */
 
 enum get_state { GET_WAITING, GET_MOVING, GET_OVER };
 
@@ -32,7 +32,7 @@ struct get {
 	bool own; /* one task's: no peers */
 	bool from_peer;
 	struct link peer; /* when from_peer */
-	unsigned turn; /* of the way that the fetch goes */
+	unsigned turn;    /* of the way that the fetch goes */
 	struct get *next;
 };
 

@@ -57,7 +57,8 @@ bool holdings_have(const struct holdings *h, const struct blob *b)
 	const struct ticket **at =
 		h->n ? bsearch(&key, h->at, h->n, sizeof(*h->at), by_digest) : NULL;
 
-	return at && (*at)->says.size == b->size; /* of one digest all that are whole have one size */
+	return at &&
+	       (*at)->says.size == b->size; /* of one digest all that are whole have one size */
 }
 
 void holdings_release(struct holdings *h)

@@ -49,9 +49,9 @@ char *letter_write(const char *line, const struct product *const *products, size
 	return buf_take(&b);
 }
 
-int letter_sign(char **line, const struct digest *job, const char *platform_class, const char *agent,
-	const struct product *const *products, size_t n, const struct id *grid, const struct key *k, int64_t time_ms,
-	struct err *e)
+int letter_sign(char **line, const struct digest *job, const char *platform_class,
+	const char *agent, const struct product *const *products, size_t n, const struct id *grid,
+	const struct key *k, int64_t time_ms, struct err *e)
 {
 	struct results r = { .policy = products[0]->policy, .n = n };
 	int bad;
@@ -82,12 +82,14 @@ static void note_uploads(struct letter_says *s, const struct results *r, const j
 			if (json_object_get(blobs, text))
 				continue;
 			s->uploads = xrealloc(s->uploads, s->n_uploads + 1, sizeof(*s->uploads));
-			s->uploads[s->n_uploads++] =
-				(struct blob){ .digest = o->digest, .root = o->root, .size = o->size };
+			s->uploads[s->n_uploads++] = (struct blob){
+				.digest = o->digest, .root = o->root, .size = o->size
+			};
 		}
 }
 
-static int read_envelope(struct letter_says *s, const json_t *body, const struct id *grid, struct err *e)
+static int read_envelope(
+	struct letter_says *s, const json_t *body, const struct id *grid, struct err *e)
 {
 	const json_t *envelope = json_object_get(body, "envelope");
 	auto_free char *line = envelope ? shape_dump(envelope) : NULL;
@@ -113,7 +115,8 @@ static int read_envelope(struct letter_says *s, const json_t *body, const struct
 	return 0;
 }
 
-int letter_read(struct letter_says *s, const char *text, size_t n, const struct id *grid, struct err *e)
+int letter_read(
+	struct letter_says *s, const char *text, size_t n, const struct id *grid, struct err *e)
 {
 	auto_json json_t *body = shape_load(text, n, e);
 

@@ -12,9 +12,9 @@
 #include "common/key.h"
 
 /* Sign n results of one job; *line is yours, the rest borrowed. */
-int letter_sign(char **line, const struct digest *job, const char *platform_class, const char *agent,
-	const struct product *const *products, size_t n, const struct id *grid, const struct key *k, int64_t time_ms,
-	struct err *e);
+int letter_sign(char **line, const struct digest *job, const char *platform_class,
+	const char *agent, const struct product *const *products, size_t n, const struct id *grid,
+	const struct key *k, int64_t time_ms, struct err *e);
 /* The letter of that envelope, every blob once. Yours. */
 char *letter_write(const char *line, const struct product *const *products, size_t n) MUST_USE;
 
@@ -28,7 +28,8 @@ struct letter_says {
 };
 
 /* What a letter says, of results of this grid; released also after -1. */
-int letter_read(struct letter_says *s, const char *text, size_t n, const struct id *grid, struct err *e);
+int letter_read(
+	struct letter_says *s, const char *text, size_t n, const struct id *grid, struct err *e);
 void letter_says_release(struct letter_says *s);
 
 #endif

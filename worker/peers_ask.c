@@ -332,7 +332,8 @@ bool peers_answered(
 		sent_away(p, s, now);
 		return k.gained;
 	}
-	s->due_ms = now + (answer->more || s->more ? PACE_MS : crowd_pause_after(s, brought || first, now));
+	s->due_ms = now + (answer->more || s->more ? PACE_MS
+						   : crowd_pause_after(s, brought || first, now));
 	stay_or_go(p, s, first, now);
 	return k.gained;
 }

@@ -22,7 +22,8 @@ static char *closed_above(const char *dir)
 	char *path = realpath(dir, NULL);
 	struct stat st;
 
-	for (char *slash = path ? path + strlen(path) : NULL; slash && slash != path; slash = strrchr(path, '/')) {
+	for (char *slash = path ? path + strlen(path) : NULL; slash && slash != path;
+		slash = strrchr(path, '/')) {
 		*slash = '\0';
 		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
 			return path;
@@ -45,8 +46,9 @@ static void sweep_away(void)
 		size_t n = strlen(entry->d_name);
 		auto_free char *of = xprintf(AWAY "/%s", entry->d_name);
 
-		if (strncmp(entry->d_name, "worker-", 7) != 0 || n < 11 || strcmp(entry->d_name + n - 3, ".of") != 0 ||
-			!stat(of, &st) || errno != ENOENT)
+		if (strncmp(entry->d_name, "worker-", 7) != 0 || n < 11 ||
+			strcmp(entry->d_name + n - 3, ".of") != 0 || !stat(of, &st) ||
+			errno != ENOENT)
 			continue;
 		auto_free char *tree = xmemdup(of, strlen(of) - 3);
 		if (!remove_tree(tree, &e))
@@ -101,8 +103,11 @@ static int check_way(const char *dir, struct err *e)
 
 	if (!*closed)
 		return 0;
-	return err_set(e, ERR_REFUSED, "boxes of a worker that root runs are nobody's, and %s is closed to others: run the worker as an "
-				       "ordinary user, or `chmod o+x %s`", closed, closed);
+	return err_set(e, ERR_REFUSED,
+		"boxes of a worker that root runs are nobody's, and %s is closed to others: run "
+	        "the worker as an "
+		"ordinary user, or `chmod o+x %s`",
+		closed, closed);
 }
 
 int place_check(const char *dir, const char *tool, struct err *e)
