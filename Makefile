@@ -43,9 +43,9 @@ LDFLAGS_ALL = $(HARDEN_LD) $(LDFLAGS)
 # --- the house -------------------------------------------------------------------------------
 GROUND := $(addprefix common/,base.c err.c log.c buf.c clock.c)
 IO := $(addprefix common/,loop.c problem.c httpd.c httpd_conn.c httpd_peer.c httpd_guard.c \
-	httpd_route.c httpd_answer.c httpd_tunnel.c range.c fetch.c tus.c dialback.c)
+	httpd_route.c httpd_answer.c httpd_tunnel.c range.c fetch.c tus.c tus_serve.c dialback.c)
 DATA := $(filter-out $(GROUND) $(IO),$(wildcard common/*.c))
-JOB := $(addprefix jobs/,job.c job_task.c job_more.c job_inputs.c job_compare.c compare.c comparator.c glob.c)
+JOB := $(addprefix jobs/,job.c job_task.c job_more.c job_inputs.c job_compare.c job_words.c compare.c comparator.c glob.c)
 JOBS := $(filter-out $(JOB) jobs/main.c,$(wildcard jobs/*.c))
 COORDINATOR := $(filter-out coordinator/main.c,$(wildcard coordinator/*.c))
 WORKER := $(filter-out worker/main.c,$(wildcard worker/*.c))

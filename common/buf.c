@@ -3,6 +3,7 @@
  * buf.c: growing bytes, and whole files read and written safely.
  */
 #include "common/buf.h"
+#include "common/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define SAID_MAX 400      /* bytes of a last line that are passed on */
+#define SAID_WITHIN 65536 /* it begins within so much of the end */
 
 static void need(struct buf *b, size_t n)
 {
@@ -100,6 +104,36 @@ int file_read(char **out, size_t *n, const char *path, size_t max, struct err *e
 	if (fd_read_all(out, n, fd, max, e))
 		return err_wrap(e, "%s", path);
 	return 0;
+}
+
+char *file_tail(size_t *n, const char *path, size_t max)
+{
+	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	char *bytes = NULL;
+	struct err e;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+		return NULL;
+	if (st.st_size > (off_t)max && lseek(fd, st.st_size - (off_t)max, SEEK_SET) < 0)
+		return NULL;
+	return fd_read_all(&bytes, n, fd, max, &e) ? NULL : bytes;
+}
+
+char *file_last_said(const char *path, const char *program)
+{
+	size_t n, before = strlen(program);
+	auto_free char *text = file_tail(&n, path, SAID_WITHIN);
+
+	if (!text)
+		return xstrdup("");
+	while (n && text[n - 1] == '\n')
+		text[--n] = '\0';
+	const char *line = strrchr(text, '\n');
+	line = line ? line + 1 : text;
+	if (!strncmp(line, program, before) && !strncmp(line + before, ": ", 2))
+		line += before + 2;
+	return text_safe(line, strnlen(line, SAID_MAX));
 }
 
 int fd_write_all(int fd, const void *bytes, size_t n, struct err *e)

@@ -24,6 +24,12 @@ void buf_release(struct buf *b);
 
 /* Read all of `path` (at most max bytes, else ERR_TOO_BIG). The text is yours. */
 int file_read(char **out, size_t *n, const char *path, size_t max, struct err *e);
+/* The last bytes of a plain file, `max` at most; links are not followed. NULL when there is none, when it is empty or
+ * cannot be read. Yours. */
+char *file_tail(size_t *n, const char *path, size_t max) MUST_USE;
+/* The last line of what `program` said in the file `path`, without its "PROGRAM: ", cut and made safe for a log; "" when
+ * there is none. Yours. */
+char *file_last_said(const char *path, const char *program) MUST_USE;
 int fd_read_all(char **out, size_t *n, int fd, size_t max, struct err *e);
 int fd_write_all(int fd, const void *bytes, size_t n, struct err *e);
 /* Write beside, fsync, rename, fsync the folder: either the old or the whole new file is there. */

@@ -197,6 +197,16 @@ void pieces_free(struct pieces *p)
 	free(p);
 }
 
+struct digest pieces_of(const void *bytes, size_t n)
+{
+	struct pieces *p = pieces_new();
+
+	pieces_add(p, bytes, n);
+	struct digest root = pieces_end(p);
+	pieces_free(p);
+	return root;
+}
+
 int digest_fd(int fd, struct digest *d, struct digest *root, int64_t *size, struct err *e)
 {
 	struct hasher *h = hasher_new();

@@ -43,6 +43,8 @@ struct pieces *pieces_new(void);
 void pieces_add(struct pieces *p, const void *bytes, size_t n);
 struct digest pieces_end(struct pieces *p);
 void pieces_free(struct pieces *p);
+/* The same, of what is in memory. */
+struct digest pieces_of(const void *bytes, size_t n);
 
 /* Digest, pieces root and size of what is left to read in fd. Either out pointer may be NULL. */
 int digest_fd(int fd, struct digest *d, struct digest *root, int64_t *size, struct err *e);

@@ -211,26 +211,16 @@ static void on_ready(evutil_socket_t fd, short what, void *arg)
 	w->fn(w->arg);
 }
 
-static struct watch *watch_new(struct loop *l, int fd, short what, loop_fn *fn, void *arg)
+struct watch *watch_read(struct loop *l, int fd, loop_fn *fn, void *arg)
 {
 	struct watch *w = xcalloc(1, sizeof(*w));
 
 	w->fn = fn;
 	w->arg = arg;
-	w->ev = event_new(l->base, fd, (short)(what | EV_PERSIST), on_ready, w);
+	w->ev = event_new(l->base, fd, EV_READ | EV_PERSIST, on_ready, w);
 	int bad = !w->ev || event_add(w->ev, NULL);
 	assert(!bad); /* a bug: fd is closed, or a plain file, which is always ready */
 	return w;
-}
-
-struct watch *watch_read(struct loop *l, int fd, loop_fn *fn, void *arg)
-{
-	return watch_new(l, fd, EV_READ, fn, arg);
-}
-
-struct watch *watch_write(struct loop *l, int fd, loop_fn *fn, void *arg)
-{
-	return watch_new(l, fd, EV_WRITE, fn, arg);
 }
 
 void watch_free(struct watch *w)

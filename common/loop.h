@@ -33,10 +33,9 @@ void timer_off(struct timer *t);
 bool timer_is_on(const struct timer *t);
 void timer_free(struct timer *t); /* NULL is fine */
 
-/* Call fn when fd may be read (or written); stays on until freed. fd stays yours: close it after
+/* Call fn when fd may be read; stays on until freed. fd stays yours: close it after
  * freeing, and never watch two descriptors of one open file (dup). */
 struct watch *watch_read(struct loop *l, int fd, loop_fn *fn, void *arg);
-struct watch *watch_write(struct loop *l, int fd, loop_fn *fn, void *arg);
 void watch_free(struct watch *w);
 
 int loop_on_signal(struct loop *l, int signo, loop_fn *fn, void *arg, struct err *e);

@@ -83,12 +83,8 @@ static int64_t span(int64_t n)
 
 struct digest piece_root(const void *bytes, size_t n, int64_t piece, bool only)
 {
-	struct pieces *p = pieces_new();
-
 	assert(layer_allowed(piece) && n > 0 && (uint64_t)n <= (uint64_t)piece);
-	pieces_add(p, bytes, n);
-	struct digest root = pieces_end(p);
-	pieces_free(p);
+	struct digest root = pieces_of(bytes, n);
 	return only ? root : raise_root(root, span((int64_t)n), piece);
 }
 

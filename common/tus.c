@@ -186,7 +186,7 @@ static void send_part(struct tus *t)
 	snprintf(offset, sizeof(offset), "Upload-Offset: %lld", (long long)t->offset);
 	struct fetch_spec spec = { .method = "PATCH", .to = &t->to, .via = t->relayed ? &t->via : NULL, .path = t->location,
 		.headers = { "Tus-Resumable: " TUS_VERSION, offset,
-			"Content-Type: application/offset+octet-stream" },
+			"Content-Type: " TUS_PART_TYPE },
 		.body = part, .n = n, .timeout_ms = PART_TIMEOUT_MS };
 	t->running = fetch_start(t->f, &spec, on_answer, t);
 }
@@ -219,40 +219,4 @@ struct tus *tus_start(struct fetcher *f, struct loop *l, const struct link *to, 
 	t->pause = timer_new(l, next, t);
 	next(t);
 	return t;
-}
-
-int64_t tus_offset(const struct tus *t)
-{
-	return t->acked;
-}
-
-struct waiting {
-	struct loop *loop;
-	struct err *e;
-	bool done;
-	int result;
-};
-
-static void on_waited(void *arg, const struct err *e)
-{
-	struct waiting *w = arg;
-
-	w->done = true;
-	w->result = e ? -1 : 0;
-	if (e)
-		*w->e = *e;
-	loop_stop(w->loop);
-}
-
-int tus_wait(struct fetcher *f, struct loop *l, const struct link *to, const struct link *via,
-	const char *ticket, size_t ticket_len, int fd, int64_t size, int tries, struct err *e)
-{
-	struct waiting w = { .loop = l, .e = e };
-	struct tus *t = tus_start(f, l, to, via, ticket, ticket_len, fd, size, tries, on_waited, &w);
-
-	loop_run(l);
-	if (w.done)
-		return w.result;
-	tus_cancel(t);
-	return err_set(e, ERR_CANCELLED, "interrupted");
 }

@@ -17,6 +17,7 @@
 
 #define TUS_VERSION "1.0.0"
 #define TUS_PART_MAX MIB
+#define TUS_PART_TYPE "application/offset+octet-stream"
 
 struct tus;
 
@@ -28,10 +29,5 @@ typedef void tus_fn(void *arg, const struct err *e);
 struct tus *tus_start(struct fetcher *f, struct loop *l, const struct link *to, const struct link *via,
 	const char *ticket, size_t ticket_len, int fd, int64_t size, int tries, tus_fn *done, void *arg);
 void tus_cancel(struct tus *t); /* done is not called */
-/* Bytes that the other side has acknowledged so far. */
-int64_t tus_offset(const struct tus *t);
-/* The same, running the loop until it is over. */
-int tus_wait(struct fetcher *f, struct loop *l, const struct link *to, const struct link *via,
-	const char *ticket, size_t ticket_len, int fd, int64_t size, int tries, struct err *e);
 
 #endif

@@ -12,6 +12,7 @@
 #include "coordinator/gossip.h"
 #include "coordinator/hold.h"
 #include "coordinator/sources.h"
+#include "jobs/job_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,34 +42,16 @@ static bool same_request(struct call *call, const struct msg *m, enum asker who)
 	return over;
 }
 
-/* The words of the ask's list that are known, as bits by their place. */
-static unsigned set_of(const json_t *ask, const char *field, const char *const *known, size_t n)
-{
-	unsigned bits = 0;
-	json_t *p;
-	size_t i;
-
-	json_array_foreach(json_object_get(ask, field), i, p)
-		for (size_t k = 0; k < n; k++)
-			if (!strcmp(json_string_value(p), known[k]))
-				bits |= 1u << k;
-	return bits;
-}
-
 /* What it is willing to run. */
 static void learn_terms(struct worker *w, const json_t *ask)
 {
-	static const char *const profiles[] = {
-		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
-	};
-	static const char *const bits[] = { "jit", "proc" }; /* JOB_BIT_… */
 	const json_t *only = json_object_get(ask, "submitters");
 	struct id key;
 	json_t *j;
 	size_t i;
 
-	w->profiles = set_of(ask, "profiles", profiles, ARRAY_LEN(profiles));
-	w->bits = set_of(ask, "bits", bits, ARRAY_LEN(bits));
+	w->profiles = words_read(job_profile_words, json_object_get(ask, "profiles"));
+	w->bits = words_read(job_bit_words, json_object_get(ask, "bits"));
 	free(TAKE(w->only));
 	w->n_only = 0;
 	if (json_array_size(only))

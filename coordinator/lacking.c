@@ -90,59 +90,34 @@ void sched_waiting(const struct sched *s, const struct sjob *j, int64_t now, cha
 			j->n_window, j->rule.same_class ? " and of their platform class" : "");
 }
 
-/* How many workers are online, and how many of these pass each hurdle after the ones before it. */
+/* How many workers are online, and how many of these meet each need and all those before it. */
 struct hurdles {
-	int64_t known, online, box, profile, platform, takes, bits, local, memory, disk, cpus, at_work;
+	int64_t known, online, met[N_NEEDS], at_work;
 };
 
 static void leap(struct hurdles *h, const struct worker *w, const struct needs *n, int64_t now)
 {
-	struct needs easy = *n;
-
 	h->known += w->has_asked && !w->banned;
 	if (!worker_online(w, now))
 		return;
 	h->online++;
-	h->box += w->profiles != 0;
-	bool so_far = (w->profiles & 1u << n->profile) != 0;
+	size_t met = needs_met(w, n);
 
-	h->profile += so_far;
-	h->platform += so_far &= has_platform(w, n);
-	h->takes += so_far &= takes_from(w, &n->submitter);
-	h->bits += so_far &= !(n->bits & ~w->bits);
-	easy.memory_mib = easy.disk_mib = easy.threads = 0;
-	h->local += worker_can(w, &easy);
-	easy.memory_mib = n->memory_mib;
-	h->memory += worker_can(w, &easy);
-	easy.disk_mib = n->disk_mib;
-	h->disk += worker_can(w, &easy);
-	h->cpus += worker_can(w, n);
-	h->at_work += worker_can(w, n) && (w->state == RUN || w->leased > 0);
+	for (size_t i = 0; i < met; i++)
+		h->met[i]++;
+	h->at_work += met == N_NEEDS && (w->state == RUN || w->leased > 0);
 }
 
 /* The first hurdle that no worker passes, as what "none of them" does; empty when there is none. */
 static void first_hurdle(const struct hurdles *h, const struct needs *n, char *out, size_t size)
 {
+	size_t i = 0;
+
+	while (i < N_NEEDS && h->met[i])
+		i++;
 	out[0] = '\0';
-	if (!h->box)
-		snprintf(out, size, "can set up a box: `talkoot-worker check` on its machine says why");
-	else if (!h->profile)
-		snprintf(out, size, "can set up a box of the job's profile: `talkoot-worker check` on its machine says why");
-	else if (!h->platform)
-		snprintf(out, size, "runs programs for %s", n->n_platforms ? n->platforms[0] : "its platform");
-	else if (!h->takes)
-		snprintf(out, size, "takes its submitter's jobs (its owner's --submitters)");
-	else if (!h->bits)
-		snprintf(out, size, "allows the bits that the job asks for (its owner's --bits)");
-	else if (!h->local)
-		snprintf(out, size, "has the data %.60s for its submitter (its owner's --allow-local and --local-for)",
-			n->local[0]);
-	else if (!h->memory)
-		snprintf(out, size, "gives a task %lld MiB of memory", (long long)n->memory_mib);
-	else if (!h->disk)
-		snprintf(out, size, "gives a task %lld MiB of disk", (long long)n->disk_mib);
-	else if (!h->cpus)
-		snprintf(out, size, "has %lld processors", (long long)n->threads);
+	if (i < N_NEEDS)
+		needs_say(n, i, out, size);
 	else if (!h->at_work)
 		snprintf(out, size, "takes work now: they are paused or leaving");
 }
@@ -154,7 +129,7 @@ void sched_unmet(const struct sched *s, const struct needs *n, int64_t now, char
 	for (size_t i = 0; i < s->n_workers; i++)
 		leap(&h, &s->workers[i], n, now);
 	out[0] = '\0';
-	if (h.online && !h.cpus && !n->n_local)
+	if (h.online && !h.met[N_NEEDS - 1] && !n->n_local)
 		first_hurdle(&h, n, out, size);
 }
 

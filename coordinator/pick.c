@@ -50,17 +50,6 @@ static uint32_t free_job(struct sched *s)
 	return (uint32_t)s->n_jobs++;
 }
 
-struct needs needs_of(const struct job *job)
-{
-	struct needs n = { job->profile, job->memory_mib, job->disk_mib, job->threads,
-		.n_platforms = job->n_programs, .bits = job->bits, .n_local = job->n_local, .submitter = job->submitter };
-
-	memcpy(n.local, job->local, sizeof(n.local));
-	for (size_t i = 0; i < job->n_programs; i++)
-		memcpy(n.platforms[i], job->programs[i].platform, sizeof(n.platforms[i]));
-	return n;
-}
-
 uint32_t sched_add_job(struct sched *s, const struct job *job, int64_t row)
 {
 	uint32_t at = free_job(s);
@@ -128,54 +117,6 @@ uint32_t sched_add_worker(struct sched *s, const struct id *id)
 bool worker_online(const struct worker *w, int64_t now)
 {
 	return w->has_asked && !w->banned && now - w->seen_ms < ONLINE_MS;
-}
-
-bool takes_from(const struct worker *w, const struct id *submitter)
-{
-	uint64_t tag = node_tag(submitter);
-
-	for (size_t i = 0; i < w->n_only; i++)
-		if (w->only[i] == tag)
-			return true;
-	return w->n_only == 0;
-}
-
-static bool has_name(const struct locals *l, const char *name)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (!strcmp(l->names[i], name))
-			return true;
-	return false;
-}
-
-/* All of the data, and for this submitter. */
-static bool has_local(const struct locals *l, const struct needs *n)
-{
-	bool serves = false;
-
-	for (size_t i = 0; l && i < n->n_local; i++)
-		if (!has_name(l, n->local[i]))
-			return false;
-	for (size_t i = 0; l && i < l->n_keys; i++)
-		serves |= id_equal(&l->keys[i], &n->submitter);
-	return serves;
-}
-
-bool has_platform(const struct worker *w, const struct needs *n)
-{
-	for (size_t i = 0; i < n->n_platforms; i++)
-		if (!strcmp(w->platform, n->platforms[i]))
-			return true;
-	return false;
-}
-
-bool worker_can(const struct worker *w, const struct needs *n)
-{
-	if ((n->bits & ~w->bits) || !takes_from(w, &n->submitter) || !(w->profiles & 1u << n->profile) ||
-		w->memory_mib < n->memory_mib || w->disk_mib < n->disk_mib || w->cpus < n->threads ||
-		(n->n_local && !has_local(w->locals, n)))
-		return false;
-	return has_platform(w, n);
 }
 
 /* Enough to keep its slots busy, and what it has shown to finish in about four seconds: so a

@@ -77,16 +77,6 @@ static int fate_of(struct report *p, size_t i, struct err *e)
 }
 
 /* --- the outputs -------------------------------------------------------------------------- */
-static struct digest root_of(const char *bytes, size_t n)
-{
-	struct pieces *p = pieces_new();
-
-	pieces_add(p, bytes, n);
-	struct digest d = pieces_end(p);
-	pieces_free(p);
-	return d;
-}
-
 static int by_digest(const void *a, const void *b)
 {
 	return digest_compare(
@@ -118,7 +108,7 @@ static int read_inside(struct report *p, const json_t *blobs, struct err *e)
 		if (!digest_equal(&d, &b->digest))
 			return err_set(
 				e, ERR_DIGEST, "the blob beside the envelope is not %s", name);
-		b->root = root_of(b->bytes, b->n);
+		b->root = pieces_of(b->bytes, b->n);
 	}
 	qsort(p->inside, p->n_inside, sizeof(*p->inside), by_digest);
 	return 0;
@@ -147,7 +137,7 @@ static int check_blob(struct report *p, const char *what, const struct digest *d
 				e, "subject", "%s: the pieces root of %s is another", what, text);
 	} else if (size == 0) {
 		/* it is stored unseen: with any other digest it would stand in for somebody's bytes */
-		struct digest nothing = digest_of("", 0), no_pieces = root_of("", 0);
+		struct digest nothing = digest_of("", 0), no_pieces = pieces_of("", 0);
 
 		if (!digest_equal(d, &nothing) || (root && !digest_equal(root, &no_pieces)))
 			return err_field(e, "subject", "%s: %s is not the digest of no bytes", what, text);

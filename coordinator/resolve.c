@@ -71,15 +71,10 @@ static void keep_text(struct coord *c, uint32_t at)
 {
 	struct supply *s = c->sources->at[at];
 	const struct job *job = c->manifests[at];
-	struct pieces *p = pieces_new();
 	size_t n;
 	auto_free char *text = inputs_text(&s->inputs, job, &n);
 
-	pieces_add(p, text, n);
-	s->blob = (struct blob){
-		.digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n
-	};
-	pieces_free(p);
+	s->blob = (struct blob){ .digest = digest_of(text, n), .root = pieces_of(text, n), .size = (int64_t)n };
 	store_add_blob(c->store, &s->blob.digest, s->blob.size, true, text);
 	store_set_inputs(c->store, c->sched.jobs[at].row, &s->blob.digest);
 	s->resolved = true;

@@ -8,6 +8,7 @@
 #include "common/log.h"
 #include "common/say.h"
 #include "common/tus.h"
+#include "common/tus_serve.h"
 #include "coordinator/gossip.h"
 #include "coordinator/spread.h"
 #include "coordinator/sources.h"
@@ -101,52 +102,43 @@ static void gossip_post(void *arg, struct req *r)
 	gossip_message(begin(arg, r), body, n, req_address(r));
 }
 
-static bool wrong_tus(struct call *call, struct req *r)
-{
-	const char *version = req_header(r, "Tus-Resumable");
-	struct err e;
-
-	if (version && !strcmp(version, TUS_VERSION))
-		return false;
-	err_field(&e, "Tus-Resumable", "must be " TUS_VERSION);
-	reply_error(call, &e);
-	return true;
-}
-
 static void uploads_post(void *arg, struct req *r)
 {
 	struct call *call = begin(arg, r);
+	int64_t size;
 	size_t n;
 	const char *body = req_body(r, &n);
+	struct err e;
 
-	if (!wrong_tus(call, r))
-		upload_create(call, body, n, req_header(r, "Upload-Length"), req_address(r));
+	if (tus_check_version(r, &e) || tus_read_length(&size, r, &e))
+		reply_error(call, &e);
+	else
+		upload_create(call, body, n, size, req_address(r));
 }
 
 static void upload_head(void *arg, struct req *r)
 {
 	struct call *call = begin(arg, r);
+	struct err e;
 
-	if (!wrong_tus(call, r))
+	if (tus_check_version(r, &e))
+		reply_error(call, &e);
+	else
 		upload_tell(call, req_part(r, 0));
 }
 
 static void upload_patch(void *arg, struct req *r)
 {
 	struct call *call = begin(arg, r);
-	const char *type = req_header(r, "Content-Type");
+	int64_t at;
 	size_t n;
 	const char *body = req_body(r, &n);
 	struct err e;
 
-	if (wrong_tus(call, r))
-		return;
-	if (!type || strcmp(type, "application/offset+octet-stream") != 0) {
-		err_field(&e, "Content-Type", "must be application/offset+octet-stream");
+	if (tus_check_version(r, &e) || tus_check_part(r, &e) || tus_read_offset(&at, r, &e))
 		reply_error(call, &e);
-		return;
-	}
-	upload_add(call, req_part(r, 0), req_header(r, "Upload-Offset"), body, n);
+	else
+		upload_add(call, req_part(r, 0), at, body, n);
 }
 
 static void blob_get(void *arg, struct req *r)

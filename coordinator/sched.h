@@ -282,9 +282,12 @@ void window_drop(struct sjob *j, int64_t index);
 bool task_open_to(
 	const struct sched *s, const struct sjob *j, int64_t index, const struct voter *v);
 
-/* --- for pick.c and lacking.c ------------------------------------------------------------- */
-bool takes_from(const struct worker *w, const struct id *submitter);
-bool has_platform(const struct worker *w, const struct needs *n);
+/* --- for lacking.c: needs.c --------------------------------------------------------------- */
+#define N_NEEDS 9 /* in the order in which they are told */
+/* How many of the job's needs the worker meets before the first that it does not. */
+size_t needs_met(const struct worker *w, const struct needs *n);
+/* What who meets the i-th does, in words ("gives a task 4096 MiB of memory"). */
+void needs_say(const struct needs *n, size_t i, char *out, size_t size);
 
 /* --- for sched.c: past.c ------------------------------------------------------------------ */
 void past_add(struct sched *s, struct task *t, const struct vote *v);

@@ -72,7 +72,6 @@ struct job_row {
 	char local[JOB_LOCAL_MAX * 101]; /* names, a space between; "": none */
 };
 int64_t store_add_job(struct store *s, const struct job *job, int64_t envelope, int64_t now);
-void store_set_job_fact(struct store *s, int64_t job, int64_t envelope);
 bool store_job(struct store *s, const struct digest *id, struct job_row *row);
 /* Up to max jobs after row `after`, oldest first; unfinished only, or all. */
 size_t store_jobs(

@@ -8,8 +8,7 @@
  * sends its own bytes: no answer depends on what others sent.
  */
 #include "coordinator/uploads.h"
-#include "common/codec.h"
-#include "common/log.h"
+#include "common/ticket.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,27 +102,15 @@ static int may_upload(struct coord *c, const struct upload_row *row, struct err 
 	return may_submit(c, &row->author, e) ? 0 : -1;
 }
 
-static int read_ticket(struct coord *c, struct upload_row *row, const char *line, size_t n,
-	const char *length, const char *address, struct err *e)
+static int read_ticket(struct coord *c, struct upload_row *row, const char *line, size_t n, int64_t size, const char *address,
+	struct err *e)
 {
+	struct ticket_said t;
 	struct msg m;
-	int64_t announced;
 
-	if (!length || !int_parse(&announced, length, 0, BLOB_SIZE_MAX))
-		return err_field(e, "Upload-Length", "is missing or not a size");
-	if (coord_open_message(c, &m, line, n, address, e))
+	if (coord_open_message(c, &m, line, n, address, e) || ticket_read(&t, &m, e) || ticket_check_length(&t, size, e))
 		return -1;
-	*row = (struct upload_row){
-		.id = m.sealed.digest, .author = m.author, .size = jint(m.body, "size", 0)
-	};
-	digest_from_text(&row->digest, jtext(m.body, "digest"));
-	bool ticket = m.type == MSG_TICKET;
-	msg_release(&m);
-	if (!ticket)
-		return err_field(e, "type", "an upload begins with a ticket");
-	if (announced != row->size)
-		return err_field(e, "Upload-Length", "is %lld, but the ticket says %lld",
-			(long long)announced, (long long)row->size);
+	*row = (struct upload_row){ .id = t.id, .digest = t.digest, .author = t.author, .size = t.size };
 	return 0;
 }
 
@@ -154,8 +141,7 @@ static void reply_upload(
 	reply_text(call, status, NULL, NULL, 0);
 }
 
-void upload_create(struct call *call, const char *line, size_t n, const char *length,
-	const char *address)
+void upload_create(struct call *call, const char *line, size_t n, int64_t size, const char *address)
 {
 	struct coord *c = call->c;
 	struct upload_row row, known;
@@ -163,7 +149,7 @@ void upload_create(struct call *call, const char *line, size_t n, const char *le
 	int whole = 0;
 	struct err e;
 
-	if (read_ticket(c, &row, line, n, length, address, &e)) {
+	if (read_ticket(c, &row, line, n, size, address, &e)) {
 		reply_error(call, &e);
 		return;
 	}
@@ -212,21 +198,18 @@ void upload_tell(struct call *call, const char *id)
 		reply_upload(call, 200, &row, blob_in_offset(s->in));
 }
 
-void upload_add(struct call *call, const char *id, const char *offset, const char *bytes, size_t n)
+void upload_add(struct call *call, const char *id, int64_t at, const char *bytes, size_t n)
 {
 	struct coord *c = call->c;
 	struct upload_row row;
 	struct slot *s;
-	int64_t at;
 	struct err e;
 
 	if (find(c, id, &row, &e)) {
 		reply_error(call, &e);
 		return;
 	}
-	if (!offset || !int_parse(&at, offset, 0, BLOB_SIZE_MAX)) {
-		err_field(&e, "Upload-Offset", "is missing or not an offset");
-	} else if (row.done) {
+	if (row.done) {
 		err_set(&e, ERR_OFFSET, "all %lld bytes are here", (long long)row.size);
 	} else if ((s = reach(c, &row, &e)) != NULL) {
 		int64_t held = blob_in_offset(s->in);

@@ -10,12 +10,11 @@
 struct uploads *uploads_new(struct coord *c);
 void uploads_free(struct uploads *u);
 
-/* POST /v1/uploads: `line` is the ticket's envelope. */
-void upload_create(struct call *call, const char *line, size_t n, const char *length,
-	const char *address);
+/* POST /v1/uploads: `line` is the ticket's envelope, `size` the length that it came with. */
+void upload_create(struct call *call, const char *line, size_t n, int64_t size, const char *address);
 /* HEAD /v1/uploads/ID */
 void upload_tell(struct call *call, const char *id);
-/* PATCH /v1/uploads/ID: bytes for `offset` (the header's text, NULL: none). */
-void upload_add(struct call *call, const char *id, const char *offset, const char *bytes, size_t n);
+/* PATCH /v1/uploads/ID: bytes that belong `at` this offset. */
+void upload_add(struct call *call, const char *id, int64_t at, const char *bytes, size_t n);
 
 #endif

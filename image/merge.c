@@ -2,15 +2,13 @@
  *
  * merge.c: what survives when layers are laid over each other.
  *
- * The tree is of nodes that know their folder; a node is found by (folder, name) in the C library's
- * balanced tree, because a hash table's worst case would be a stranger's to choose. Each node is
- * made once and freed once, so the work is bounded by the number of entries.
+ * An entry is checked when it comes, acts at once when it is a whiteout, and else waits until its layer is complete. Each
+ * node is made once and freed once, so the work is bounded by the number of entries.
  */
 #include "image/merge.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -27,8 +25,7 @@ struct queued {
 };
 
 struct merge {
-	struct node root;
-	void *index;
+	struct nodes tree;
 	struct content *contents;
 	size_t n_contents, room_contents;
 	struct queued *queue; /* of the layer that is being read */
@@ -36,8 +33,7 @@ struct merge {
 	int layer;
 	uint32_t number;  /* of the next entry of the layer */
 	uint32_t entries; /* of all layers */
-	uint32_t nodes;
-	int64_t queued_bytes, text_bytes, bytes, most;
+	int64_t queued_bytes, bytes, most;
 	merge_note *note;
 	void *to;
 };
@@ -53,114 +49,16 @@ static void note(struct merge *m, const char *path, const char *what)
 		m->note(m->to, path, what);
 }
 
-/* --- the tree ------------------------------------------------------------------------------------ */
-
-static int by_place(const void *a, const void *b)
-{
-	const struct node *x = a, *y = b;
-
-	if (x->parent != y->parent)
-		return (uintptr_t)x->parent < (uintptr_t)y->parent ? -1 : 1;
-	return strcmp(x->name, y->name);
-}
-
-static struct node *child_of(struct merge *m, struct node *folder, const char *name)
-{
-	struct node key = { .parent = folder, .name = name };
-	struct node **found = (struct node **)tfind(&key, &m->index, by_place);
-
-	return found ? *found : NULL;
-}
-
-/* A new node in `folder`, where there is none of that name. NULL when there are too many. */
-static struct node *plant_node(struct merge *m, struct node *folder, const char *name)
-{
-	size_t n = strlen(name) + 1;
-	struct node *node;
-
-	if (m->nodes == MERGE_ENTRIES_MAX)
-		return NULL;
-	node = xcalloc(1, sizeof(*node) + n);
-	node->name = memcpy((char *)(node + 1), name, n);
-	node->parent = folder;
-	node->next = folder->child;
-	if (node->next)
-		node->next->previous = node;
-	folder->child = node;
-	void *put = tsearch(node, &m->index, by_place);
-	assert(put && *(struct node **)put == node);
-	m->nodes++;
-	return node;
-}
-
-static void remove_node(struct merge *m, struct node *node)
-{
-	while (node->child) /* as deep as NAME_DEPTH_MAX */
-		remove_node(m, node->child);
-	tdelete(node, &m->index, by_place);
-	if (node->previous)
-		node->previous->next = node->next;
-	else
-		node->parent->child = node->next;
-	if (node->next)
-		node->next->previous = node->previous;
-	m->nodes--;
-	if (node->text)
-		m->text_bytes -= (int64_t)strlen(node->text);
-	free(node->text);
-	free(node);
-}
+/* --- whiteouts ----------------------------------------------------------------------------------- */
 
 struct node *merge_root(struct merge *m)
 {
-	return &m->root;
+	return &m->tree.root;
 }
 
 struct node *merge_find(struct merge *m, const char *path)
 {
-	char part[NAME_PART_MAX + 1];
-	struct node *node = &m->root;
-
-	while (node && *path) {
-		size_t n = strcspn(path, "/");
-
-		assert(n && n <= NAME_PART_MAX);
-		memcpy(part, path, n);
-		part[n] = 0;
-		node = child_of(m, node, part);
-		path += n + (path[n] == '/');
-	}
-	return node;
-}
-
-void node_path(char out[NAME_BYTES_MAX + 1], const struct node *n)
-{
-	size_t at = NAME_BYTES_MAX;
-
-	out[at] = 0;
-	for (; n->parent; n = n->parent) {
-		size_t len = strlen(n->name);
-
-		if (out[at])
-			out[--at] = '/';
-		at -= len;
-		memcpy(out + at, n->name, len);
-	}
-	memmove(out, out + at, NAME_BYTES_MAX + 1 - at);
-}
-
-/* --- whiteouts ----------------------------------------------------------------------------------- */
-
-static void hide(struct merge *m, struct node *node)
-{
-	if (node && node != &m->root)
-		remove_node(m, node);
-}
-
-static void hide_all_in(struct merge *m, struct node *folder)
-{
-	while (folder && folder->child)
-		remove_node(m, folder->child);
+	return nodes_find(&m->tree, path);
 }
 
 /* `path` is a clean path whose last part, `last`, begins with ".wh.". */
@@ -179,11 +77,11 @@ static int white_out(
 		return refuse(e, path, "a whiteout of no name");
 	if (!strcmp(last, OPAQUE)) {
 		last[last > path ? -1 : 0] = 0;
-		hide_all_in(m, merge_find(m, path));
+		nodes_empty(&m->tree, merge_find(m, path));
 		return 0;
 	}
 	memmove(last, name, strlen(name) + 1);
-	hide(m, merge_find(m, path));
+	nodes_remove(&m->tree, merge_find(m, path));
 	return 0;
 }
 
@@ -318,13 +216,13 @@ static int too_many(const char *path, struct err *e)
 static struct node *folder_for(struct merge *m, const char *path, const char **last, struct err *e)
 {
 	char part[NAME_PART_MAX + 1];
-	struct node *folder = &m->root, *next;
+	struct node *folder = &m->tree.root, *next;
 	size_t n;
 
 	for (const char *p = path; *last = p, p[n = strcspn(p, "/")]; p += n + 1) {
 		memcpy(part, p, n);
 		part[n] = 0;
-		next = child_of(m, folder, part);
+		next = nodes_child(&m->tree, folder, part);
 		if (next && next->kind != MERGE_FOLDER) {
 			refuse(e, path,
 				next->kind == MERGE_LINK ? "its way leads through a symbolic link"
@@ -332,7 +230,7 @@ static struct node *folder_for(struct merge *m, const char *path, const char **l
 			return NULL;
 		}
 		if (!next) {
-			next = plant_node(m, folder, part);
+			next = nodes_add(&m->tree, folder, part);
 			if (!next) {
 				too_many(path, e);
 				return NULL;
@@ -404,26 +302,21 @@ static int put(struct merge *m, const struct queued *q, struct err *e)
 	folder = folder_for(m, q->path, &last, e);
 	if (!folder)
 		return -1;
-	node = child_of(m, folder, last);
+	node = nodes_child(&m->tree, folder, last);
 	if (node && !(node->kind == MERGE_FOLDER && s.kind == MERGE_FOLDER)) {
-		remove_node(m, node);
+		nodes_remove(&m->tree, node);
 		node = NULL;
 	}
 	if (!node)
-		node = plant_node(m, folder, last);
+		node = nodes_add(&m->tree, folder, last);
 	if (!node)
 		return too_many(q->path, e);
 	node->kind = s.kind;
 	node->mode = q->mode;
 	node->content = s.content;
-	if (s.text) {
-		m->text_bytes += (int64_t)strlen(s.text);
-		if (m->text_bytes > MERGE_TEXT_MAX)
-			return err_set(e, ERR_TOO_BIG,
-				"%s: the texts of all links take more than %" PRId64 " MiB",
-				name_shown(q->path), MERGE_TEXT_MAX / MIB);
-		node->text = xstrdup(s.text);
-	}
+	if (s.text && nodes_set_text(&m->tree, node, s.text))
+		return err_set(e, ERR_TOO_BIG, "%s: the texts of all links take more than %" PRId64 " MiB",
+			name_shown(q->path), NODES_TEXT_MAX / MIB);
 	return 0;
 }
 
@@ -455,9 +348,7 @@ struct merge *merge_new(int64_t most_bytes, merge_note *tell, void *to)
 {
 	struct merge *m = xcalloc(1, sizeof(*m));
 
-	m->root.kind = MERGE_FOLDER;
-	m->root.mode = 0755;
-	m->root.name = "";
+	nodes_init(&m->tree);
 	m->most = most_bytes;
 	m->note = tell;
 	m->to = to;
@@ -468,7 +359,7 @@ void merge_free(struct merge *m)
 {
 	if (!m)
 		return;
-	hide_all_in(m, &m->root);
+	nodes_empty(&m->tree, &m->tree.root);
 	empty_queue(m);
 	free(m->queue);
 	free(m->contents);
@@ -498,5 +389,5 @@ void merge_names(struct merge *m)
 {
 	for (size_t i = 0; i < m->n_contents; i++)
 		m->contents[i].names = NULL;
-	name_contents(m, &m->root);
+	name_contents(m, &m->tree.root);
 }

@@ -13,23 +13,11 @@
 #ifndef IMAGE_MERGE_H
 #define IMAGE_MERGE_H
 
-#include "image/tree.h"
+#include "image/nodes.h"
 
-#define MERGE_ENTRIES_MAX                                                                          \
-	TREE_RECORDS_MAX          /* read from all layers together, and folders they imply */
-#define MERGE_TEXT_MAX (64 * MIB) /* bytes of the names of one layer, and of all links' texts */
+#define MERGE_ENTRIES_MAX NODES_MAX /* read from all layers together, and folders they imply */
+#define MERGE_TEXT_MAX (64 * MIB) /* bytes of the names of one layer */
 #define MERGE_LAYERS_MAX 127      /* what image builders allow */
-
-enum merge_kind {
-	MERGE_FOLDER,
-	MERGE_FILE,
-	MERGE_LINK, /* symbolic */
-	MERGE_NAME, /* another name of a file: a hard link */
-	MERGE_DEVICE,
-	MERGE_FIFO,
-	MERGE_SOCKET,
-	MERGE_OTHER,
-};
 
 struct merge_entry {
 	const char *path; /* as the archive has it */
@@ -50,16 +38,6 @@ struct content {
 		*names; /* set by merge_names(): NULL when no name survived; then node->next_name */
 };
 
-struct node {
-	struct node *parent, *child, *previous, *next; /* NULL where there is none */
-	struct node *next_name;
-	char *text; /* of a link */
-	uint32_t content;
-	unsigned mode;
-	enum merge_kind kind; /* FOLDER, FILE or LINK */
-	const char *name;
-};
-
 /* Told of what is left out or changed, with the clean path. */
 typedef void merge_note(void *to, const char *path, const char *what);
 
@@ -76,8 +54,6 @@ int merge_layer_end(struct merge *m, struct err *e);
 /* The tree: its root, a folder; what lies at a clean path ("" is the root), or NULL. */
 struct node *merge_root(struct merge *m);
 struct node *merge_find(struct merge *m, const char *path);
-/* A node's path; 0 or more bytes. */
-void node_path(char out[NAME_BYTES_MAX + 1], const struct node *n);
 
 /* All contents, in the order of layers and entries; find out which names of them survived. */
 struct content *merge_contents(struct merge *m, size_t *n);

@@ -8,6 +8,7 @@
 #include "jobs/boxrun.h"
 
 #include "jobs/image.h"
+#include "jobs/job_words.h"
 #include "jobs/resdir.h"
 
 #include <dirent.h>
@@ -147,13 +148,10 @@ static int put_image(struct boxrun *b, struct tool *a, struct err *e)
 
 static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *e)
 {
-	static const char *const profiles[] = {
-		[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image"
-	};
 	bool files = b->job->profile != PROFILE_COMPUTE;
 
 	tool_word(a, tool_path("talkoot-sandbox"));
-	tool_option(a, "--profile", xstrdup(profiles[b->job->profile]));
+	tool_option(a, "--profile", xstrdup(job_profile_words[b->job->profile]));
 	tool_option(a, "--stdout", xprintf("%s/stdout", tmp));
 	tool_option(a, "--stderr", xprintf("%s/stderr", tmp));
 	tool_option(a, "--report", xprintf("%s/report", tmp));
@@ -168,7 +166,7 @@ static int build(struct boxrun *b, struct tool *a, const char *tmp, struct err *
 	tool_option(a, "--seed", seed_text(b)); /* as every worker drew */
 	tool_option(a, "--priority", xstrdup("normal"));
 	if (b->job->bits)
-		tool_option(a, "--bits", job_bits_text(b->job->bits));
+		tool_option(a, "--bits", words_text(job_bit_words, b->job->bits));
 	if (files) {
 		auto_free char *out = xprintf("%s/out", tmp);
 
@@ -257,15 +255,11 @@ static int read_report(struct boxrun *b, const char *tmp, struct err *e)
 static void read_stderr(struct boxrun *b, const char *tmp)
 {
 	auto_free char *path = xprintf("%s/stderr", tmp);
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
-	off_t end = fd < 0 ? 0 : lseek(fd, 0, SEEK_END);
-	struct err e;
 
-	if (fd >= 0 && lseek(fd, end > RESULT_STDERR_MAX ? end - RESULT_STDERR_MAX : 0, SEEK_SET) >= 0 &&
-		!fd_read_all(&b->stderr_text, &b->stderr_n, fd, RESULT_STDERR_MAX, &e))
-		return;
-	b->stderr_text = xstrdup("");
 	b->stderr_n = 0;
+	b->stderr_text = file_tail(&b->stderr_n, path, RESULT_STDERR_MAX);
+	if (!b->stderr_text)
+		b->stderr_text = xstrdup("");
 }
 
 static int collect(struct boxrun *b, const char *tmp, struct err *e)

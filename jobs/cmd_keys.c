@@ -10,11 +10,17 @@
 #include <string.h>
 #include <unistd.h>
 
-static int print_id(const struct key *k)
+/* Of the command's key, which is made where there is none. */
+static int print_id(const struct cmd *cmd)
 {
 	char hex[ID_TEXT + 1];
+	struct key *k;
+	struct err e;
 
+	if (key_of_cmd(&k, cmd, true, &e))
+		return cmd_fail(&e);
 	id_text(hex, key_id(k));
+	key_free(k);
 	puts(hex);
 	return 0;
 }
@@ -23,18 +29,12 @@ int cmd_id(int argc, char **argv)
 {
 	const struct cmd_about about = { "id", "talkoot id", "Print the id of your key, which is made on first use.",
 		CMD_KEY, 0, 0, false };
-	struct key *k;
 	static struct cmd cmd;
-	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, NULL, argc, argv);
 	if (exit_code >= 0)
 		return exit_code;
-	if (key_of_cmd(&k, &cmd, true, &e))
-		return cmd_fail(&e);
-	print_id(k);
-	key_free(k);
-	return 0;
+	return print_id(&cmd);
 }
 
 int cmd_keygen(int argc, char **argv)
@@ -42,9 +42,7 @@ int cmd_keygen(int argc, char **argv)
 	const struct cmd_about about = { "keygen", "talkoot keygen [FILE]",
 		"Make a key in FILE, or where your identity lives, and print its id. Never overwrites.", CMD_KEY, 0,
 		1, false };
-	struct key *k;
 	static struct cmd cmd;
-	struct err e;
 
 	int exit_code = cmd_read(&cmd, &about, NULL, argc, argv);
 	if (exit_code >= 0)
@@ -56,9 +54,5 @@ int cmd_keygen(int argc, char **argv)
 		complain("keygen: %s is there already", path);
 		return 1;
 	}
-	if (key_of_cmd(&k, &cmd, true, &e))
-		return cmd_fail(&e);
-	print_id(k);
-	key_free(k);
-	return 0;
+	return print_id(&cmd);
 }

@@ -11,6 +11,7 @@
 #include "jobs/pack_here.h"
 #include "jobs/pack_listed.h"
 #include "jobs/pack_tell.h"
+#include "jobs/difference.h"
 #include "jobs/pack_try.h"
 #include "jobs/trace.h"
 
@@ -326,7 +327,7 @@ static int prove(struct pack *p, struct err *e)
 
 	if (t.stdin_file)
 		(void)lseek(0, p->stdin_at, SEEK_SET);
-	int code = pack_try(&t, p->max_mib * MIB, e) ? -1 : compare(p, &t, e);
+	int code = pack_try(&t, e) ? -1 : compare(p, &t, e);
 	if (code < 0) {
 		err_wrap(e, "pack: %s is written, but could not be tried", p->output);
 		(void)cmd_fail(e);

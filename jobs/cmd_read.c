@@ -66,39 +66,65 @@ static void print_age(const json_t *o)
 		printf("%-12s%lld s ago\n", "known", (long long)age_s);
 }
 
-/* --- jobs ------------------------------------------------------------------------------------ */
-int cmd_jobs(int argc, char **argv)
+/* --- jobs, workers ---------------------------------------------------------------------------- */
+/* All that /v1/NAME lists, a row each. */
+static int show_list(int argc, char **argv, const struct cmd_about *about, const char *name, void (*print)(const json_t *o))
 {
-	const struct cmd_about about = { "jobs", "talkoot jobs [--json]", "List the grid's jobs.",
-		CMD_READING, 0, 0, false };
+	auto_free char *path = xprintf("/v1/%s?limit=1000", name);
 	struct client c;
 	static struct cmd cmd;
 	struct err e;
-	json_t *job;
+	json_t *one;
 	size_t i;
 
-	int exit_code = open_grid(&cmd, &c, &about, NULL, false, argc, argv);
+	int exit_code = open_grid(&cmd, &c, about, NULL, false, argc, argv);
 	if (exit_code >= 0)
 		return exit_code;
-	json_t *jobs = client_get_all(&c, "/v1/jobs?limit=1000", "jobs", LIST_MAX, &e);
+	json_t *all = client_get_all(&c, path, name, LIST_MAX, &e);
 	client_close(&c);
-	if (!jobs)
+	if (!all)
 		return cmd_fail(&e);
 	if (cmd.json)
-		return cmd_print_json(json_pack("{s:o}", "jobs", jobs));
-	json_array_foreach(jobs, i, job) {
-		auto_free char *id = safe(job, "id"), *state = safe(job, "state"),
-			       *name = safe(job, "name"), *counts = job_counts(job);
-
-		printf("%.*s  %-9s  %s%s%s", SHORT_ID, id, state, counts, *name ? "  " : "", name);
-		if (json_array_size(json_object_get(job, "local")))
-			printf("  (local: each result is one worker's word)");
-		if (json_object_get(job, "age_ms"))
-			printf("  (known %lld s ago)", (long long)jint(job, "age_ms", 0) / 1000);
-		putchar('\n');
-	}
-	json_decref(jobs);
+		return cmd_print_json(json_pack("{s:o}", name, all));
+	json_array_foreach(all, i, one)
+		print(one);
+	json_decref(all);
 	return 0;
+}
+
+static void print_job_row(const json_t *job)
+{
+	auto_free char *id = safe(job, "id"), *state = safe(job, "state"), *name = safe(job, "name"),
+		       *counts = job_counts(job);
+
+	printf("%.*s  %-9s  %s%s%s", SHORT_ID, id, state, counts, *name ? "  " : "", name);
+	if (json_array_size(json_object_get(job, "local")))
+		printf("  (local: each result is one worker's word)");
+	if (json_object_get(job, "age_ms"))
+		printf("  (known %lld s ago)", (long long)jint(job, "age_ms", 0) / 1000);
+	putchar('\n');
+}
+
+int cmd_jobs(int argc, char **argv)
+{
+	const struct cmd_about about = { "jobs", "talkoot jobs [--json]", "List the grid's jobs.", CMD_READING, 0, 0, false };
+
+	return show_list(argc, argv, &about, "jobs", print_job_row);
+}
+
+static void print_worker_row(const json_t *w)
+{
+	auto_free char *id = safe(w, "id"), *platform = safe(w, "platform");
+
+	printf("%.*s  %-7s  %3lld slots  %s\n", SHORT_ID, id, jbool(w, "online", false) ? "online" : "away",
+		(long long)jint(w, "slots", 0), platform);
+}
+
+int cmd_workers(int argc, char **argv)
+{
+	const struct cmd_about about = { "workers", "talkoot workers [--json]", "List who works here.", CMD_READING, 0, 0, false };
+
+	return show_list(argc, argv, &about, "workers", print_worker_row);
 }
 
 /* --- status ---------------------------------------------------------------------------------- */
@@ -304,37 +330,6 @@ int cmd_cancel(int argc, char **argv)
 	int bad = client_job_id(&c, id, cmd.conf.words.at[0], &e) || send_cancel(&c, id, &e);
 	client_close(&c);
 	return bad ? cmd_fail(&e) : 0;
-}
-
-/* --- workers --------------------------------------------------------------------------------- */
-int cmd_workers(int argc, char **argv)
-{
-	const struct cmd_about about = { "workers", "talkoot workers [--json]",
-		"List who works here.", CMD_READING, 0, 0, false };
-	struct client c;
-	static struct cmd cmd;
-	struct err e;
-	json_t *w;
-	size_t i;
-
-	int exit_code = open_grid(&cmd, &c, &about, NULL, false, argc, argv);
-	if (exit_code >= 0)
-		return exit_code;
-	json_t *workers = client_get_all(&c, "/v1/workers?limit=1000", "workers", LIST_MAX, &e);
-	client_close(&c);
-	if (!workers)
-		return cmd_fail(&e);
-	if (cmd.json)
-		return cmd_print_json(json_pack("{s:o}", "workers", workers));
-	json_array_foreach(workers, i, w) {
-		auto_free char *id = safe(w, "id"), *platform = safe(w, "platform");
-
-		printf("%.*s  %-7s  %3lld slots  %s\n", SHORT_ID, id,
-			jbool(w, "online", false) ? "online" : "away",
-			(long long)jint(w, "slots", 0), platform);
-	}
-	json_decref(workers);
-	return 0;
 }
 
 /* --- grid ------------------------------------------------------------------------------------ */

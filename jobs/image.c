@@ -29,7 +29,7 @@
 /* It ran to its end with exit 0, or e says why not. */
 static int judge(int status, const char *errors, const char *what, struct err *e)
 {
-	auto_free char *said = tool_said(errors);
+	auto_free char *said = file_last_said(errors, "talkoot-image");
 
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
@@ -43,6 +43,16 @@ static int judge(int status, const char *errors, const char *what, struct err *e
 		WIFSIGNALED(status) ? WTERMSIG(status) : 0, said);
 }
 
+/* Run it; what it says goes to DIR/errors. */
+static int run(struct tool *t, const char *in, const char *out, const char *dir, const char *what, struct err *e)
+{
+	auto_free char *errors = xprintf("%s/errors", dir);
+	int status, bad = tool_run(t, in, out, errors, &status, e) || judge(status, errors, what, e);
+
+	tool_release(t);
+	return bad ? -1 : 0;
+}
+
 static void begin_box(struct tool *t)
 {
 	tool_word(t, tool_path("talkoot-sandbox"));
@@ -52,20 +62,50 @@ static void begin_box(struct tool *t)
 	tool_option(t, "--priority", xstrdup("normal"));
 }
 
-/* DIR/stream becomes the folder `tree`. */
-static int plant(const char *dir, const char *tree, const char *what, struct err *e)
+static void in_box(struct tool *t, const char *verb)
 {
-	auto_free char *stream = xprintf("%s/stream", dir), *errors = xprintf("%s/errors", dir);
+	tool_word(t, xstrdup("--"));
+	tool_word(t, tool_path("talkoot-image"));
+	tool_word(t, xstrdup(verb));
+}
+
+/* DIR/stream, which goes, becomes the folder DIR/root. */
+static int plant(const char *dir, const char *what, struct err *e)
+{
+	auto_free char *stream = xprintf("%s/stream", dir);
 	struct tool t = { .n = 0 };
-	int status, bad;
 
 	tool_word(&t, tool_path("talkoot-image"));
 	tool_word(&t, xstrdup("plant"));
-	tool_word(&t, xstrdup(tree));
-	bad = tool_run(&t, stream, "/dev/null", errors, &status, e) ||
-	      judge(status, errors, what, e);
-	tool_release(&t);
-	return bad ? -1 : 0;
+	tool_word(&t, xprintf("%s/root", dir));
+	int bad = run(&t, stream, "/dev/null", dir, what, e);
+	unlink(stream); /* as large as the image */
+	return bad;
+}
+
+int image_take_apart(const char *file, const char *dir, const char *what, struct err *e)
+{
+	auto_free char *stream = xprintf("%s/stream", dir);
+	struct tool t = { .n = 0 };
+
+	begin_box(&t);
+	tool_option(&t, "--stdin", xstrdup(file));
+	in_box(&t, "split");
+	return run(&t, NULL, stream, dir, what, e) || plant(dir, what, e) ? -1 : 0;
+}
+
+int image_flatten(char *const *layers, size_t n, const char *dir, const char *what, struct err *e)
+{
+	auto_free char *stream = xprintf("%s/stream", dir);
+	struct tool t = { .n = 0 };
+
+	begin_box(&t);
+	for (size_t i = 0; i < n; i++)
+		tool_option(&t, "--in", xprintf("layer-%zu=%s", i, layers[i]));
+	in_box(&t, "flatten");
+	for (size_t i = 0; i < n; i++)
+		tool_word(&t, xprintf("/in/layer-%zu", i));
+	return run(&t, "/dev/null", stream, dir, what, e) || plant(dir, what, e) ? -1 : 0;
 }
 
 /* --- taking apart ----------------------------------------------------------------------------------------------- */
@@ -111,26 +151,10 @@ static char *as_file(const char *path, const char *dir, struct err *e)
 	tool_word(&t, xstrdup("."));
 	int bad = tool_run(&t, "/dev/null", "/dev/null", errors, &status, e);
 	tool_release(&t);
-	auto_free char *said = tool_said(errors);
+	auto_free char *said = file_last_said(errors, "tar");
 	if (!bad && status)
 		bad = err_set(e, ERR_USAGE, "image %s: tar: %s", path, said);
 	return bad ? NULL : TAKE(tar);
-}
-
-static int split_in_box(const char *file, const char *dir, const char *what, struct err *e)
-{
-	auto_free char *stream = xprintf("%s/stream", dir), *errors = xprintf("%s/errors", dir);
-	struct tool t = { .n = 0 };
-	int status, bad;
-
-	begin_box(&t);
-	tool_option(&t, "--stdin", xstrdup(file));
-	tool_word(&t, xstrdup("--"));
-	tool_word(&t, tool_path("talkoot-image"));
-	tool_word(&t, xstrdup("split"));
-	bad = tool_run(&t, NULL, stream, errors, &status, e) || judge(status, errors, what, e);
-	tool_release(&t);
-	return bad ? -1 : 0;
 }
 
 static const struct shape config_shape[] = {
@@ -202,11 +226,9 @@ static int read_config(struct image_parts *p, const char *path, struct err *e)
 static int take_apart(struct image_parts *p, const char *path, struct err *e)
 {
 	auto_free char *file = as_file(path, p->dir, e), *what = xprintf("image %s", path);
-	auto_free char *root = xprintf("%s/root", p->dir), *stream = xprintf("%s/stream", p->dir);
 
-	if (!file || split_in_box(file, p->dir, what, e) || plant(p->dir, root, what, e))
+	if (!file || image_take_apart(file, p->dir, what, e))
 		return -1;
-	unlink(stream); /* as large as the image */
 	if (strcmp(file, path) != 0)
 		unlink(file);
 	return read_config(p, path, e);
@@ -252,40 +274,26 @@ void image_release(struct image_parts *p)
 
 /* --- a tree ------------------------------------------------------------------------------------------------------- */
 
-static int flatten(const struct job_image *im,
-	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, const char *dir,
-	struct err *e)
+/* DIR/root is what the image's layers make. */
+static int flatten(const struct job_image *im, image_find *find, void *arg, const char *dir, struct err *e)
 {
-	auto_free char *stream = xprintf("%s/stream", dir), *errors = xprintf("%s/errors", dir);
-	struct tool t = { .n = 0 };
-	int status, bad = 0;
+	char *layers[JOB_LAYERS_MAX] = { NULL };
+	int bad = 0;
 
-	begin_box(&t);
-	for (size_t i = 0; i < im->n_layers && !bad; i++) {
-		auto_free char *path = find(arg, &im->layers[i], e);
-
-		bad = !path;
-		if (path)
-			tool_option(&t, "--in", xprintf("layer-%zu=%s", i, path));
-	}
-	tool_word(&t, xstrdup("--"));
-	tool_word(&t, tool_path("talkoot-image"));
-	tool_word(&t, xstrdup("flatten"));
+	for (size_t i = 0; i < im->n_layers && !bad; i++)
+		bad = !(layers[i] = find(arg, &im->layers[i], e));
+	bad = bad || image_flatten(layers, im->n_layers, dir, "the image", e);
 	for (size_t i = 0; i < im->n_layers; i++)
-		tool_word(&t, xprintf("/in/layer-%zu", i));
-	bad = bad || tool_run(&t, "/dev/null", stream, errors, &status, e) ||
-	      judge(status, errors, "the image", e);
-	tool_release(&t);
+		free(layers[i]);
 	return bad ? -1 : 0;
 }
 
-static int make_tree(const struct job_image *im,
-	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, const char *dir,
-	const char *tree, struct err *e)
+static int make_tree(const struct job_image *im, image_find *find, void *arg, const char *dir, const char *tree,
+	struct err *e)
 {
 	auto_free char *made = xprintf("%s/root", dir);
 
-	if (flatten(im, find, arg, dir, e) || plant(dir, made, "the image", e))
+	if (flatten(im, find, arg, dir, e))
 		return -1;
 	/* who came first made the same */
 	if (chmod(made, 0755) || (rename(made, tree) && errno != ENOTEMPTY && errno != EEXIST))
@@ -293,8 +301,7 @@ static int make_tree(const struct job_image *im,
 	return 0;
 }
 
-char *image_tree(const struct job_image *im,
-	char *(*find)(void *arg, const struct blob *b, struct err *e), void *arg, struct err *e)
+char *image_tree(const struct job_image *im, image_find *find, void *arg, struct err *e)
 {
 	auto_free char *cache = tool_cache("images", e);
 	struct digest key = job_image_key(im);

@@ -3,10 +3,12 @@
  * job.c: a manifest read, its blobs listed.
  */
 #include "jobs/job.h"
+#include "jobs/job_words.h"
 #include "common/buf.h"
 #include "common/codec.h"
 #include "jobs/glob.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,11 +71,10 @@ void blob_from_json(struct blob *b, const json_t *j)
 
 static void read_profile(struct job *job, const json_t *m)
 {
-	const char *text = jtext(m, "profile");
+	int place = word_place(job_profile_words, jtext(m, "profile"));
 
-	job->profile = !strcmp(text, "image") ? PROFILE_IMAGE
-		: !strcmp(text, "files")      ? PROFILE_FILES
-					      : PROFILE_COMPUTE;
+	assert(place >= 0); /* the message's shape has the same words */
+	job->profile = (enum job_profile)place;
 }
 
 static int read_programs(struct job *job, const json_t *m, struct err *e)

@@ -20,7 +20,6 @@
 #define JOB_PROGRAMS_MAX 8
 #define JOB_FILES_MAX 64
 #define JOB_ARGS_MAX 256
-#define JOB_OUTPUTS_MAX 16
 #define JOB_PARAMS_MAX 16
 #define JOB_LIST_MAX (256 * MIB)
 #define JOB_LIST_LINE_MAX 65536
@@ -191,9 +190,6 @@ json_t *blob_to_json(const struct blob *b) MUST_USE;
 void blob_from_json(struct blob *b, const json_t *j);
 
 /* --- for job.c ------------------------------------------------------------------------------- */
-/* JOB_BIT_… of its word, or 0; and the words of a set with commas between them, yours. */
-unsigned job_bit(const char *word);
-char *job_bits_text(unsigned bits) MUST_USE;
 /* What job_more.c reads: image, sources, after, local, checkpoint, class, bits. */
 int job_read_program(struct job_program *p, const json_t *j, const char *field, bool image, struct err *e);
 int job_read_more(struct job *job, const json_t *m, struct err *e);

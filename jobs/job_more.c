@@ -6,6 +6,7 @@
  * All of it is read and bounded here.
  */
 #include "jobs/job.h"
+#include "jobs/job_words.h"
 #include "common/buf.h"
 
 #include <stdlib.h>
@@ -189,28 +190,6 @@ static int read_class(struct job *job, const json_t *m, struct err *e)
 
 /* --- optional bits -------------------------------------------------------------------------------- */
 
-static const char *const bit_words[] = { "jit", "proc" }; /* JOB_BIT_… */
-
-unsigned job_bit(const char *word)
-{
-	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++)
-		if (!strcmp(word, bit_words[i]))
-			return 1u << i;
-	return 0;
-}
-
-char *job_bits_text(unsigned bits)
-{
-	char *text = xstrdup("");
-
-	for (size_t i = 0; i < ARRAY_LEN(bit_words); i++) {
-		auto_free char *before = text;
-
-		text = xprintf("%s%s%s", before, *before && bits & 1u << i ? "," : "", bits & 1u << i ? bit_words[i] : "");
-	}
-	return text;
-}
-
 static int read_bits(struct job *job, const json_t *m, struct err *e)
 {
 	json_t *j;
@@ -219,10 +198,10 @@ static int read_bits(struct job *job, const json_t *m, struct err *e)
 	json_array_foreach(json_object_get(m, "bits"), i, j) {
 		const char *word = json_string_value(j);
 
-		job->bits |= job_bit(word);
-		if (!job_bit(word))
+		if (word_place(job_bit_words, word) < 0)
 			return err_field(e, "bits", "\"%.20s\" is neither jit nor proc", word);
 	}
+	job->bits = words_read(job_bit_words, json_object_get(m, "bits"));
 	if (job->bits && job->profile == PROFILE_COMPUTE)
 		return err_field(e, "bits", "the profile compute has none; use files or image");
 	return 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * manifest.c: a manifest from options or from a file, and its signing.
+ * manifest.c: a manifest from options, and its signing.
  */
 #include "jobs/manifest.h"
+#include "jobs/job_words.h"
 #include "jobs/manifest_compare.h"
 #include "jobs/ref.h"
 
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX ((size_t)(2 * JOB_LIST_MAX)) /* a manifest file may hold its list as text */
+
 
 const struct manifest_options manifest_defaults = {
 	.platform_class = "any",
@@ -37,7 +38,7 @@ static int not_yet(struct err *e, const char *what, const char *comes)
 }
 
 /* JSON has no text that is not UTF-8, and jansson answers NULL for it: tell before it is lost. */
-static int check_text(const char *what, const char *text, struct err *e)
+int manifest_check_text(const char *what, const char *text, struct err *e)
 {
 	auto_json json_t *j = json_string(text);
 
@@ -122,22 +123,22 @@ static json_t *read_files(struct uploads *up, const struct manifest_options *o, 
 	return all;
 }
 
-/* Words with commas between them; each once. */
+/* Each once, in the order in which they were given. */
 static int set_bits(struct manifest *m, const char *text, struct err *e)
 {
 	auto_free char *copy = xstrdup(text);
 	auto_json json_t *all = json_array();
 	char *rest = copy, *word;
-	unsigned seen = 0;
+	unsigned left;
 
+	if (words_parse(&left, "bits", text, job_bit_words, e))
+		return -1;
 	while ((word = strsep(&rest, ","))) {
-		unsigned bit = job_bit(word);
+		unsigned bit = 1u << word_place(job_bit_words, word);
 
-		if (!bit)
-			return err_set(e, ERR_USAGE, "--bits: \"%.40s\" is neither jit nor proc", word);
-		if (!(seen & bit))
+		if (left & bit)
 			json_array_append_new(all, json_string(word));
-		seen |= bit;
+		left &= ~bit;
 	}
 	json_object_set(m->fields, "bits", all);
 	return 0;
@@ -158,7 +159,7 @@ static int check_outputs(const struct texts *globs, struct err *e)
 	for (size_t i = 0; i < globs->n; i++) {
 		const char *glob = globs->at[i];
 
-		if (check_text("--outputs", glob, e))
+		if (manifest_check_text("--outputs", glob, e))
 			return -1;
 		if (!*glob || *glob == '/' || !strncmp(glob, "../", 3) || strstr(glob, "/../"))
 			return err_set(e, ERR_USAGE, "--outputs: \"%.100s\" is no pattern of paths below /out", glob);
@@ -172,14 +173,14 @@ static int set_args(struct manifest *m, const struct task_set *t, const struct t
 		char what[40];
 
 		snprintf(what, sizeof(what), "argument %zu", i);
-		if (check_text(what, program->at[i], e) || task_set_check_arg(t, program->at[i], e))
+		if (manifest_check_text(what, program->at[i], e) || task_set_check_arg(t, program->at[i], e))
 			return -1;
 	}
 	json_object_set_new(m->fields, "args", texts_json(program->at + 1, program->n - 1));
 	return 0;
 }
 
-static void set_plain(json_t *j, const struct manifest_options *o, int64_t quorum, const char *profile)
+void manifest_set_plain(json_t *j, const struct manifest_options *o, int64_t quorum, const char *profile)
 {
 	json_object_set_new(j, "profile", json_string(profile));
 	json_object_set_new(j, "outputs", texts_json(o->outputs.at, o->outputs.n));
@@ -246,7 +247,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	int64_t quorum;
 
 	if (check_later(o, e) || read_quorum(&quorum, o, e) || check_outputs(&o->outputs, e) ||
-		check_text("--name", o->name, e) || (o->bits && set_bits(m, o->bits, e)))
+		manifest_check_text("--name", o->name, e) || (o->bits && set_bits(m, o->bits, e)))
 		return -1;
 	if (o->max_results && o->max_results < quorum)
 		return err_set(e, ERR_USAGE, "--max-results: %lld is less than the quorum of %lld",
@@ -267,7 +268,7 @@ static int fill(struct manifest *m, const struct manifest_options *o, const stru
 	task_set_release(&t);
 	bad = bad || manifest_compare(m, &o->compare, e);
 	if (!bad)
-		set_plain(m->fields, o, quorum, profile);
+		manifest_set_plain(m->fields, o, quorum, profile);
 	return bad;
 }
 
@@ -288,125 +289,6 @@ int manifest_make(struct manifest *m, const struct manifest_options *o, const st
 		return 0;
 	manifest_release(m);
 	return -1;
-}
-
-/* --- from a file ----------------------------------------------------------------------------- */
-/* Replace a blob that names local bytes by its descriptor. */
-static int settle_blob(struct manifest *m, json_t *owner, struct err *e)
-{
-	json_t *blob = json_object_get(owner, "blob"), *settled;
-	const char *path = jtext(blob, "path");
-	const json_t *text = json_object_get(blob, "text");
-	struct blob told, real;
-
-	if (*path)
-		settled = uploads_file(&m->uploads, path, e);
-	else if (json_is_string(text))
-		settled = uploads_text(&m->uploads,
-			xmemdup(json_string_value(text), json_string_length(text)),
-			json_string_length(text));
-	else
-		return 0;
-	if (!settled)
-		return -1;
-	blob_from_json(&told, blob);
-	blob_from_json(&real, settled);
-	bool same = !json_object_get(blob, "digest") || digest_equal(&told.digest, &real.digest);
-	if (!same)
-		err_set(e, ERR_USAGE, "%s is not what the manifest was made with", *path ? path : "a text");
-	json_object_set_new(owner, "blob", settled); /* `path` and `text` are gone now */
-	return same ? 0 : -1;
-}
-
-static int settle_program(struct manifest *m, json_t *program, struct err *e)
-{
-	const char *path = jtext(json_object_get(program, "blob"), "path");
-	char platform[40];
-
-	if (*path) {
-		if (manifest_look(path, platform, e))
-			return -1;
-		auto_json json_t *told = json_pack("{s:s, s:s}", "platform", platform, "name",
-			manifest_base_name(path));
-		json_object_update_missing(program, told);
-	}
-	return settle_blob(m, program, e);
-}
-
-static int settle_uploads(struct manifest *m, struct err *e)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach(json_object_get(m->fields, "programs"), i, item)
-		if (settle_program(m, item, e))
-			return -1;
-	item = json_object_get(m->fields, "comparator");
-	if (item && settle_program(m, item, e))
-		return -1;
-	json_array_foreach(json_object_get(m->fields, "files"), i, item)
-		if (settle_blob(m, item, e))
-			return -1;
-	json_array_foreach(json_object_get(m->fields, "uploads"), i, item) {
-		json_t *blob = uploads_file(&m->uploads, json_is_string(item) ? json_string_value(item) : "", e);
-		if (!blob)
-			return -1;
-		json_decref(blob);
-	}
-	json_object_del(m->fields, "uploads");
-	json_t *list = json_object_get(json_object_get(m->fields, "tasks"), "list");
-	return manifest_image_settle(m, e) || (list && settle_blob(m, list, e)) ? -1 : 0;
-}
-
-static void add_defaults(json_t *j)
-{
-	int64_t quorum = 2;
-	auto_json json_t *d = json_object();
-	const char *assurance = jtext(j, "assurance");
-
-	if (!strncmp(assurance, "quorum:", 7))
-		int_parse(&quorum, assurance + 7, 1, JOB_QUORUM_MAX);
-	bool local = json_array_size(json_object_get(j, "local")) > 0;
-	bool files = local || json_array_size(json_object_get(j, "files")) ||
-		json_array_size(json_object_get(j, "outputs")) || json_array_size(json_object_get(j, "bits"));
-	if (local && !*assurance)
-		quorum = 1;
-	set_plain(d, &manifest_defaults, quorum, json_object_get(j, "image") ? "image" : files ? "files" : "compute");
-	json_object_set_new(d, "name", json_string(""));
-	json_object_set_new(d, "args", json_array());
-	json_object_set_new(d, "compare", json_string("exact"));
-	json_object_set_new(d, "files", json_array());
-	json_object_set_new(d, "tasks", json_pack("{s:{s:i}}", "range", "count", 1));
-	json_object_update_missing(j, d);
-	if (json_is_object(json_object_get(j, "limits")))
-		json_object_update_missing(json_object_get(j, "limits"), json_object_get(d, "limits"));
-}
-
-int manifest_load(struct manifest *m, const char *path, struct err *e)
-{
-	static const char *const header[] = { "v", "type", "grid", "author", "time", "crit", "seq", "epoch",
-		"nonce" };
-	auto_free char *text = NULL;
-	size_t n;
-
-	*m = (struct manifest){ 0 };
-	if (file_read(&text, &n, path, FILE_MAX, e)) {
-		e->code = ERR_USAGE;
-		return err_wrap(e, "manifest");
-	}
-	m->fields = shape_load(text, n, e);
-	if (!m->fields) {
-		e->code = ERR_USAGE;
-		return err_wrap(e, "%s is no manifest (a program goes behind `--`)", path);
-	}
-	for (size_t i = 0; i < ARRAY_LEN(header); i++)
-		json_object_del(m->fields, header[i]);
-	if (!settle_uploads(m, e)) {
-		add_defaults(m->fields);
-		return 0;
-	}
-	manifest_release(m);
-	return err_wrap(e, "%s", path);
 }
 
 void manifest_release(struct manifest *m)
@@ -455,7 +337,7 @@ int manifest_check(const struct manifest *m, struct job *job, struct err *e)
 	return bad ? -1 : 0;
 }
 
-static const struct upload *find_upload(const struct manifest *m, const struct digest *d)
+const struct upload *manifest_upload(const struct manifest *m, const struct digest *d)
 {
 	for (size_t i = 0; i < m->uploads.n; i++)
 		if (digest_equal(&m->uploads.at[i].blob.digest, d))
@@ -465,55 +347,7 @@ static const struct upload *find_upload(const struct manifest *m, const struct d
 
 const char *manifest_path(const struct manifest *m, const struct digest *d)
 {
-	const struct upload *u = find_upload(m, d);
+	const struct upload *u = manifest_upload(m, d);
 
 	return u ? u->path : NULL;
-}
-
-/* Say in a blob where its bytes are here. */
-static void show_blob(const struct manifest *m, json_t *owner)
-{
-	json_t *blob = json_object_get(owner, "blob");
-	const struct upload *u;
-	struct blob b;
-
-	blob_from_json(&b, blob);
-	u = find_upload(m, &b.digest);
-	if (u && u->path)
-		json_object_set_new(blob, "path", json_string(u->path));
-	else if (u)
-		json_object_set_new(blob, "text", json_stringn(u->text, (size_t)u->blob.size));
-}
-
-/* Not a file that stays: the image's is named instead. */
-static bool is_layer(const struct manifest *m, const char *path)
-{
-	return m->parts.dir && !strncmp(path, m->parts.dir, strlen(m->parts.dir));
-}
-
-json_t *manifest_show(const struct manifest *m, struct err *e)
-{
-	for (size_t k = 0; k < m->uploads.n; k++)
-		if (m->uploads.at[k].path && check_text("--dry-run", m->uploads.at[k].path, e))
-			return NULL;
-	json_t *j = json_deep_copy(m->fields), *uploads = json_array(), *item;
-	json_t *list = json_object_get(json_object_get(j, "tasks"), "list");
-	size_t i;
-
-	json_array_foreach(json_object_get(j, "programs"), i, item)
-		show_blob(m, item);
-	json_array_foreach(json_object_get(j, "files"), i, item)
-		show_blob(m, item);
-	if (m->image)
-		json_object_set_new(json_object_get(j, "image"), "path", json_string(m->image));
-	if (list)
-		show_blob(m, list);
-	item = json_object_get(j, "comparator");
-	if (item)
-		show_blob(m, item);
-	for (i = 0; list && i < m->uploads.n; i++) /* what a list's lines name, among others */
-		if (m->uploads.at[i].path && !is_layer(m, m->uploads.at[i].path))
-			json_array_append_new(uploads, json_string(m->uploads.at[i].path));
-	json_object_set_new(j, "uploads", uploads);
-	return j;
 }

@@ -52,6 +52,13 @@ json_t *manifest_show(const struct manifest *m, struct err *e) MUST_USE;
 /* The local file of a blob, or NULL. */
 const char *manifest_path(const struct manifest *m, const struct digest *d);
 
+/* --- manifest.c, for manifest_file.c -------------------------------------------------------------------------- */
+/* What needs no reading: the profile, limits and the like. */
+void manifest_set_plain(json_t *fields, const struct manifest_options *o, int64_t quorum, const char *profile);
+/* JSON has no text that is not UTF-8. `what` is its name for a person. */
+int manifest_check_text(const char *what, const char *text, struct err *e);
+/* What is uploaded as that blob, or NULL. */
+const struct upload *manifest_upload(const struct manifest *m, const struct digest *d);
 /* --- manifest_program.c, for manifest.c ---------------------------------------------------------------------- */
 const char *manifest_base_name(const char *path); /* borrowed of it */
 /* Whether it can run in the box without an image, and on which platform. Says what to do when not. */

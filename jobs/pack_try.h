@@ -21,22 +21,9 @@ struct pack_try {
 };
 
 /* -1: it could not be tried. A program that failed is 0. */
-int pack_try(struct pack_try *t, int64_t bytes_max, struct err *e);
+int pack_try(struct pack_try *t, struct err *e);
 /* Its program once more, in what pack_try() unpacked; standard input stands where it did. */
 int pack_try_again(struct pack_try *t, struct err *e);
 void pack_try_release(struct pack_try *t);
-
-/* Whether both files hold the same, looking at no more than `max` bytes; -1 with `e`. */
-int files_equal(const char *a, const char *b, int64_t max, bool *equal, struct err *e);
-
-#define DIFFERENCE_SHOWN 160 /* bytes of a line */
-struct difference {
-	size_t line; /* from 1; 0: none was found */
-	char a[DIFFERENCE_SHOWN + 1],
-		b[DIFFERENCE_SHOWN + 1]; /* how these lines begin; empty where a file is over */
-};
-
-/* The first line in which two files of bounded size differ. */
-struct difference files_differ(const char *a, const char *b);
 
 #endif

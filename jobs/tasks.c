@@ -65,14 +65,9 @@ json_t *uploads_file(struct uploads *up, const char *path, struct err *e)
 
 json_t *uploads_text(struct uploads *up, char *text, size_t n)
 {
-	struct upload new = { .text = text };
-	struct pieces *p = pieces_new();
+	struct upload new = { .text = text,
+		.blob = { .digest = digest_of(text, n), .root = pieces_of(text, n), .size = (int64_t)n } };
 
-	pieces_add(p, text, n);
-	new.blob = (struct blob){
-		.digest = digest_of(text, n), .root = pieces_end(p), .size = (int64_t)n
-	};
-	pieces_free(p);
 	return uploads_add(up, new);
 }
 

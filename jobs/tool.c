@@ -5,7 +5,6 @@
 #include "jobs/tool.h"
 
 #include "common/buf.h"
-#include "common/log.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,9 +14,6 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define SAID_MAX 65536
-#define LINE_MAX_BYTES 400
 
 extern char **environ;
 
@@ -91,23 +87,6 @@ int tool_run(struct tool *t, const char *in, const char *out, const char *errors
 		if (errno != EINTR)
 			return err_sys(e, "waiting for %s", t->at[0]);
 	return 0;
-}
-
-char *tool_said(const char *errors)
-{
-	auto_free char *text = NULL;
-	struct err e;
-	size_t n;
-
-	if (file_read(&text, &n, errors, SAID_MAX, &e))
-		return xstrdup("");
-	while (n && text[n - 1] == '\n')
-		text[--n] = '\0';
-	const char *line = strrchr(text, '\n');
-	line = line ? line + 1 : text;
-	if (!strncmp(line, "talkoot-image: ", 15))
-		line += 15;
-	return text_safe(line, strlen(line) < LINE_MAX_BYTES ? strlen(line) : LINE_MAX_BYTES);
 }
 
 char *tool_cache(const char *name, struct err *e)

@@ -29,8 +29,6 @@ void tool_release(struct tool *t);
  * status as waitpid() gives it. */
 int tool_run(struct tool *t, const char *in, const char *out, const char *errors, int *status,
 	struct err *e);
-/* What a tool said in the file `errors`: its last line, made safe; "" when nothing. Yours. */
-char *tool_said(const char *errors) MUST_USE;
 
 /* $XDG_CACHE_HOME/talkoot/NAME or what stands for it, made. Root's is where its boxes, which are nobody's, can
  * reach it. Yours; NULL with `e`. */

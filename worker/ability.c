@@ -3,9 +3,11 @@
  * ability.c: what the box can do on this machine.
  */
 #include "worker/ability.h"
-#include "worker/unpack.h"
+#include "worker/place.h"
 #include "common/buf.h"
+#include "common/clock.h"
 #include "common/log.h"
+#include "jobs/job.h"
 
 #include <fcntl.h>
 #include <jansson.h>
@@ -14,7 +16,6 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ANSWER_MAX 65536
@@ -46,25 +47,17 @@ static pid_t spawn(const char *sandbox, int out)
 	return pid;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* What comes from fd until its end, for WAIT_MS at most. */
 static void read_some(struct buf *b, int fd)
 {
-	int64_t end = now_ms() + WAIT_MS;
+	int64_t end = clock_mono_ms() + WAIT_MS;
 	char part[4096];
 
-	while (b->len < ANSWER_MAX && now_ms() < end) {
+	while (b->len < ANSWER_MAX && clock_mono_ms() < end) {
 		struct pollfd p = { .fd = fd, .events = POLLIN };
 		ssize_t n;
 
-		if (poll(&p, 1, (int)(end - now_ms())) <= 0)
+		if (poll(&p, 1, (int)(end - clock_mono_ms())) <= 0)
 			return;
 		n = read(fd, part, sizeof(part));
 		if (n <= 0)
@@ -149,10 +142,16 @@ void ability_image(struct ability *a, const char *dir, const char *tool)
 {
 	struct err e;
 
-	if (!a->image || !unpack_check(dir, tool, &e))
+	if (!a->image || !place_check(dir, tool, &e))
 		return;
 	a->image = false;
 	snprintf(a->no_image, sizeof(a->no_image), "%.399s", e.msg);
+}
+
+unsigned ability_profiles(const struct ability *a)
+{
+	return (unsigned)a->compute << PROFILE_COMPUTE | (unsigned)a->files << PROFILE_FILES |
+	       (unsigned)a->image << PROFILE_IMAGE;
 }
 
 /* --- saying ------------------------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ void ability_read(struct ability *a, const char *text, size_t n);
 void ability_ask(struct ability *a, const char *sandbox);
 /* Whether images can be unpacked into `dir` by `tool` (talkoot-image, NULL: not found); else there is no `image`. */
 void ability_image(struct ability *a, const char *dir, const char *tool);
+/* The profiles that work, 1 << enum job_profile each. */
+unsigned ability_profiles(const struct ability *a);
 /* For `check`: every layer, what is missing, the command that mends it. True when `compute` works. */
 bool ability_print(const struct ability *a, const struct facts *f, const char *sandbox, FILE *out);
 

@@ -8,6 +8,7 @@
  */
 #include "worker/book.h"
 #include "worker/backoff.h"
+#include "worker/waiters.h"
 #include "common/log.h"
 
 #include <stdlib.h>
@@ -20,10 +21,8 @@
 enum page_state { PAGE_FETCHING, PAGE_LISTING, PAGE_OPEN, PAGE_FAILED };
 
 struct page_ref {
+	struct waiter waiter;
 	struct page *page;
-	page_fn *fn; /* NULL once called */
-	void *arg;
-	struct page_ref *next;
 };
 
 struct page {
@@ -41,7 +40,7 @@ struct page {
 	int tries;
 	unsigned turn; /* of the way that the fetch goes */
 	uint64_t used;
-	struct page_ref *refs;
+	struct waiters refs;
 	struct page *next;
 };
 
@@ -91,7 +90,7 @@ static void trim(struct book *b)
 		int idle = 0;
 
 		for (struct page *p = b->pages; p; p = p->next)
-			if (!p->refs) {
+			if (waiters_none(&p->refs)) {
 				idle++;
 				if (!oldest || !p->has_job || (oldest->has_job && p->used < oldest->used))
 					oldest = p;
@@ -102,28 +101,13 @@ static void trim(struct book *b)
 	}
 }
 
-/* Call what has not been called. A function may free any reference, and so the page. */
-static void tell(struct page *p)
+/* Nobody refers to it any more. */
+static void unheld(struct page *p)
 {
-	struct page_ref *r = p->refs;
-	bool more;
-
-	do {
-		page_fn *fn;
-		struct err e = p->e;
-		bool bad = p->state == PAGE_FAILED;
-
-		for (r = p->refs; r && !r->fn; r = r->next)
-			;
-		if (!r)
-			return;
-		fn = r->fn;
-		r->fn = NULL;
-		more = false;
-		for (struct page_ref *o = p->refs; o; o = o->next)
-			more |= o->fn != NULL;
-		fn(r->arg, bad ? &e : NULL);
-	} while (more && (p->state == PAGE_OPEN || p->state == PAGE_FAILED));
+	drop_list(p);
+	if (p->state == PAGE_FAILED && p->has_job) /* its list failed; the next one tries again */
+		p->state = PAGE_OPEN;
+	trim(p->book);
 }
 
 static void page_failed(struct page *p, const struct err *e)
@@ -264,10 +248,13 @@ static void on_timer(void *arg)
 {
 	struct page *p = arg;
 
-	if (p->state == PAGE_FETCHING)
+	if (p->state == PAGE_FETCHING) {
 		fetch_manifest(p);
-	else if (p->state != PAGE_LISTING)
-		tell(p);
+	} else if (p->state != PAGE_LISTING) {
+		waiters_tell(&p->refs, p->state == PAGE_FAILED ? &p->e : NULL);
+		if (waiters_none(&p->refs))
+			unheld(p);
+	}
 }
 
 /* --- references -------------------------------------------------------------------------------------------- */
@@ -294,34 +281,25 @@ struct page_ref *book_want(struct book *b, const struct digest *job, page_fn *fn
 		;
 	if (!p)
 		p = page_new(b, job);
-	else if (p->has_job && !p->refs)
+	else if (p->has_job && waiters_none(&p->refs))
 		want_list(p);
 	else if (p->state == PAGE_OPEN || p->state == PAGE_FAILED)
 		timer_in(p->timer, 0);
 	p->used = b->uses++;
-	*r = (struct page_ref){ .page = p, .fn = fn, .arg = arg, .next = p->refs };
-	p->refs = r;
+	r->page = p;
+	waiters_add(&p->refs, &r->waiter, fn, arg);
 	return r;
 }
 
 void page_free(struct page_ref *r)
 {
-	struct page_ref **at;
-	struct page *p;
+	struct page *p = r ? r->page : NULL;
 
 	if (!r)
 		return;
-	p = r->page;
-	for (at = &p->refs; *at != r; at = &(*at)->next)
-		;
-	*at = r->next;
-	free(r);
-	if (!p->refs) {
-		drop_list(p);
-		if (p->state == PAGE_FAILED && p->has_job) /* its list failed; the next one tries again */
-			p->state = PAGE_OPEN;
-		trim(p->book);
-	}
+	waiters_drop(&p->refs, &r->waiter);
+	if (waiters_none(&p->refs))
+		unheld(p);
 }
 
 const struct job *page_job(const struct page_ref *r)
@@ -356,12 +334,7 @@ void book_free(struct book *b)
 	if (!b)
 		return;
 	while (b->pages) {
-		while (b->pages->refs) {
-			struct page_ref *r = b->pages->refs;
-
-			b->pages->refs = r->next;
-			free(r);
-		}
+		waiters_drop_all(&b->pages->refs);
 		remove_page(b->pages);
 	}
 	free(b);

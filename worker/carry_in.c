@@ -6,9 +6,9 @@
  */
 #include "worker/carry_in.h"
 #include "common/clock.h"
-#include "common/codec.h"
 #include "common/log.h"
 #include "common/tus.h"
+#include "common/tus_serve.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -25,12 +25,8 @@ static void number_header(struct req *r, const char *name, int64_t value)
 
 static int check_tus(struct req *r, struct err *e)
 {
-	const char *version = req_header(r, "Tus-Resumable");
-
 	req_out_header(r, "Tus-Resumable", TUS_VERSION);
-	return version && !strcmp(version, TUS_VERSION)
-	               ? 0
-	               : err_field(e, "Tus-Resumable", "must be " TUS_VERSION);
+	return tus_check_version(r, e);
 }
 
 static void answer(struct req *r, int status, const struct ticket *t)
@@ -38,13 +34,13 @@ static void answer(struct req *r, int status, const struct ticket *t)
 	auto_free char *location = NULL;
 	char hex[DIGEST_HEX + 1];
 
-	digest_hex(hex, &t->id);
+	digest_hex(hex, &t->says.id);
 	location = xprintf("/v1/uploads/%s", hex);
 	if (status == 201)
 		req_out_header(r, "Location", location);
-	number_header(r, "Upload-Offset", t->in ? blob_in_offset(t->in) : t->done ? t->size : 0);
+	number_header(r, "Upload-Offset", t->in ? blob_in_offset(t->in) : t->done ? t->says.size : 0);
 	if (status == 200)
-		number_header(r, "Upload-Length", t->size);
+		number_header(r, "Upload-Length", t->says.size);
 	req_answer(r, status, NULL, "", 0);
 }
 
@@ -67,7 +63,7 @@ static int leave_one(struct carry *c, struct err *e)
 
 static int whole(struct carry *c, struct ticket *t, struct err *e)
 {
-	if (blob_in_offset(t->in) < t->size)
+	if (blob_in_offset(t->in) < t->says.size)
 		return 0;
 	c->writing--;
 	return blob_in_finish(TAKE(t->in), NULL, e) || carry_ticket_done(c, t, e) ? -1 : 0;
@@ -80,10 +76,10 @@ static int resume(struct carry *c, struct ticket *t, struct err *e)
 
 	if (t->done || t->in)
 		return 0;
-	digest_hex(tag, &t->id);
+	digest_hex(tag, &t->says.id);
 	if (c->writing >= c->limits.writing && leave_one(c, e))
 		return -1;
-	if (blob_in_start(&t->in, c->blobs, tag, &t->digest, t->size, e)) {
+	if (blob_in_start(&t->in, c->blobs, tag, &t->says.digest, t->says.size, e)) {
 		t->in = NULL;
 		return -1;
 	}
@@ -99,36 +95,25 @@ static int admit(struct carry *c, const struct ticket *t, struct err *e)
 
 	carry_sweep(c);
 	for (const struct ticket *o = c->tickets; o; o = o->next) {
-		bytes += o->size;
+		bytes += o->says.size;
 		all++;
-		same += id_equal(&o->author, &t->author);
+		same += id_equal(&o->says.author, &t->says.author);
 	}
-	return carry_admit_ticket(&c->limits, bytes, t->size, all, same, e);
+	return carry_admit_ticket(&c->limits, bytes, t->says.size, all, same, e);
 }
 
 static int read_ticket(struct carry *c, struct ticket *t, struct req *r, struct err *e)
 {
-	const char *length = req_header(r, "Upload-Length");
-	int64_t announced;
+	int64_t length;
 	struct msg m;
 	size_t n;
 	const char *line = req_body(r, &n);
 
-	if (!length || !int_parse(&announced, length, 0, BLOB_SIZE_MAX))
-		return err_field(e, "Upload-Length", "is missing or not a size");
-	if (msg_open(&m, line, n, &c->home->grid_id, e))
-		return -1;
-	*t = (struct ticket){ .id = m.sealed.digest,
-		.author = m.author,
-		.size = jint(m.body, "size", 0),
-		.since_ms = clock_now_ms() };
-	digest_from_text(&t->digest, jtext(m.body, "digest"));
-	bool ticket = m.type == MSG_TICKET;
-	msg_release(&m);
-	if (!ticket)
-		return err_field(e, "type", "an upload begins with a ticket");
-	return announced == t->size ? 0
-	                            : err_field(e, "Upload-Length", "is not what the ticket says");
+	*t = (struct ticket){ .since_ms = clock_now_ms() };
+	return tus_read_length(&length, r, e) || msg_open(&m, line, n, &c->home->grid_id, e) ||
+			       ticket_read(&t->says, &m, e) || ticket_check_length(&t->says, length, e) ?
+		       -1 :
+		       0;
 }
 
 void carry_upload_post(struct carry *c, struct req *r)
@@ -142,7 +127,7 @@ void carry_upload_post(struct carry *c, struct req *r)
 		req_problem(r, &e);
 		return;
 	}
-	t = carry_ticket(c, &fresh.id);
+	t = carry_ticket(c, &fresh.says.id);
 	if (!t && !admit(c, &fresh, &e))
 		t = carry_keep_ticket(c, &fresh, line, n, &e);
 	if (!t || resume(c, t, &e))
@@ -176,18 +161,15 @@ void carry_upload_head(struct carry *c, struct req *r)
 
 static int add(struct carry *c, struct ticket *t, struct req *r, struct err *e)
 {
-	const char *type = req_header(r, "Content-Type"), *offset = req_header(r, "Upload-Offset");
 	size_t n;
 	const char *bytes = req_body(r, &n);
 	int64_t at;
 
-	if (!type || strcmp(type, "application/offset+octet-stream") != 0)
-		return err_field(e, "Content-Type", "must be application/offset+octet-stream");
-	if (!offset || !int_parse(&at, offset, 0, BLOB_SIZE_MAX))
-		return err_field(e, "Upload-Offset", "is missing or not an offset");
+	if (tus_check_part(r, e) || tus_read_offset(&at, r, e))
+		return -1;
 	if (!t->in || at != blob_in_offset(t->in))
 		return err_set(e, ERR_OFFSET, "%lld bytes are here",
-			(long long)(t->in ? blob_in_offset(t->in) : t->size));
+			(long long)(t->in ? blob_in_offset(t->in) : t->says.size));
 	t->since_ms = clock_now_ms();
 	return blob_in_add(t->in, bytes, n, e) || whole(c, t, e) ? -1 : 0;
 }

@@ -1,23 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * carry_in.h: what carry_in.c (taking), carry.c (keeping) and carry_out.c (delivering) share; nobody else
- * includes it.
+ * carry_in.h: what carry_in.c (taking), carry.c, carry_tickets.c, carry_jobs.c (keeping) and carry_out.c (delivering) share;
+ * nobody else includes it.
  */
 #ifndef WORKER_CARRY_IN_H
 #define WORKER_CARRY_IN_H
 
 #include "worker/carry.h"
 #include "common/blob.h"
+#include "common/ticket.h"
 #include "jobs/job.h"
 
 #define CARRY_TICKET_MAX (16 * KIB)
 #define CARRY_JOB_MAX (128 * KIB) /* a manifest's envelope */
 
 struct ticket {
-	struct digest id; /* of its line */
-	struct id author;
-	struct digest digest;
-	int64_t size, since_ms; /* since: it came, or bytes for it did */
+	struct ticket_said says;
+	int64_t since_ms; /* it came, or bytes for it did */
 	bool done;
 	struct blob_in *in; /* NULL: not being written now */
 	struct ticket *next;
@@ -53,6 +52,7 @@ struct carry {
 	uint64_t seed;
 };
 
+/* --- carry_tickets.c -------------------------------------------------------------------------------------- */
 struct ticket *carry_ticket(struct carry *c, const struct digest *id);
 /* The finished ticket of this author for this blob, or NULL. */
 struct ticket *carry_held(struct carry *c, const struct id *author, const struct blob *b);
@@ -71,6 +71,13 @@ int carry_ticket_done(struct carry *c, struct ticket *t, struct err *e);
 void carry_drop_ticket(struct carry *c, struct ticket *t);
 /* Drop the tickets that no job uses and that are too old. */
 void carry_sweep(struct carry *c);
+/* Take up what the file of that name says; let go of all at the end. */
+void carry_take_ticket(struct carry *c, const char *name);
+void carry_leave_tickets(struct carry *c);
+
+/* --- carry_jobs.c ----------------------------------------------------------------------------------------- */
+/* Take up what the file of that name says. */
+void carry_take_job(struct carry *c, const char *name);
 /* Keep a job whose blobs are all here, durably, and begin to deliver. Steals *job. */
 int carry_keep_job(struct carry *c, struct job *job, const char *line, struct err *e);
 bool carry_has_job(const struct carry *c, const struct digest *id);
@@ -82,6 +89,7 @@ int carry_each_blob(struct carry *c, const struct job *job,
 bool carry_uses(const struct carry *c, const struct ticket *t); /* some job here needs its bytes */
 void parcel_free(struct parcel *p);
 
+/* --- carry.c ---------------------------------------------------------------------------------------------- */
 /* DIR/FOLDER/HEX[SUFFIX]. Yours; and: remove that file. */
 char *carry_path(const struct carry *c, const char *folder, const struct digest *id,
 	const char *suffix) MUST_USE;

@@ -126,7 +126,7 @@ static void on_uploaded(void *arg, const struct err *e)
 static int upload(struct carry *c, const struct way *way, const struct blob *b, struct err *e)
 {
 	struct ticket *t = carry_held(c, &c->parcels->submitter, b);
-	auto_free char *path = t ? carry_path(c, "tickets", &t->id, "") : NULL;
+	auto_free char *path = t ? carry_path(c, "tickets", &t->says.id, "") : NULL;
 	auto_free char *line = NULL;
 	int64_t size;
 	size_t n;

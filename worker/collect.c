@@ -107,16 +107,6 @@ static void add_piece(struct product *p, const struct digest *d, char *bytes, si
 	p->pieces[p->n_pieces++] = (struct piece){ .digest = *d, .bytes = bytes, .n = n };
 }
 
-static struct digest root_of(const char *bytes, size_t n)
-{
-	struct pieces *tree = pieces_new();
-
-	pieces_add(tree, bytes, n);
-	struct digest root = pieces_end(tree);
-	pieces_free(tree);
-	return root;
-}
-
 static int add_small(struct bag *b, const char *name, int fd, struct err *e)
 {
 	char *bytes;
@@ -124,7 +114,7 @@ static int add_small(struct bag *b, const char *name, int fd, struct err *e)
 
 	if (fd_read_all(&bytes, &n, fd, RESULT_INLINE_MAX, e))
 		return -1;
-	struct digest d = digest_of(bytes, n), root = root_of(bytes, n);
+	struct digest d = digest_of(bytes, n), root = pieces_of(bytes, n);
 	result_add_output(&b->p->result, name, &d, &root, (int64_t)n);
 	add_piece(b->p, &d, bytes, n);
 	b->inlined += n;
@@ -238,20 +228,11 @@ static void empty_outputs(struct product *p)
 
 /* --- stderr ------------------------------------------------------------------------------------------------- */
 
-/* The last `max` bytes of a file; NULL when there is none or it is empty. Yours. */
 static char *tail(const char *dir, const char *name, size_t max, size_t *n)
 {
 	auto_free char *path = xprintf("%s/%s", dir, name);
-	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-	char *bytes = NULL;
-	struct err e;
 
-	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
-		return NULL;
-	if (st.st_size > (off_t)max && lseek(fd, st.st_size - (off_t)max, SEEK_SET) < 0)
-		return NULL;
-	return fd_read_all(&bytes, n, fd, max, &e) ? NULL : bytes;
+	return file_tail(n, path, max);
 }
 
 static void add_stderr(struct product *p, const char *dir)

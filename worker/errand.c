@@ -7,6 +7,7 @@
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "jobs/job_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -128,16 +129,16 @@ static int check_given(const struct errand *t, const struct job *job, struct err
 
 static int check_job(const struct errand *t, const struct job *job, struct err *e)
 {
+	const struct ability *here = t->all->ability;
+
 	if (terms_check(t->all->terms, job, e))
 		return -1;
 	if (!job_program(job, platform_here()))
 		return err_set(e, ERR_REFUSED, "the job has no program for %s", platform_here());
-	if (job->profile == PROFILE_FILES && !t->all->files)
-		return err_set(e, ERR_REFUSED, "the box has no profile files here");
-	if (job->profile == PROFILE_IMAGE && !t->all->image)
-		return err_set(e, ERR_REFUSED, "the box has no profile image here");
-	if (job->bits & ~t->all->bits) {
-		auto_free char *words = job_bits_text(job->bits & ~t->all->bits);
+	if (!(ability_profiles(here) & 1u << job->profile))
+		return err_set(e, ERR_REFUSED, "the box has no profile %s here", job_profile_words[job->profile]);
+	if (job->bits & ~here->bits) {
+		auto_free char *words = words_text(job_bit_words, job->bits & ~here->bits);
 
 		return err_set(e, ERR_REFUSED, "the box cannot give %s here", words);
 	}

@@ -8,6 +8,7 @@
 #ifndef WORKER_ERRAND_H
 #define WORKER_ERRAND_H
 
+#include "worker/ability.h"
 #include "worker/agent.h"
 #include "worker/book.h"
 #include "worker/collect.h"
@@ -30,13 +31,12 @@ struct errands {
 	const char *sandbox;
 	bool own_sandbox;      /* it is talkoot-sandbox: it knows more than the common flags */
 	int guard;             /* guard.h's fd */
-	bool files, image;     /* these profiles work here */
+	const struct ability *ability; /* what the box can do here, now */
 	const char *images_dir; /* DIR/images */
 	const char *image_tool; /* talkoot-image, or NULL */
 	struct images *images;  /* the errands' */
 	const struct terms *terms;
 	const struct local *local; /* data of the owner's */
-	unsigned bits; /* JOB_BIT_…: what the box can give */
 	int64_t disk_mib;
 	struct keeper *keepers[BOX_N_PROFILES]; /* NULL: boxes of that profile are started by themselves */
 	/* How it went; called from the loop. */

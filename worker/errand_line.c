@@ -3,6 +3,7 @@
  * errand_line.c: a task's folder and its box's command line, from the manifest and what the lease gave.
  */
 #include "worker/errand_in.h"
+#include "jobs/job_words.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -94,7 +95,7 @@ _Static_assert(JOB_BIT_JIT == BOX_JIT && JOB_BIT_PROC == BOX_PROC, "the box's wo
 static void put_bits(struct line *l, const struct job *job)
 {
 	if (job->bits)
-		line_option(l, "--bits", job_bits_text(job->bits));
+		line_option(l, "--bits", words_text(job_bit_words, job->bits));
 }
 
 static void put_program(struct line *l, const struct errand *t, const struct job *job)

@@ -3,6 +3,7 @@
  * feed.c: see feed.h.
  */
 #include "worker/feed.h"
+#include "worker/waiters.h"
 #include "common/buf.h"
 #include "common/log.h"
 
@@ -28,16 +29,14 @@ struct feed {
 	int out; /* -1: not open */
 	struct timer *timer;
 	int64_t counted; /* bytes in it, beside the cache's blobs */
-	bool ready, failed, telling;
-	struct feed_ref *refs;
+	bool ready, failed;
+	struct waiters refs;
 	struct feed *next;
 };
 
 struct feed_ref {
+	struct waiter waiter;
 	struct feed *feed;
-	feed_fn *fn; /* NULL: called, or not to be */
-	void *arg;
-	struct feed_ref *next;
 };
 
 struct feeds {
@@ -165,29 +164,14 @@ static void sweep(struct feeds *all)
 {
 	for (struct feed *f = all->list, *next; f; f = next) {
 		next = f->next;
-		if (!f->refs && !f->telling)
+		if (waiters_none(&f->refs))
 			feed_free(f);
 	}
 }
 
-/* Each of them may leave when it is told, and so may others. */
 static void tell(struct feed *f, const struct err *e)
 {
-	struct feed_ref *r = f->refs;
-
-	f->telling = true;
-	while (r) {
-		feed_fn *fn = r->fn;
-
-		r->fn = NULL;
-		if (fn) {
-			fn(r->arg, e);
-			r = f->refs; /* from the start: anybody may be gone */
-		} else {
-			r = r->next;
-		}
-	}
-	f->telling = false;
+	waiters_tell(&f->refs, e);
 	sweep(f->all);
 }
 
@@ -291,10 +275,8 @@ struct feed_ref *feed_want(struct feeds *all, const struct job *job, const struc
 	struct feed_ref *r = xcalloc(1, sizeof(*r));
 	struct feed *f = feed_of(all, job, resolution);
 
-	*r = (struct feed_ref){
-		.feed = f, .fn = f->ready ? NULL : fn, .arg = arg, .next = f->refs
-	};
-	f->refs = r;
+	r->feed = f;
+	waiters_add(&f->refs, &r->waiter, f->ready ? NULL : fn, arg);
 	f->job = job;
 	return r;
 }
@@ -306,15 +288,12 @@ bool feed_ready(const struct feed_ref *r)
 
 void feed_leave(struct feed_ref *r)
 {
-	struct feed_ref **at;
+	struct feed *f = r ? r->feed : NULL;
 
 	if (!r)
 		return;
-	for (at = &r->feed->refs; *at != r;)
-		at = &(*at)->next;
-	*at = r->next;
-	sweep(r->feed->all);
-	free(r);
+	waiters_drop(&f->refs, &r->waiter);
+	sweep(f->all);
 }
 
 const struct inputs *feed_inputs(const struct feed_ref *r)

@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * gossip.c: the loop, the sockets and the file around peers.c.
+ * gossip.c: the loop, the sockets and the file around peers.c: our questions, our record, what is told to the rest of this
+ * worker. What others ask is answered in gossip_serve.c, jobs are announced in gossip_jobs.c.
  *
  * What peers.c tells by its callback is only noted; it is acted on at the end of the turn, since acting may change what
  * peers.c stands on.
  */
-#include "worker/gossip.h"
-#include "common/dial.h"
+#include "worker/gossip_in.h"
 #include "worker/peers_file.h"
-#include "worker/seeking.h"
+#include "common/dial.h"
 #include "common/clock.h"
 #include "common/log.h"
 #include "jobs/job.h"
+#include "jobs/job_words.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #define ANSWER_LATE_MS 15000 /* an answer may come so long after the wait that was asked for */
-#define ANNOUNCE_LIFE_MS                                                                           \
-	((int64_t)24 * 3600 *                                                                      \
-		1000)  /* of a job that we carry: the coordinator then announces it itself */
-#define CANCELS_MAX 64 /* noted in a turn; what is beyond is found by the coordinator's `ended` */
 
 struct asking {
 	LIST_ENTRY(asking) next;
@@ -30,40 +25,6 @@ struct asking {
 	struct peers_ref ref;
 	struct id node;
 	struct fetch *fetch;
-};
-
-struct waiting {
-	LIST_ENTRY(waiting) next;
-	struct gossip *g;
-	struct req *req;
-	struct peers_held held;
-	struct timer *timer;
-};
-
-struct gossip {
-	struct loop *loop;
-	struct fetcher *fetcher;
-	struct home *home;
-	const struct key *key;
-	const struct talk_self *self;
-	struct gossip_fns fns;
-	char *path;
-	struct peers *peers;
-	struct seeking *seeking;
-	struct heard_by by;
-	struct timer *wake, *save, *renew;
-	struct turn_end *turn;
-	LIST_HEAD(, asking) asking;
-	LIST_HEAD(, waiting) waiting;
-	size_t n_waiting;
-	uint64_t seed, saved_tick;
-	size_t saved_known, told_known, n_found;
-	int64_t saved_ms; /* of the steady clock */
-	/* noted for the end of the turn */
-	bool job, grid;
-	struct digest cancels[CANCELS_MAX];
-	size_t n_cancels;
-	struct told_kept told;
 };
 
 static void go_on(struct gossip *g);
@@ -121,15 +82,6 @@ static void tell_descriptor(struct gossip *g)
 
 /* --- our record ---------------------------------------------------------------------------- */
 
-static json_t *profiles_json(const struct talk_self *s)
-{
-	json_t *j = json_array();
-
-	for (size_t i = 0; i < s->n_profiles; i++)
-		json_array_append_new(j, json_string(s->profiles[i]));
-	return j;
-}
-
 static void sign_record(void *arg)
 {
 	struct gossip *g = arg;
@@ -147,7 +99,7 @@ static void sign_record(void *arg)
 	}
 	json_t *j = msg_new_request(MSG_PEER, &g->home->grid_id, key_id(g->key), now, now);
 	json_t *more = json_pack("{s:[s], s:i, s:o, s:s, s:s, s:b, s:I}", "addresses", s->address,
-		"slots", s->slots, "profiles", profiles_json(s), "platform", s->platform,
+		"slots", s->slots, "profiles", words_json(job_profile_words, s->profiles), "platform", s->platform,
 		"platform_class", s->platform_class, "relay", s->relays, "expires",
 		(json_int_t)(now + PEER_LIFE_MS));
 	json_object_update(j, more);
@@ -233,127 +185,7 @@ static void on_wake(void *arg)
 	go_on(arg);
 }
 
-/* --- answering ----------------------------------------------------------------------------- */
-
-static void end_waiting(struct waiting *w)
-{
-	LIST_REMOVE(w, next);
-	peers_set_load(w->g->peers, (int)--w->g->n_waiting);
-	timer_free(w->timer);
-	free(w);
-}
-
-static void answer(struct req *r, struct say *say)
-{
-	auto_free char *text = say_write(say);
-
-	say_release(say);
-	req_answer_bare(r, 200, text, strlen(text));
-}
-
-static void on_gone(void *arg)
-{
-	end_waiting(arg);
-}
-
-static void on_time_up(void *arg)
-{
-	struct waiting *w = arg;
-	struct req *r = w->req;
-	struct say say;
-
-	peers_release(w->g->peers, &w->held, &say, clock_now_ms());
-	end_waiting(w);
-	answer(r, &say);
-}
-
-static void hold(struct gossip *g, struct req *r, const struct peers_held *held, int64_t wait_ms)
-{
-	struct waiting *w = xcalloc(1, sizeof(*w));
-
-	w->g = g;
-	w->req = r;
-	w->held = *held;
-	w->timer = timer_new(g->loop, on_time_up, w);
-	timer_in(w->timer, wait_ms);
-	LIST_INSERT_HEAD(&g->waiting, w, next);
-	peers_set_load(g->peers, (int)++g->n_waiting);
-	req_on_gone(r, on_gone, w);
-}
-
-/* Whom to charge: the address it came from; of IPv6 the /64 that a subscriber has. */
-static uint64_t charged(const struct gossip *g, const char *address)
-{
-	unsigned char bytes[16] = { 0 };
-	uint64_t h = g->seed;
-	size_t n = inet_pton(AF_INET6, address, bytes) == 1 ? 8 : 4;
-
-	if (n == 4)
-		inet_pton(AF_INET, address, bytes);
-	for (size_t i = 0; i < n; i++) {
-		h ^= bytes[i];
-		h = rng_next(&h);
-	}
-	return h;
-}
-
-void gossip_serve(struct gossip *g, struct req *r)
-{
-	struct say q, out;
-	struct peers_held held;
-	struct err e;
-	size_t n;
-	const char *body = req_body(r, &n);
-
-	if (say_read(&q, body, n, &e)) {
-		req_problem(r, &e);
-		return;
-	}
-	if (!say_is_of(&q, &g->home->grid_id)) {
-		err_set(&e, ERR_GRID, "this worker belongs to another grid");
-		req_problem(r, &e);
-		say_release(&q);
-		return;
-	}
-	switch (peers_asked(
-		g->peers, charged(g, req_address(r)), &q, &out, &held, clock_now_ms())) {
-	case REPLY_NOW:
-		seeking_asked(g->seeking, &q, &out);
-		answer(r, &out);
-		break;
-	case REPLY_HOLD:
-		hold(g, r, &held, q.wait_ms);
-		break;
-	case REPLY_REFUSE:
-		err_set(&e, ERR_RATE,
-			"too much, or something wrong, came from this address; it is not listened "
-			"to now");
-		req_problem(r, &e);
-		break;
-	}
-	say_release(&q);
-	turn_end_ask(g->turn);
-}
-
 /* --- the end of a turn --------------------------------------------------------------------- */
-
-static void hint_all(struct gossip *g)
-{
-	struct waiting *w = LIST_FIRST(&g->waiting);
-
-	while (w) {
-		struct waiting *next = LIST_NEXT(w, next);
-		struct req *r = w->req;
-		struct say say;
-
-		if (peers_hint(g->peers, &w->held, &say, clock_now_ms())) {
-			end_waiting(w);
-			req_on_gone(r, NULL, NULL);
-			answer(r, &say);
-		}
-		w = next;
-	}
-}
 
 static void learn_grid(struct gossip *g)
 {
@@ -380,7 +212,7 @@ static void on_turn(void *arg)
 
 	g->job = g->grid = false;
 	save_soon(g);
-	hint_all(g);
+	gossip_hint(g);
 	go_on(g);
 	if (grid)
 		learn_grid(g);
@@ -397,13 +229,6 @@ static void on_turn(void *arg)
 }
 
 /* --- for the others of this worker ---------------------------------------------------------- */
-
-const char *gossip_job(void *arg, const struct digest *job, size_t *n)
-{
-	struct gossip *g = arg;
-
-	return news_job(peers_news(g->peers), job, n);
-}
 
 static size_t list_sources(void *arg, const struct digest *blob, struct link *out, size_t max)
 {
@@ -454,94 +279,6 @@ void gossip_hurry(struct gossip *g)
 {
 	peers_hurry(g->peers, clock_now_ms());
 	turn_end_ask(g->turn);
-}
-
-/* Our word on a fact, told to the neighbours. `line` NULL: it is over. */
-static void sign_note(struct gossip *g, const struct digest *of, const char *line)
-{
-	int64_t now = clock_now_ms();
-	struct err e;
-	auto_free char *note = NULL;
-
-	if (note_seal(&note, &g->home->grid_id, g->key, of, !line,
-		    news_next_seq(peers_news(g->peers), now), now, now + ANNOUNCE_LIFE_MS, &e)) {
-		log_warn("announcing a job: %s", e.msg);
-		return;
-	}
-	struct news_item item = { note, line, strlen(note), line ? strlen(line) : 0 };
-	if (peers_announce(g->peers, &item, now, &e) > NEWS_KNOWN)
-		log_debug("announcing a job: %s", e.msg);
-	turn_end_ask(g->turn);
-}
-
-void gossip_announce(struct gossip *g, const char *line)
-{
-	struct digest of = digest_of(line, strlen(line));
-
-	if (!news_announced(peers_news(g->peers), key_id(g->key), &of))
-		sign_note(g, &of, line);
-}
-
-void gossip_withdraw(struct gossip *g, const struct digest *of)
-{
-	if (news_announced(peers_news(g->peers), key_id(g->key), of))
-		sign_note(g, of, NULL);
-}
-
-struct job_telling {
-	struct gossip *g;
-	told_fn *fn;
-	void *arg;
-	size_t n;
-};
-
-struct job_reading {
-	struct gossip *g;
-	const struct news_item *item;
-};
-
-static bool read_job(void *arg, struct told_job *out)
-{
-	const struct job_reading *r = arg;
-	struct job job;
-	struct msg m;
-	struct err e;
-
-	if (msg_open(&m, r->item->fact, r->item->fact_len, &r->g->home->grid_id, &e))
-		return false;
-	bool read = m.type == MSG_JOB && !job_read(&job, &m, &e);
-	if (read) {
-		out->submitter = job.submitter;
-		out->count = job.count;
-		memcpy(out->name, job.name, sizeof(out->name));
-		job_release(&job);
-	}
-	msg_release(&m);
-	return read;
-}
-
-static void tell_job(void *arg, enum heard_kind kind, const struct digest *id,
-	const struct news_item *item, bool official)
-{
-	struct job_telling *t = arg;
-	struct job_reading r = { t->g, item };
-
-	if (kind != HEARD_JOB || !item->fact || t->n++ >= GOSSIP_TOLD_MAX)
-		return;
-	const struct told_job *known = told_once(&t->g->told, id, read_job, &r);
-	if (!known)
-		return;
-	struct told_job told = *known;
-	told.state = official ? "announced" : "heard";
-	t->fn(t->arg, &told);
-}
-
-void gossip_each_job(void *arg, told_fn *fn, void *fn_arg)
-{
-	struct gossip *g = arg;
-	struct job_telling t = { g, fn, fn_arg, 0 };
-
-	news_each(peers_news(g->peers), tell_job, &t);
 }
 
 struct sources gossip_sources(struct gossip *g)
@@ -626,10 +363,7 @@ void gossip_free(struct gossip *g)
 	save(g);
 	while (!LIST_EMPTY(&g->asking))
 		end_asking(LIST_FIRST(&g->asking));
-	while (!LIST_EMPTY(&g->waiting)) {
-		req_on_gone(LIST_FIRST(&g->waiting)->req, NULL, NULL);
-		end_waiting(LIST_FIRST(&g->waiting));
-	}
+	gossip_serve_end(g);
 	timer_free(g->wake);
 	timer_free(g->save);
 	timer_free(g->renew);

@@ -4,6 +4,7 @@
  */
 #include "worker/images.h"
 #include "worker/discard.h"
+#include "worker/waiters.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"
@@ -25,10 +26,8 @@
 enum image_state { IMAGE_FETCHING, IMAGE_FETCHED, IMAGE_UNPACKING, IMAGE_HERE, IMAGE_OVER };
 
 struct image_want {
+	struct waiter waiter;
 	struct image *image;
-	image_fn *fn; /* NULL once called */
-	void *arg;
-	struct image_want *next;
 };
 
 struct image {
@@ -44,8 +43,7 @@ struct image {
 	int64_t used_ms;  /* HERE: wall clock; 0 elsewhere */
 	int64_t until_ms; /* OVER: not tried again before, monotonic */
 	struct err e;     /* of OVER */
-	bool telling;
-	struct image_want *wants;
+	struct waiters wants;
 	struct timer *tell;
 	struct image *next;
 };
@@ -155,26 +153,12 @@ static bool is_remembered(const struct image *i)
 	return i->state != IMAGE_OVER || clock_mono_ms() < i->until_ms;
 }
 
-/* Tell everybody. A want's function may free any want. */
 static void tell(void *arg)
 {
 	struct image *i = arg;
-	struct image_want *w;
 
-	i->telling = true;
-	do {
-		for (w = i->wants; w && !w->fn; w = w->next)
-			;
-		if (w) {
-			image_fn *fn = w->fn;
-			struct err e = i->e;
-
-			w->fn = NULL;
-			fn(w->arg, i->state == IMAGE_OVER ? &e : NULL);
-		}
-	} while (w);
-	i->telling = false;
-	if (!i->wants && !is_remembered(i))
+	waiters_tell(&i->wants, i->state == IMAGE_OVER ? &i->e : NULL);
+	if (waiters_none(&i->wants) && !is_remembered(i))
 		image_free(i);
 }
 
@@ -312,7 +296,7 @@ static void forget_refused(struct images *all)
 
 	for (i = all->list; i; i = next) {
 		next = i->next;
-		if (i->state != IMAGE_OVER || i->wants || i->telling)
+		if (i->state != IMAGE_OVER || !waiters_none(&i->wants))
 			continue;
 		if (!is_remembered(i)) {
 			image_free(i);
@@ -338,8 +322,8 @@ struct image_want *images_want(
 	i = find(all, name);
 	if (!i)
 		i = image_begin(all, name, image);
-	*w = (struct image_want){ .image = i, .fn = fn, .arg = arg, .next = i->wants };
-	i->wants = w;
+	w->image = i;
+	waiters_add(&i->wants, &w->waiter, fn, arg);
 	touch(i);
 	if (i->state >= IMAGE_HERE)
 		timer_in(i->tell, 0);
@@ -349,17 +333,12 @@ struct image_want *images_want(
 /* What is being unpacked is finished, for it is paid for already; what is only fetched is not. */
 void image_want_free(struct image_want *w)
 {
-	struct image_want **at;
-	struct image *i;
+	struct image *i = w ? w->image : NULL;
 
 	if (!w)
 		return;
-	i = w->image;
-	for (at = &i->wants; *at != w; at = &(*at)->next)
-		;
-	*at = w->next;
-	free(w);
-	if (i->wants || i->telling)
+	waiters_drop(&i->wants, &w->waiter);
+	if (!waiters_none(&i->wants))
 		return;
 	if (i->state < IMAGE_UNPACKING || !is_remembered(i))
 		image_free(i);
@@ -391,7 +370,7 @@ static bool spare(void *arg)
 	struct image *oldest = NULL;
 
 	for (struct image *i = all->list; i; i = i->next)
-		if (i->state == IMAGE_HERE && !i->wants && !i->telling &&
+		if (i->state == IMAGE_HERE && waiters_none(&i->wants) &&
 			(!oldest || i->used_ms < oldest->used_ms))
 			oldest = i;
 	if (!oldest)
@@ -483,12 +462,7 @@ void images_close(struct images *all)
 		return;
 	cache_on_full(all->conf.cache, NULL, NULL);
 	while (all->list) {
-		while (all->list->wants) {
-			struct image_want *w = all->list->wants;
-
-			all->list->wants = w->next;
-			free(w);
-		}
+		waiters_drop_all(&all->list->wants);
 		image_free(all->list);
 	}
 	discards_free(all->discards);

@@ -3,6 +3,7 @@
  * main.c: talkoot-worker: its knobs and commands.
  */
 #include "worker/host.h"
+#include "worker/place.h"
 #include "worker/worker.h"
 #include "common/log.h"
 
@@ -168,7 +169,7 @@ static int check(struct options *o, const char *word, struct err *e)
 	if (find_sandbox(o, e))
 		return -1;
 	bool away;
-	auto_free char *images = o->conf.dir ? unpack_place(o->conf.dir, &away) : NULL;
+	auto_free char *images = o->conf.dir ? place_new(o->conf.dir, &away) : NULL;
 	ability_ask(&a, o->conf.sandbox);
 	ability_image(&a, images, o->conf.image_tool);
 	facts_read(&f, o->conf.sandbox);

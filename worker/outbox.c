@@ -2,13 +2,14 @@
  *
  * outbox.c: signed results on disk until they are acknowledged.
  *
- * A letter is one envelope with what goes beside it. Its way: waiting -> uploading its large outputs, one after
+ * A letter (letter.h) is one envelope with what goes beside it. Its way: waiting -> uploading its large outputs, one after
  * the other -> posting -> gone, or back to waiting. Everything a letter needs is in its file, so taking one up after a
  * restart and putting a new one is the same code.
  */
 #include "worker/outbox.h"
 #include "worker/agent.h"
 #include "worker/backoff.h"
+#include "worker/letter.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/codec.h"
@@ -31,12 +32,8 @@ enum letter_state { LETTER_WAITING, LETTER_UPLOADING, LETTER_POSTING };
 
 struct letter {
 	struct outbox *box;
-	struct digest digest; /* of the envelope's line */
-	int64_t time_ms;
-	char (*leases)[LEASE_HEX + 1];
-	size_t n_leases;
-	struct blob *uploads;
-	size_t n_uploads, uploaded;
+	struct letter_says says;
+	size_t uploaded; /* of what goes before it */
 	enum letter_state state;
 	int missing;
 	unsigned turn; /* of the way that it goes */
@@ -86,16 +83,15 @@ static void unmove(struct letter *t)
 static void letter_free(struct letter *t)
 {
 	unmove(t);
-	free(t->leases);
-	free(t->uploads);
+	letter_says_release(&t->says);
 	free(t);
 }
 
 static bool still_needed(struct outbox *o, const struct digest *d)
 {
 	for (const struct letter *t = o->letters; t; t = t->next)
-		for (size_t i = 0; i < t->n_uploads; i++)
-			if (digest_equal(&t->uploads[i].digest, d))
+		for (size_t i = 0; i < t->says.n_uploads; i++)
+			if (digest_equal(&t->says.uploads[i].digest, d))
 				return true;
 	return o->fns.needed(o->fns.arg, d);
 }
@@ -110,11 +106,11 @@ static void letter_over(struct letter *t)
 	while (*at != t)
 		at = &(*at)->next;
 	*at = t->next;
-	for (size_t i = 0; i < t->n_uploads; i++)
-		if (!still_needed(o, &t->uploads[i].digest))
-			blob_remove(o->blobs, &t->uploads[i].digest, &e);
-	for (size_t i = 0; i < t->n_leases; i++)
-		o->fns.over(o->fns.arg, t->leases[i]);
+	for (size_t i = 0; i < t->says.n_uploads; i++)
+		if (!still_needed(o, &t->says.uploads[i].digest))
+			blob_remove(o->blobs, &t->says.uploads[i].digest, &e);
+	for (size_t i = 0; i < t->says.n_leases; i++)
+		o->fns.over(o->fns.arg, t->says.leases[i]);
 	letter_free(t);
 }
 
@@ -128,7 +124,7 @@ static void refuse_file(struct outbox *o, const char *from, const char *name)
 
 static void letter_refused(struct letter *t, const struct err *e)
 {
-	auto_free char *path = letter_path(t->box, &t->digest, "");
+	auto_free char *path = letter_path(t->box, &t->says.digest, "");
 
 	log_error("a result envelope was refused for good (%s: %s); it is now in %s/refused", err_name(e->code),
 		e->msg, t->box->dir);
@@ -136,64 +132,20 @@ static void letter_refused(struct letter *t, const struct err *e)
 	letter_over(t);
 }
 
-/* --- reading a letter --------------------------------------------------------------------------------------- */
-
-static void note_uploads(struct letter *t, const struct results *r, const json_t *blobs)
-{
-	char text[DIGEST_TEXT + 1];
-
-	for (size_t i = 0; i < r->n; i++)
-		for (size_t k = 0; k < r->items[i].n_outputs; k++) {
-			const struct output *o = &r->items[i].outputs[k];
-
-			digest_text(text, &o->digest);
-			if (json_object_get(blobs, text))
-				continue;
-			t->uploads = xrealloc(t->uploads, t->n_uploads + 1, sizeof(*t->uploads));
-			t->uploads[t->n_uploads++] =
-				(struct blob){ .digest = o->digest, .root = o->root, .size = o->size };
-		}
-}
-
-static int read_envelope(struct letter *t, const json_t *body, struct err *e)
-{
-	const json_t *envelope = json_object_get(body, "envelope");
-	auto_free char *line = envelope ? shape_dump(envelope) : NULL;
-	struct results r;
-	struct msg m;
-
-	if (!line)
-		return err_field(e, "envelope", "is missing");
-	if (msg_open(&m, line, strlen(line), &t->box->home->grid_id, e))
-		return -1;
-	if (results_read(&r, &m, e)) {
-		msg_release(&m);
-		return -1;
-	}
-	t->digest = m.sealed.digest;
-	t->time_ms = m.time_ms;
-	t->leases = xcalloc(r.n, sizeof(*t->leases));
-	for (; t->n_leases < r.n; t->n_leases++)
-		memcpy(t->leases[t->n_leases], r.items[t->n_leases].lease, sizeof(*t->leases));
-	note_uploads(t, &r, json_object_get(body, "blobs"));
-	results_release(&r);
-	msg_release(&m);
-	return 0;
-}
+/* --- taking up -------------------------------------------------------------------------------------------- */
 
 /* Takes up the letter that `text` is, behind the others. */
 static int letter_add(struct outbox *o, const char *text, size_t n, struct err *e)
 {
 	struct letter *t = xcalloc(1, sizeof(*t)), **at = &o->letters;
-	auto_json json_t *body = shape_load(text, n, e);
 
 	t->box = o;
 	t->fd = -1;
-	if (!body || read_envelope(t, body, e)) {
+	if (letter_read(&t->says, text, n, &o->home->grid_id, e)) {
 		letter_free(t);
 		return -1;
 	}
-	while (*at && (*at)->time_ms <= t->time_ms)
+	while (*at && (*at)->says.time_ms <= t->says.time_ms)
 		at = &(*at)->next;
 	t->next = *at;
 	*at = t;
@@ -243,7 +195,7 @@ static int check_ack(struct letter *t, const struct answer *a, struct err *e)
 	const char *line = a->body.data ? a->body.data : "";
 	struct msg m;
 
-	if (home_open_ack(t->box->home, &m, line, a->body.len, &t->digest, e))
+	if (home_open_ack(t->box->home, &m, line, a->body.len, &t->says.digest, e))
 		return -1;
 	msg_release(&m);
 	return 0;
@@ -252,11 +204,11 @@ static int check_ack(struct letter *t, const struct answer *a, struct err *e)
 static void delivered(struct letter *t)
 {
 	struct outbox *o = t->box;
-	auto_free char *path = letter_path(o, &t->digest, "");
+	auto_free char *path = letter_path(o, &t->says.digest, "");
 	char text[DIGEST_TEXT + 1];
 
-	digest_text(text, &t->digest);
-	log_info("acknowledged %s (%zu result%s)", text, t->n_leases, t->n_leases == 1 ? "" : "s");
+	digest_text(text, &t->says.digest);
+	log_info("acknowledged %s (%zu result%s)", text, t->says.n_leases, t->says.n_leases == 1 ? "" : "s");
 	o->tries = 0;
 	if (unlink(path))
 		log_error("removing %s: %s", path, strerror(errno));
@@ -295,7 +247,7 @@ static void on_posted(void *arg, struct answer *a)
 
 static void post(struct letter *t, const struct way *way)
 {
-	auto_free char *path = letter_path(t->box, &t->digest, "");
+	auto_free char *path = letter_path(t->box, &t->says.digest, "");
 	auto_free char *body = NULL;
 	struct err e;
 	size_t n;
@@ -337,7 +289,7 @@ static void on_uploaded(void *arg, const struct err *e)
 
 static void upload(struct letter *t, const struct way *way)
 {
-	const struct blob *b = &t->uploads[t->uploaded];
+	const struct blob *b = &t->says.uploads[t->uploaded];
 	auto_free char *ticket = NULL;
 	struct err e;
 	int64_t size;
@@ -345,7 +297,7 @@ static void upload(struct letter *t, const struct way *way)
 	t->state = LETTER_UPLOADING;
 	/* the envelope's own time: the same ticket after a restart, so the upload resumes */
 	if (blob_open(t->box->blobs, &b->digest, &t->fd, &size, &e) ||
-		ticket_seal(&ticket, &t->box->home->grid_id, t->box->key, &b->digest, b->size, t->time_ms, &e)) {
+		ticket_seal(&ticket, &t->box->home->grid_id, t->box->key, &b->digest, b->size, t->says.time_ms, &e)) {
 		t->fd = -1;
 		if (e.code == ERR_UNKNOWN_BLOB) /* its bytes are lost: this can never be delivered */
 			letter_refused(t, &e);
@@ -360,7 +312,7 @@ static void upload(struct letter *t, const struct way *way)
 static void letter_move(struct letter *t, const struct way *way)
 {
 	t->turn = home_turn(t->box->home);
-	if (t->uploaded < t->n_uploads)
+	if (t->uploaded < t->says.n_uploads)
 		upload(t, way);
 	else
 		post(t, way);
@@ -399,74 +351,19 @@ void outbox_hurry(struct outbox *o)
 
 /* --- putting --------------------------------------------------------------------------------------------------- */
 
-static bool pieces_before(const struct product *const *products, size_t i, size_t k)
-{
-	const struct digest *d = &products[i]->pieces[k].digest;
-
-	for (size_t p = 0; p <= i; p++)
-		for (size_t q = 0; q < (p == i ? k : products[p]->n_pieces); q++)
-			if (digest_equal(&products[p]->pieces[q].digest, d))
-				return true;
-	return false;
-}
-
-/* {"envelope":LINE,"blobs":{DIGEST:BASE64,…}}, every blob once. */
-static void write_body(struct buf *b, const char *line, const struct product *const *products, size_t n)
-{
-	char text[DIGEST_TEXT + 1];
-	const char *comma = "";
-
-	buf_text(b, "{\"envelope\":");
-	buf_text(b, line);
-	buf_text(b, ",\"blobs\":{");
-	for (size_t i = 0; i < n; i++)
-		for (size_t k = 0; k < products[i]->n_pieces; k++) {
-			const struct piece *piece = &products[i]->pieces[k];
-
-			if (pieces_before(products, i, k))
-				continue;
-			auto_free char *base64 = base64_encode(piece->bytes, piece->n);
-			digest_text(text, &piece->digest);
-			buf_printf(b, "%s\"%s\":\"", comma, text);
-			buf_text(b, base64);
-			buf_text(b, "\"");
-			comma = ",";
-		}
-	buf_text(b, "}}");
-}
-
-static int sign(char **line, struct outbox *o, const struct digest *job, const char *platform_class,
-	const char *agent, const struct product *const *products, size_t n, struct err *e)
-{
-	struct results r = { .policy = products[0]->policy, .n = n };
-	int bad;
-
-	memcpy(r.job.b, job->b, sizeof(r.job.b));
-	snprintf(r.platform, sizeof(r.platform), "%s", platform_here());
-	snprintf(r.platform_class, sizeof(r.platform_class), "%s", platform_class);
-	snprintf(r.agent, sizeof(r.agent), "%s", agent);
-	r.items = xcalloc(n, sizeof(*r.items));
-	for (size_t i = 0; i < n; i++)
-		r.items[i] = products[i]->result; /* its outputs stay the product's */
-	bad = results_seal(line, &r, &o->home->grid_id, o->key, clock_now_ms(), e);
-	free(r.items);
-	return bad;
-}
-
 int outbox_put(struct outbox *o, const struct digest *job, const char *platform_class, const char *agent,
 	const struct product *const *products, size_t n, struct err *e)
 {
-	auto_buf struct buf body = { 0 };
-	auto_free char *line = NULL;
+	auto_free char *line = NULL, *text = NULL;
 
-	if (sign(&line, o, job, platform_class, agent, products, n, e))
+	if (letter_sign(&line, job, platform_class, agent, products, n, &o->home->grid_id, o->key, clock_now_ms(), e))
 		return err_wrap(e, "signing results");
 	struct digest d = digest_of(line, strlen(line));
 	auto_free char *path = letter_path(o, &d, "");
-	write_body(&body, line, products, n);
-	if (file_write_atomic(path, body.data, body.len, 0600, e))
+	text = letter_write(line, products, n);
+	if (file_write_atomic(path, text, strlen(text), 0600, e))
 		return err_wrap(e, "keeping results");
-	if (letter_add(o, body.data, body.len, e))
+	if (letter_add(o, text, strlen(text), e))
 		return err_wrap(e, "reading back results");
 	timer_in(o->soon, 0);
 	return 0;
@@ -567,8 +464,8 @@ size_t outbox_count(const struct outbox *o)
 bool outbox_has(const struct outbox *o, const char *lease)
 {
 	for (const struct letter *t = o->letters; t; t = t->next)
-		for (size_t i = 0; i < t->n_leases; i++)
-			if (!strcmp(t->leases[i], lease))
+		for (size_t i = 0; i < t->says.n_leases; i++)
+			if (!strcmp(t->says.leases[i], lease))
 				return true;
 	return false;
 }

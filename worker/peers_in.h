@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * peers_in.h: what peers.c, peers_hear.c and peers_crowd.c share.
+ * peers_in.h: what peers.c, peers_ask.c, peers_hear.c and peers_crowd.c share.
  */
 #ifndef WORKER_PEERS_IN_H
 #define WORKER_PEERS_IN_H
@@ -63,6 +63,9 @@ struct peers {
 	int load;
 	int64_t picked_ms; /* when a neighbour was last left for its load */
 };
+
+/* Where this node is a neighbour, or NULL. */
+struct slot *peers_slot(struct peers *p, const struct id *node);
 
 struct taking {
 	struct peers *p;

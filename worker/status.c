@@ -5,6 +5,7 @@
 #include "worker/worker.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "jobs/job_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -54,14 +55,12 @@ static json_t *coordinator_json(const struct worker *w)
 char *status_json(const struct worker *w)
 {
 	char id[ID_TEXT + 1], grid[ID_TEXT + 1], words[AGENT_WORDS_MAX];
-	json_t *running = json_array(), *profiles = json_array();
+	json_t *running = json_array();
 
 	id_text(id, key_id(w->key));
 	id_text(grid, &w->home.grid_id);
 	agent_words(&w->agent, words, clock_mono_ms());
 	errands_each_running(&w->errands, add_running, running);
-	for (size_t i = 0; i < w->self.n_profiles; i++)
-		json_array_append_new(profiles, json_string(w->self.profiles[i]));
 	auto_json json_t *j = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o}", "worker", id, "grid", grid,
 		"grid_name", w->home.known ? w->home.grid.name : "", "link", w->link, "state",
 		agent_mode_name(w->agent.mode), "why", words, "running", running, "tasks", tasks_json(&w->agent),
@@ -75,15 +74,12 @@ char *status_json(const struct worker *w)
 		json_object_set_new(j, "relay",
 			json_pack("{s:I, s:I}", "tunnels", (json_int_t)relay_count(w->relay), "bytes",
 				(json_int_t)relay_bytes(w->relay)));
-	json_t *bits = json_array();
-	for (size_t i = 0; terms_bit_words[i]; i++)
-		if (w->conf.terms.bits & w->self.bits & 1u << i)
-			json_array_append_new(bits, json_string(terms_bit_words[i]));
 	json_object_set_new(j, "lends",
 		json_pack("{s:I, s:I, s:I, s:I, s:o, s:o}", "slots", (json_int_t)w->conf.slots, "memory_mib",
 			(json_int_t)w->conf.memory_mib, "disk_mib", (json_int_t)w->conf.disk_mib, "cached_mib",
-			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles", profiles,
-			"bits", bits));
+			(json_int_t)(blobs_bytes(cache_blobs(w->cache)) / MIB), "profiles",
+			words_json(job_profile_words, w->self.profiles), "bits",
+			words_json(job_bit_words, w->conf.terms.bits & w->self.bits)));
 	int64_t bytes;
 	size_t images = images_count(w->errands.images, &bytes);
 	json_object_set_new(j, "images",

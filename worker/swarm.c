@@ -26,7 +26,6 @@
 
 struct source {
 	bool used, seeds, out, wrong;
-	bool slow; /* the last window was too slow: one at a time until a piece arrives */
 	unsigned char have[HAVE_BYTES_MAX];
 	uint16_t offers[SWARM_OFFER_MAX];
 	size_t n_offers;
@@ -218,16 +217,6 @@ size_t swarm_offers(const struct swarm *s, int source)
 	return s->sources[source].n_offers;
 }
 
-size_t swarm_useful(const struct swarm *s, int source)
-{
-	const struct source *from = &s->sources[source];
-	size_t n = 0;
-
-	for (size_t i = 0; i < have_bytes(s->n); i++)
-		n += (size_t)__builtin_popcount(from->have[i] & ~s->have[i] & 0xff);
-	return n;
-}
-
 size_t swarm_lacking(struct swarm *s, int64_t now_ms, uint16_t *out, size_t max)
 {
 	size_t from = (size_t)rng_below(&s->rng, s->n), n = 0;
@@ -304,9 +293,8 @@ static bool is_endgame(const struct swarm *s)
 	return true;
 }
 
-static bool may_ask(const struct swarm *s, const struct source *from, int64_t now)
+static bool may_ask(const struct source *from, int64_t now)
 {
-	(void)s;
 	return from->used && !from->out && from->in_flight < from->depth && now >= from->rest_ms;
 }
 
@@ -320,7 +308,7 @@ static size_t in_turn(struct swarm *s, int64_t now, int out[SWARM_SOURCES_MAX])
 		const struct source *from = &s->sources[one];
 		size_t at = n;
 
-		if (!may_ask(s, from, now))
+		if (!may_ask(from, now))
 			continue;
 		for (; at > 0; at--) {
 			const struct source *before = &s->sources[out[at - 1]];
@@ -367,7 +355,7 @@ static bool choose(struct swarm *s, int64_t now, struct swarm_act *act)
 static bool elsewhere(const struct swarm *s, const struct flight *f, int64_t now)
 {
 	for (int i = 0; i < SWARM_SOURCES_MAX; i++)
-		if (i != f->source && may_ask(s, &s->sources[i], now) &&
+		if (i != f->source && may_ask(&s->sources[i], now) &&
 			have_get(s->sources[i].have, f->piece))
 			return true;
 	return false;

@@ -63,8 +63,6 @@ void swarm_has(struct swarm *s, int source, const unsigned char *have, int64_t n
 void swarm_offered(struct swarm *s, int source, const uint16_t *pieces, size_t n);
 /* How many of its offers are neither here nor given up. */
 size_t swarm_offers(const struct swarm *s, int source);
-/* How many pieces the source has that are not here. */
-size_t swarm_useful(const struct swarm *s, int source);
 /* Up to max missing pieces that no source has had for SWARM_LACK_MS and that are not on their way. */
 size_t swarm_lacking(struct swarm *s, int64_t now_ms, uint16_t *out, size_t max);
 

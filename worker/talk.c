@@ -9,6 +9,7 @@
 #include "common/clock.h"
 #include "common/codec.h"
 #include "common/log.h"
+#include "jobs/job_words.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,16 +83,13 @@ static json_t *returned_json(const struct agent_ask *ask)
 /* What is not said is any submitter, and no bit. */
 static void add_terms(json_t *j, const struct terms *t, unsigned bits_here)
 {
-	json_t *bits = json_array(), *submitters = json_array();
+	json_t *bits = words_json(job_bit_words, t->bits & bits_here), *submitters = json_array();
 	char id[ID_TEXT + 1];
 
 	for (size_t i = 0; i < t->n_submitters; i++) {
 		id_text(id, &t->submitters[i]);
 		json_array_append_new(submitters, json_string(id));
 	}
-	for (size_t i = 0; terms_bit_words[i]; i++)
-		if (t->bits & bits_here & 1u << i)
-			json_array_append_new(bits, json_string(terms_bit_words[i]));
 	if (json_array_size(bits))
 		json_object_set(j, "bits", bits);
 	if (t->n_submitters)
@@ -102,15 +100,11 @@ static void add_terms(json_t *j, const struct terms *t, unsigned bits_here)
 
 static void add_self(json_t *j, const struct talk_self *self)
 {
-	json_t *profiles = json_array();
-
-	for (size_t i = 0; i < self->n_profiles; i++)
-		json_array_append_new(profiles, json_string(self->profiles[i]));
 	json_object_set_new(j, "slots", json_integer(self->slots));
 	json_object_set_new(j, "cpus", json_integer(self->cpus));
 	json_object_set_new(j, "memory_mib", json_integer(self->memory_mib));
 	json_object_set_new(j, "disk_mib", json_integer(self->disk_mib));
-	json_object_set_new(j, "profiles", profiles);
+	json_object_set_new(j, "profiles", words_json(job_profile_words, self->profiles));
 	json_object_set_new(j, "platform", json_string(self->platform));
 	json_object_set_new(j, "platform_class", json_string(self->platform_class));
 	json_object_set_new(j, "agent", json_string(self->agent));

@@ -20,8 +20,7 @@
 struct talk_self {
 	int slots, cpus;
 	int64_t memory_mib, disk_mib;
-	const char *profiles[4];
-	size_t n_profiles;
+	unsigned profiles; /* 1 << enum job_profile */
 	const char *platform, *platform_class, *agent;
 	const struct terms *terms;
 	struct claims *claims;

@@ -3,34 +3,10 @@
  * terms.c: the volunteer's terms.
  */
 #include "worker/terms.h"
+#include "jobs/job_words.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-static const char *const profile_words[] = {
-	[PROFILE_COMPUTE] = "compute", [PROFILE_FILES] = "files", [PROFILE_IMAGE] = "image", NULL
-};
-const char *const terms_bit_words[] = { "jit", "proc", NULL };
-
-/* The words of `text`, with commas between them, as bits by their place in `known`. */
-static int read_set(unsigned *set, const char *flag, const char *text, const char *const *known, struct err *e)
-{
-	auto_free char *copy = xstrdup(text);
-	char *rest = copy, *word;
-
-	*set = 0;
-	while ((word = strsep(&rest, ","))) {
-		size_t i = 0;
-
-		while (known[i] && strcmp(known[i], word) != 0)
-			i++;
-		if (!known[i])
-			return err_set(e, ERR_USAGE, "--%s: \"%.40s\" is none of them; there are %s, %s%s%s", flag, word,
-				known[0], known[1], known[2] ? ", " : "", known[2] ? known[2] : "");
-		*set |= 1u << i;
-	}
-	return 0;
-}
 
 static bool is_among(const struct terms *t, const struct id *key)
 {
@@ -77,9 +53,9 @@ static int read_submitters(struct terms *t, const struct texts *texts, struct er
 int terms_read(struct terms *t, const struct texts *submitters, const char *profiles, const char *bits, struct err *e)
 {
 	*t = (struct terms){ .profiles = ~0u };
-	if (profiles && read_set(&t->profiles, "profiles", profiles, profile_words, e))
+	if (profiles && words_parse(&t->profiles, "profiles", profiles, job_profile_words, e))
 		return -1;
-	if (bits && read_set(&t->bits, "bits", bits, terms_bit_words, e))
+	if (bits && words_parse(&t->bits, "bits", bits, job_bit_words, e))
 		return -1;
 	return read_submitters(t, submitters, e);
 }
@@ -93,9 +69,9 @@ int terms_check(const struct terms *t, const struct job *job, struct err *e)
 		return err_set(e, ERR_REFUSED, "its submitter %.16s is not among --submitters", id);
 	}
 	if (!(t->profiles & 1u << job->profile))
-		return err_set(e, ERR_REFUSED, "the profile %s is not among --profiles", profile_words[job->profile]);
-	for (size_t i = 0; terms_bit_words[i]; i++)
+		return err_set(e, ERR_REFUSED, "the profile %s is not among --profiles", job_profile_words[job->profile]);
+	for (size_t i = 0; job_bit_words[i]; i++)
 		if (job->bits & ~t->bits & 1u << i)
-			return err_set(e, ERR_REFUSED, "it asks for the bit %s, which is not among --bits", terms_bit_words[i]);
+			return err_set(e, ERR_REFUSED, "it asks for the bit %s, which is not among --bits", job_bit_words[i]);
 	return 0;
 }

@@ -20,9 +20,6 @@ struct terms {
 	size_t n_submitters; /* 0: any */
 };
 
-/* The names of JOB_BIT_…, in their order; NULL ends them. */
-extern const char *const terms_bit_words[];
-
 /* From --submitters (each `any`, or keys with commas between them; none: any), --profiles (words with commas; NULL:
  * all) and --bits (words with commas; NULL: none). Says which flag and which word is wrong. */
 int terms_read(struct terms *t, const struct texts *submitters, const char *profiles, const char *bits, struct err *e);

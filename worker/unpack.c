@@ -13,7 +13,6 @@
 #include "common/codec.h"
 #include "common/log.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -27,9 +26,7 @@
 #define CPU_S 1800 /* of a flattening: a large image takes a minute */
 #define WALL_S 7200
 #define MEMORY_MIB 512
-#define DISK_MIB 16  /* it writes no files */
-#define SAID_MAX 400 /* bytes of its last line */
-#define ERRORS_MAX 65536
+#define DISK_MIB 16 /* it writes no files */
 #define REPORT_MAX 65536
 #define TAIL_BYTES 32 /* of a stream: its last line is shorter */
 #define FULL_BYTES MIB /* less free than this is a full disk */
@@ -124,25 +121,11 @@ int unpacked_judge(const struct unpacked *u, struct err *e)
 	return 0;
 }
 
-/* The last line of NAME.errors, safe for a log. Yours. */
 static char *last_said(const struct unpack *u)
 {
-	auto_free char *path = path_of(u, ".errors"), *text = NULL;
-	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	off_t end = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
-	struct err e;
-	size_t n;
+	auto_free char *path = path_of(u, ".errors");
 
-	if (end < 0 || lseek(fd, end > ERRORS_MAX ? end - ERRORS_MAX : 0, SEEK_SET) < 0 ||
-		fd_read_all(&text, &n, fd, ERRORS_MAX, &e))
-		return xstrdup("");
-	while (n && text[n - 1] == '\n')
-		text[--n] = '\0';
-	const char *line = strrchr(text, '\n');
-	line = line ? line + 1 : text;
-	if (!strncmp(line, "talkoot-image: ", 15))
-		line += 15;
-	return text_safe(line, strlen(line) < SAID_MAX ? strlen(line) : SAID_MAX);
+	return file_last_said(path, "talkoot-image");
 }
 
 static bool disk_is_full(const struct unpack *u)
@@ -338,102 +321,4 @@ void unpack_free(struct unpack *u)
 	count(u, u->counted);
 	free(u->name);
 	free(u);
-}
-
-/* --- whether it would work --- */
-
-/* Root's boxes are made by nobody, who has to get there by its path. The folder above all that is closed to others; "": none.
- * Yours. */
-static char *closed_above(const char *dir)
-{
-	char *path = realpath(dir, NULL);
-	struct stat st;
-
-	for (char *slash = path ? path + strlen(path) : NULL; slash && slash != path; slash = strrchr(path, '/')) {
-		*slash = '\0';
-		if (*path && (stat(path, &st) || !(st.st_mode & 0001)))
-			return path;
-	}
-	free(path);
-	return xstrdup("");
-}
-
-#define AWAY "/var/cache/talkoot"
-
-/* What workers left whose own folder is no more: AWAY/worker-X.of is a link to that. */
-static void sweep_away(void)
-{
-	DIR *d = opendir(AWAY);
-	struct dirent *entry;
-	struct stat st;
-	struct err e;
-
-	while (d && (entry = readdir(d))) {
-		size_t n = strlen(entry->d_name);
-		auto_free char *of = xprintf(AWAY "/%s", entry->d_name);
-
-		if (strncmp(entry->d_name, "worker-", 7) != 0 || n < 11 || strcmp(entry->d_name + n - 3, ".of") != 0 ||
-			!stat(of, &st) || errno != ENOENT)
-			continue;
-		auto_free char *tree = xmemdup(of, strlen(of) - 3);
-		if (!remove_tree(tree, &e))
-			unlink(of);
-	}
-	if (d)
-		closedir(d);
-}
-
-/* So that the tree is found when its worker is gone. */
-static void note_away(const char *place, const char *worker_dir)
-{
-	auto_free char *of = xprintf("%s.of", place);
-	struct err e;
-
-	if (make_dirs(AWAY, 0755, &e) || (symlink(worker_dir, of) && errno != EEXIST))
-		log_warn("noting whose %s is: %s", place, strerror(errno));
-}
-
-char *unpack_place(const char *worker_dir, bool *away)
-{
-	auto_free char *real = realpath(worker_dir, NULL), *closed = closed_above(worker_dir);
-	char hex[DIGEST_HEX + 1];
-	struct stat st;
-
-	*away = geteuid() == 0 && real && (*closed || stat(real, &st) || !(st.st_mode & 0001));
-	if (!*away)
-		return xprintf("%s/images", worker_dir);
-	struct digest d = digest_of(real, strlen(real));
-	digest_hex(hex, &d);
-	char *place = xprintf(AWAY "/worker-%.16s", hex);
-	sweep_away();
-	note_away(place, real);
-	return place;
-}
-
-static int check_way(const char *dir, struct err *e)
-{
-	auto_free char *closed = closed_above(dir);
-
-	if (!*closed)
-		return 0;
-	return err_set(e, ERR_REFUSED, "boxes of a worker that root runs are nobody's, and %s is closed to others: run the worker as an "
-				       "ordinary user, or `chmod o+x %s`", closed, closed);
-}
-
-int unpack_check(const char *dir, const char *tool, struct err *e)
-{
-	struct statvfs fs;
-
-	if (!tool || access(tool, X_OK))
-		return err_set(e, ERR_NOT_FOUND, "talkoot-image is not beside talkoot-worker");
-	if (!dir)
-		return 0;
-	if (make_dirs(dir, 0755, e))
-		return -1;
-	if (statvfs(dir, &fs))
-		return err_sys(e, "looking at %s", dir);
-	if (fs.f_flag & ST_NOEXEC)
-		return err_set(e, ERR_REFUSED,
-			"%s is where nothing may be executed (mount option noexec)", dir);
-	return geteuid() ? 0 : check_way(dir, e);
 }

@@ -34,13 +34,6 @@ int unpack_start(struct unpack **out, const struct unpack_conf *conf, const char
 /* End it; fn is not called. For the end of the worker: children are waited for. NULL is fine. */
 void unpack_free(struct unpack *u);
 
-/* Where the trees of the worker in `worker_dir` are: its folder images; or, where root runs the worker and nobody, who makes
- * its boxes, cannot get there, one in /var/cache/talkoot named after it (*away), where those of folders that are no more are removed. Yours. */
-char *unpack_place(const char *worker_dir, bool *away) MUST_USE;
-
-/* Whether trees in `dir` (NULL: wherever) could be roots of boxes; e says why not. */
-int unpack_check(const char *dir, const char *tool, struct err *e);
-
 /* Pure: what a flattening means that ended so. 0: it is good; ERR_PROGRAM: refused for good; else it was this machine. */
 struct unpacked {
 	const char *reason; /* of the box's report; NULL: there was none */

@@ -7,9 +7,11 @@
  */
 #include "worker/worker.h"
 #include "worker/host.h"
+#include "worker/place.h"
 #include "common/buf.h"
 #include "common/clock.h"
 #include "common/log.h"
+#include "jobs/job_words.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -282,29 +284,14 @@ static bool on_needed(void *arg, const struct digest *output)
 
 /* --- opening --------------------------------------------------------------------------------------------------- */
 
-static bool allows(const struct worker *w, enum job_profile profile)
-{
-	return w->conf.terms.profiles & 1u << profile;
-}
-
 void worker_know_box(struct worker *w)
 {
-	struct talk_self *s = &w->self;
-
 	if (!w->images)
-		w->images = unpack_place(w->conf.dir, &w->images_away);
+		w->images = place_new(w->conf.dir, &w->images_away);
 	ability_ask(&w->ability, w->conf.sandbox);
 	ability_image(&w->ability, w->images, w->conf.image_tool);
-	w->errands.files = w->ability.files;
-	w->errands.image = w->ability.image;
-	w->errands.bits = s->bits = w->ability.bits;
-	s->n_profiles = 0;
-	if (w->ability.compute && allows(w, PROFILE_COMPUTE))
-		s->profiles[s->n_profiles++] = "compute";
-	if (w->ability.files && allows(w, PROFILE_FILES))
-		s->profiles[s->n_profiles++] = "files";
-	if (w->ability.image && allows(w, PROFILE_IMAGE))
-		s->profiles[s->n_profiles++] = "image";
+	w->self.bits = w->ability.bits;
+	w->self.profiles = ability_profiles(&w->ability) & w->conf.terms.profiles;
 	if (!w->ability.compute)
 		log_error("the box does not work here, so no task will come; `talkoot-worker check` says why");
 	else if (!w->ability.files)
@@ -312,7 +299,7 @@ void worker_know_box(struct worker *w)
 	else if (!w->ability.image)
 		log_warn("the box does not work for profile image%s%s", *w->ability.no_image ? ": " : "", w->ability.no_image);
 	if (w->ability.files && w->conf.terms.bits & ~w->ability.bits) {
-		auto_free char *words = job_bits_text(w->conf.terms.bits & ~w->ability.bits);
+		auto_free char *words = words_text(job_bit_words, w->conf.terms.bits & ~w->ability.bits);
 
 		log_warn("--bits allows %s, which the box cannot give here; `talkoot-worker check` says why", words);
 	}
@@ -394,13 +381,10 @@ static int open_stores(struct worker *w, struct err *e)
 static int open_errands(struct worker *w, struct err *e)
 {
 	w->errands = (struct errands){ .loop = w->loop, .terms = &w->conf.terms, .book = w->book, .cache = w->cache,
-		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd, .files = w->ability.files, .local = &w->local,
+		.outputs = outbox_blobs(w->outbox), .sandbox = w->conf.sandbox, .own_sandbox = w->conf.own_sandbox, .guard = w->guard.fd,
+		.ability = &w->ability, .local = &w->local, .image_tool = w->conf.image_tool, .images_dir = w->images,
 		.disk_mib = w->conf.disk_mib, .fetched = on_fetched, .failed = on_failed, .exited = on_exited,
 		.stopped = on_stopped, .arg = w };
-	w->errands.image = w->ability.image;
-	w->errands.bits = w->ability.bits;
-	w->errands.image_tool = w->conf.image_tool;
-	w->errands.images_dir = w->images;
 	w->claims = claims_new(w->loop, w->fetcher, &w->home, w->key, cache_blobs(w->cache), on_claim, w);
 	w->errands.resume = (struct resume_of){ .loop = w->loop, .saved = &w->saved, .claims = w->claims, .blobs = cache_blobs(w->cache) };
 	w->errands.dir = xprintf("%s/tasks", w->conf.dir);
@@ -457,20 +441,6 @@ static int worker_open(struct worker *w, struct err *e)
 	return outside_open(w, e) || owner_open(w, e) ? -1 : 0;
 }
 
-/* Outside of DIR nobody would look for them. */
-static void leave_images(struct worker *w)
-{
-	struct err e;
-
-	auto_free char *of = w->images && w->images_away ? xprintf("%s.of", w->images) : NULL;
-
-	if (of && remove_tree(w->images, &e))
-		log_warn("%s", e.msg);
-	else if (of)
-		unlink(of);
-	free(TAKE(w->images));
-}
-
 static void worker_close(struct worker *w)
 {
 	if (w->talk && !w->agent.n_returns && agent_count(&w->agent, TASK_NONE) == AGENT_TASKS_MAX)
@@ -486,7 +456,9 @@ static void worker_close(struct worker *w)
 	join_free(w->joining);
 	errands_close(&w->errands);
 	free((char *)(uintptr_t)w->errands.dir);
-	leave_images(w);
+	if (w->images && w->images_away)
+		place_leave(w->images);
+	free(TAKE(w->images));
 	saved_close(&w->saved);
 	claims_free(w->claims);
 	outbox_close(w->outbox);

@@ -148,8 +148,8 @@ class Grid:
         self.coordinator = c
         self.link, self.admin_url = c.ready[0], c.ready[1].rstrip("/")
         # the same ports when it is started again
-        self.port = int(self.link.split("/")[2].rsplit(":", 1)[1])
-        self.admin_port = int(self.admin_url.split("/")[2].rsplit(":", 1)[1])
+        self.port = port_of(self.link)
+        self.admin_port = port_of(self.admin_url)
         self.env["TALKOOT_GRID"] = self.link
         return c
 
@@ -195,6 +195,10 @@ class Grid:
         n.wait_ready()
         n.id = n.ready[0]
         return n
+
+    # --- a worker's own words
+    def worker_status(self, w):
+        return json.loads(run([program("talkoot-worker"), "--data", self.path(w.name), "status", "--json"], self.env))
 
     # --- the CLI
     def cli(self, *args, code=0, stdin=None):
@@ -247,12 +251,21 @@ def get_json(url):
         return json.load(r)
 
 
-def tls_connect(port):
-    """A TLS connection to a grid port; who answers is not checked here."""
+def any_tls():
+    """For TLS to whoever answers: who that is is not checked here."""
     ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    return ctx.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30))
+    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
+    return ctx
+
+
+def port_of(link):
+    """The port of talkoot://NODE@HOST:PORT/GRID, or of http://HOST:PORT."""
+    return int(link.split("/")[2].rsplit(":", 1)[1])
+
+
+def tls_connect(port):
+    """A TLS connection to a grid port."""
+    return any_tls().wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=30))
 
 
 def lines_of(path):

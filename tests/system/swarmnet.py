@@ -7,10 +7,9 @@ import http.client
 import json
 import os
 import random
-import ssl
 import time
 
-from grid import Grid, Proc, compile_static, program, run, wait_for
+from grid import Grid, Proc, any_tls, compile_static, program, run, wait_for
 
 MIB = 1 << 20
 READER = r"""
@@ -39,10 +38,7 @@ def checksum(data):
 
 
 def https(port_of_link, host="127.0.0.1"):
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    return http.client.HTTPSConnection(host, port_of_link, timeout=60, context=ctx)
+    return http.client.HTTPSConnection(host, port_of_link, timeout=60, context=any_tls())
 
 
 def swarm_post(connection, grid, digest, have=b"", more=()):

@@ -50,7 +50,7 @@ def build(g):
 
 
 def lends(g, w):
-    return json.loads(run([program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))["lends"]
+    return g.worker_status(w)["lends"]
 
 
 def need(w, g, *bits):

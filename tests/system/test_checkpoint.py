@@ -94,6 +94,15 @@ def test_a_stopped_workers_task_goes_on_from_its_checkpoint():
         g.verify(g.path("out"))
 
 
+def test_a_manifest_that_asks_for_checkpoints_has_files():
+    with Grid() as g:
+        shown = json.loads(g.cli("submit", "--dry-run", "--checkpoint", "local", "--", counter(g), "1"))
+        assert shown.pop("profile") == "files", shown
+        with open(g.path("manifest.json"), "w") as f:
+            json.dump(shown, f)
+        assert json.loads(g.cli("submit", "--dry-run", g.path("manifest.json")))["profile"] == "files"
+
+
 def steps(g, w):
     """How far the worker's task has come."""
     (name,) = glob.glob(g.path(w.name, "tasks", "*", "stderr"))

@@ -8,11 +8,10 @@ import json
 import os
 import re
 import socket
-import ssl
 import threading
 import time
 
-from grid import TOP, Grid, Skip, compile_static, main, program, run, seed, wait_for
+from grid import TOP, Grid, Skip, any_tls, compile_static, main, program, run, seed, wait_for
 from test_gossip import ZERO, parts
 
 try:
@@ -116,10 +115,7 @@ class Attacker(threading.Thread):
         self.statuses, self.sent, self.failed = {}, 0, None
 
     def connect(self, n):
-        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        ctx.check_hostname = False
-        ctx.verify_mode = ssl.CERT_NONE
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=ctx, timeout=60,
+        return http.client.HTTPSConnection("127.0.0.1", self.port, context=any_tls(), timeout=60,
                                            source_address=("127.66.%d.%d" % (self.first, n % ADDRESSES + 1), 0))
 
     def run(self):
@@ -172,10 +168,7 @@ def memory_kib(pid, field):
 
 def told_state(w, job):
     _, port, _ = parts(w.ready[1])
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    c = http.client.HTTPSConnection("127.0.0.1", port, context=ctx, timeout=60)
+    c = http.client.HTTPSConnection("127.0.0.1", port, context=any_tls(), timeout=60)
     c.request("GET", "/v1/jobs/" + job)
     r = c.getresponse()
     text = r.read()
@@ -193,9 +186,6 @@ def test_a_flood_at_the_peer_port_costs_a_worker_no_more_memory_than_is_named_an
         run([program("talkoot-worker"), "--data", g.path(honest.name), "pause"], g.env)
         w = g.add_worker(join=honest.ready[1], args=("--memory", "600"))
 
-        def status():
-            return json.loads(run([program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
-
         exe = compile_static(slow, g.path("slow"))
         job = g.submit("--range", "40", "--quorum", "1", "--", exe)
         wait_for("a task to be done", lambda: g.job(job)["tasks"]["valid"] >= 1)
@@ -211,14 +201,14 @@ def test_a_flood_at_the_peer_port_costs_a_worker_no_more_memory_than_is_named_an
         wait_for("the honest job to be heard of", lambda: told_state(w, told) == "announced")
         peak_own = 0
         while any(a.is_alive() for a in attackers):
-            peak_own = max(peak_own, status()["peers"]["memory_kib"])
+            peak_own = max(peak_own, g.worker_status(w)["peers"]["memory_kib"])
             attackers[0].join(0.2)
         for a in attackers:
             if a.failed:
                 raise a.failed
         done_meanwhile = g.job(job)["tasks"]["valid"] - done_before
         peak = memory_kib(w.pid, "VmHWM")
-        peak_own = max(peak_own, status()["peers"]["memory_kib"])
+        peak_own = max(peak_own, g.worker_status(w)["peers"]["memory_kib"])
         print("     RSS %d KiB before, %d at most; of peers and news %d of %d KiB; %d tasks done meanwhile; answers %r" % (
             before, peak, peak_own, bound_kib(), done_meanwhile, [a.statuses for a in attackers]))
         assert attackers[0].sent == RECORDS // 8 and set(attackers[0].statuses) == {429}, attackers[0].statuses
@@ -226,7 +216,7 @@ def test_a_flood_at_the_peer_port_costs_a_worker_no_more_memory_than_is_named_an
         assert 768 < peak_own <= bound_kib()  # the MiB that strangers may have was filled
         assert peak - before <= bound_kib() + SLACK_KIB, (before, peak)
         assert done_meanwhile >= 1
-        assert status()["coordinator"]["answers"] and status()["peers"]["neighbours"] >= 1
+        assert g.worker_status(w)["coordinator"]["answers"] and g.worker_status(w)["peers"]["neighbours"] >= 1
         g.cli("cancel", told)
         wait_for("the cancellation to be heard of", lambda: not told_state(w, told))
         assert g.wait_done(job)["tasks"]["valid"] == 40

@@ -4,11 +4,10 @@ import base64
 import http.client
 import json
 import os
-import ssl
 import threading
 import time
 
-from grid import Grid, get_json, main, program, run, wait_for
+from grid import Grid, any_tls, get_json, main, program, run, wait_for
 from proxy import Proxy
 from test_protocol import Node, sha256
 
@@ -18,12 +17,8 @@ BUDGET = 300                    # bytes a second, idle
 ZERO = "0" * 16
 
 
-def status(g, w):
-    return json.loads(run([program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
-
-
 def peers(g, w):
-    return status(g, w)["peers"]
+    return g.worker_status(w)["peers"]
 
 
 def tell(g, w, word):
@@ -64,10 +59,7 @@ def all_know(g, workers, jobs):
 
 def gossip(port, grid, body, node=None):
     """One question by Python: (status, answer)."""
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    c = http.client.HTTPSConnection("127.0.0.1", port, context=ctx, timeout=60)
+    c = http.client.HTTPSConnection("127.0.0.1", port, context=any_tls(), timeout=60)
     c.request("POST", "/v1/gossip", json.dumps(dict({"grid": grid}, **body)).encode())
     r = c.getresponse()
     answer = r.read()
@@ -167,7 +159,7 @@ def test_what_is_forged_costs_its_sender_its_hearing():
             code, answer = gossip(at, grid, {"hash": ZERO, "facts": [{"note": {"payload": "x"}}]})
             assert code in (400, 429), (code, answer)
         wait_for("the address to be refused", lambda: gossip(port, grid, {"hash": ZERO})[0] == 429)
-        assert g.job and status(g, g.workers[0])["coordinator"]["answers"]
+        assert g.job and g.worker_status(g.workers[0])["coordinator"]["answers"]
 
 
 def test_a_job_told_to_a_worker_is_accepted_by_the_coordinator_and_cancelled_by_its_submitter():
@@ -248,10 +240,7 @@ def idle_ask(p):
 def raw_answer(port, known):
     """Bytes, TLS included, of the answer to a question that was held on a connection that is open."""
     p = Proxy(port)
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname = False
-    ctx.verify_mode = ssl.CERT_NONE
-    c = http.client.HTTPSConnection("127.0.0.1", p.port, context=ctx, timeout=60)
+    c = http.client.HTTPSConnection("127.0.0.1", p.port, context=any_tls(), timeout=60)
     n = 0
     for _ in range(2):
         n = p.down

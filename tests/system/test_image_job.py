@@ -14,7 +14,6 @@ import os
 import random
 import re
 import shutil
-import signal
 import subprocess
 import tarfile
 
@@ -147,7 +146,7 @@ class ImageGrid(grid.Grid):
         os.makedirs(self.path("w%d" % len(self.workers)), 0o711, exist_ok=True)
         os.chmod(self.path("w%d" % len(self.workers)), 0o711)
         w = super().add_worker(**more)
-        status = json.loads(grid.run([grid.program("talkoot-worker"), "--data", self.path(w.name), "status", "--json"], self.env))
+        status = self.worker_status(w)
         if "image" not in status["lends"]["profiles"]:
             raise Skip("the box has no profile image here: " + grid.log_of(w)[-400:])
         return w
@@ -364,7 +363,7 @@ def test_roots_worker_in_a_closed_folder_keeps_its_images_where_its_boxes_get_to
         os.symlink(g.path("gone"), here + ".of")  # of a worker that was killed and whose folder was removed
         w = g.add_worker()
         assert not os.path.lexists(here) and not os.path.lexists(here + ".of")
-        status = json.loads(grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
+        status = g.worker_status(w)
         assert "image" in status["lends"]["profiles"], grid.log_of(w)
         (of,) = [p for p in glob.glob("/var/cache/talkoot/worker-*.of") if os.readlink(p) == os.path.realpath(g.path(w.name))]
         assert w.stop() == 0

@@ -3,7 +3,6 @@
 the worker are killed."""
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -29,10 +28,6 @@ int main(int argc, char **argv)
 	return fclose(out) ? 1 : 0;
 }
 """
-
-
-def status(g, w):
-    return json.loads(run([program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
 
 
 def keepers_of(w):
@@ -316,9 +311,9 @@ def test_why_a_keeper_cannot_start_is_said_in_words():
     with Grid() as g:
         w = add_worker_with_box(g, NO_KEEPER)
         job = g.submit("--range", "20", "--quorum", "1", "--max-results", "4", "--", sleeper(g), "{index}", "1")
-        wait_for("the reason in status", lambda: "no box at all today" in status(g, w)["why"])
+        wait_for("the reason in status", lambda: "no box at all today" in g.worker_status(w)["why"])
         said = "the keeper of profile compute ended with exit 125: talkoot-sandbox: no box at all today"
-        assert said in status(g, w)["why"]
+        assert said in g.worker_status(w)["why"]
         with open(g.path("w0.log")) as f:
             assert said in f.read()
         g.cli("cancel", job)

@@ -128,7 +128,7 @@ def test_an_answer_is_short_goes_to_the_sender_and_comes_once_a_minute():
         m.sendto(question, ("127.0.0.1", PORT))
         m.sendto(question, (GROUP, PORT))
         data, at = hear(m, grid.PATIENCE)
-        assert data == text("HERE", grid_id(g), w.id, int(w.ready[1].split("/")[2].rsplit(":", 1)[1])), data
+        assert data == text("HERE", grid_id(g), w.id, grid.port_of(w.ready[1])), data
         assert len(data) <= len(question) and at[0] == "127.0.0.1"
         for _ in range(20):
             m.sendto(question, (GROUP, PORT))

@@ -29,7 +29,7 @@ class Halves(SwarmGrid):
         self.start_workers()
         self.near, self.cut_off = self.workers[::2], self.workers[1::2]
         for w in self.workers:
-            wait_for("%s to have neighbours" % w.name, lambda w=w: self.state(w)["peers"]["neighbours"] >= 3)
+            wait_for("%s to have neighbours" % w.name, lambda w=w: self.worker_status(w)["peers"]["neighbours"] >= 3)
 
     def add_host(self):
         i = len(self.hosts)
@@ -37,9 +37,6 @@ class Halves(SwarmGrid):
         self.net.plug(host, self.far if i % 2 else self.switch, "10.9.0.%d/16" % (i + 2))
         self.hosts.append(host)
         return host
-
-    def state(self, w):
-        return json.loads(run([program("talkoot-worker"), "--data", self.path(w.name), "status", "--json"], self.env))
 
     def live_of(self, workers):
         """How many leases these workers hold, as the coordinator knows."""
@@ -191,13 +188,13 @@ def test_two_halves_that_were_apart_for_a_while_have_lost_nothing_and_done_nothi
     with netns.Net() as net, Halves(net, 6) as g:
         first = g.submit_work(tasks, 2, "first")
         for w in g.workers:
-            wait_for(w.name + " to run", lambda w=w: g.state(w)["running"])
+            wait_for(w.name + " to run", lambda w=w: g.worker_status(w)["running"])
         wait_for("a result", lambda: sum(g.results_by_state(first)["received"].values()))
         net.cut(g.trunk)
         for w in g.cut_off:  # what they do meanwhile waits on their disks
-            wait_for("results to wait at " + w.name, lambda w=w: g.state(w)["results"]["unsent"])
+            wait_for("results to wait at " + w.name, lambda w=w: g.worker_status(w)["results"]["unsent"])
         back = g.come_back(g.cut_off[2])
-        assert g.state(back)["results"]["unsent"] >= 1, g.state(back)
+        assert g.worker_status(back)["results"]["unsent"] >= 1, g.worker_status(back)
         # both halves go on telling each other: of a job that the coordinator has, and of one that a worker was given
         near = g.submit_work(2, 15, "near")  # long enough to be told of: who hears that a job is over forgets it
         far = run(g.cut_off[1].host.argv([program("talkoot"), "submit", "--range", "2", "--quorum", "2", "--name", "far",
@@ -216,7 +213,7 @@ def test_two_halves_that_were_apart_for_a_while_have_lost_nothing_and_done_nothi
             end = g.wait_done(job)
             assert end["state"] == "done" and end["tasks"]["valid"] == n, end
         for w in g.workers:
-            wait_for("nothing to wait at " + w.name, lambda w=w: g.state(w)["results"]["unsent"] == 0)
+            wait_for("nothing to wait at " + w.name, lambda w=w: g.worker_status(w)["results"]["unsent"] == 0)
         for job, n in ((first, tasks), (near, 2), (far, 2)):
             extra = g.check(job, n)
             if extra:
@@ -231,22 +228,22 @@ def test_what_expired_while_they_were_apart_is_done_again_and_comes_late():
         meters = [(w, Meter(w.host, "10.9.0.1")) for w in g.near]
         job = g.submit_work(tasks, 2)
         for w in g.workers:
-            wait_for(w.name + " to run", lambda w=w: g.state(w)["running"])
+            wait_for(w.name + " to run", lambda w=w: g.worker_status(w)["running"])
         net.cut(g.trunk)
         for w in g.cut_off:
-            wait_for("results to wait at " + w.name, lambda w=w: g.state(w)["results"]["unsent"])
-        wait_for("the near half to have nothing to do", lambda: not any(g.state(w)["running"] for w in g.near) and
+            wait_for("results to wait at " + w.name, lambda w=w: g.worker_status(w)["results"]["unsent"])
+        wait_for("the near half to have nothing to do", lambda: not any(g.worker_status(w)["running"] for w in g.near) and
                  not g.live_of(g.near))
         say_rates("busy", meters)
         for w in g.near:
-            print("     %s has %d neighbours" % (w.name, g.state(w)["peers"]["neighbours"]))
+            print("     %s has %d neighbours" % (w.name, g.worker_status(w)["peers"]["neighbours"]))
         wait_for("the leases of the other half to expire", lambda: g.leases(job, "expired"))
         say_rates("with nothing to do, young", meters)
         end = g.wait_done(job)
         assert end["tasks"]["valid"] == tasks, end
         net.mend(g.trunk)
         for w in g.workers:
-            wait_for("nothing to wait at " + w.name, lambda w=w: g.state(w)["results"]["unsent"] == 0)
+            wait_for("nothing to wait at " + w.name, lambda w=w: g.worker_status(w)["results"]["unsent"] == 0)
         extra, late = g.check(job, tasks), g.results_by_state(job)["late"]
         assert extra and late == extra, (extra, late)
         g.verify_all(job)

@@ -34,7 +34,7 @@ class ProgramGrid(grid.Grid):
         os.chmod(self.dir, 0o711)
         for _ in range(3):
             w = self.add_worker()
-            status = json.loads(grid.run([grid.program("talkoot-worker"), "--data", self.path(w.name), "status", "--json"], self.env))
+            status = self.worker_status(w)
             if "image" not in status["lends"]["profiles"]:
                 self.close()
                 raise Skip("the box has no profile image here: " + grid.log_of(w)[-400:])

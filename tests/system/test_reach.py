@@ -6,7 +6,7 @@ import json
 import socket
 
 import grid
-from grid import Grid, free_port, get_json, log_of, tls_connect, wait_for
+from grid import Grid, free_port, get_json, log_of, port_of, tls_connect, wait_for
 
 
 def ask(port, body):
@@ -18,10 +18,6 @@ def ask(port, body):
     text = r.read()
     c.close()
     return r.status, json.loads(text), r
-
-
-def port_of(link):
-    return int(link.split("/")[2].rsplit(":", 1)[1])
 
 
 def address_of(g, w):
@@ -38,7 +34,7 @@ def test_an_advertised_address_is_published_once_it_was_reached():
         w = start(g, "0.0.0.0:%d" % port, "--advertise", "127.0.0.1:%d" % port)
         wait_for("it to be published", lambda: address_of(g, w) == ["127.0.0.1:%d" % port])
         assert "reachable at 127.0.0.1:%d" % port in log_of(w)
-        o = json.loads(grid.run([grid.program("talkoot-worker"), "--data", g.path(w.name), "status", "--json"], g.env))
+        o = g.worker_status(w)
         assert (o["published"], o["reachable"]) == ("127.0.0.1:%d" % port, "yes"), o
 
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import time
 
-from grid import Grid, main, wait_for
+from grid import Grid, main, port_of, wait_for
 from swarmnet import https, pieces_in, swarm_post
 
 PIECE = 256 * 1024
@@ -25,11 +25,7 @@ def plain_grid(*upload):
     except BaseException:
         g.close()
         raise
-    return g, https(port_of(g.workers[0])), data, digest
-
-
-def port_of(w):
-    return int(w.ready[1].split("/")[2].rsplit(":", 1)[1])
+    return g, https(port_of(g.workers[0].ready[1])), data, digest
 
 
 def get(c, digest, first, last):
@@ -108,9 +104,9 @@ def test_a_tasks_own_input_is_told_of_to_nobody():
                 assert status == 200 and ("have" in answer) == bool(data), answer
             c.close()
 
-        look(port_of(w))
+        look(port_of(w.ready[1]))
         w.kill()
-        look(port_of(g.restart_worker(w)))
+        look(port_of(g.restart_worker(w).ready[1]))
 
 
 if __name__ == "__main__":

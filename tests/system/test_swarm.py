@@ -278,8 +278,7 @@ def test_sources_are_learned_by_gossip_while_the_coordinator_is_silent():
         g.coordinator.kill()
         g.start_coordinator()
         w2 = g.start_worker(2).wait_ready()
-        wait_for("w2 to have neighbours", lambda: json.loads(run(
-            [program("talkoot-worker"), "--data", g.path("w2"), "status", "--json"], g.env))["peers"]["neighbours"] >= 3)
+        wait_for("w2 to have neighbours", lambda: g.worker_status(w2)["peers"]["neighbours"] >= 3)
         sent = g.seed_sent()
         job = g.submit_readers(1)
         wait_for("w2 to hold the lease", lambda: live_lease_of(g, w2) == 1)

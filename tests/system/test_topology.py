@@ -11,7 +11,7 @@ import subprocess
 import threading
 
 import netns
-from grid import Grid, Proc, compile_static, program, run, seed, wait_for
+from grid import Grid, Proc, any_tls, compile_static, program, run, seed, wait_for
 
 # reads its standard input, and writes 200 KB that depend on it and on the task
 WORK = r"""
@@ -79,9 +79,6 @@ class HostGrid(Grid):
 
     def ask(self, w, *words):
         return run([program("talkoot-worker"), "--data", self.path(w.name)] + list(words), self.env)
-
-    def worker_status(self, w):
-        return json.loads(self.ask(w, "status", "--json"))
 
     def results_of(self, worker):
         return self.db("SELECT count(*) FROM result r JOIN worker w ON w.n = r.worker WHERE w.id = ? AND r.state = "
@@ -204,10 +201,8 @@ def test_when_a_relay_ends_another_one_is_taken():
 def record_at(g, node):
     """Whether C names this node to who asks it."""
     body = json.dumps({"grid": g.link.rsplit("/", 1)[1], "hash": "0" * 16, "want": 8}).encode()
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
     with g.c.inside():
-        c = http.client.HTTPSConnection(g.address, g.port, context=ctx, timeout=30)
+        c = http.client.HTTPSConnection(g.address, g.port, context=any_tls(), timeout=30)
         c.request("POST", "/v1/gossip", body)
         answer = json.loads(c.getresponse().read())
         c.close()
@@ -355,9 +350,7 @@ class EvilRelay:
 
 def descriptor_of(g):
     """As C gives it."""
-    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
-    with g.c.inside(), socket.create_connection((g.address, g.port), timeout=30) as s, ctx.wrap_socket(s) as t:
+    with g.c.inside(), socket.create_connection((g.address, g.port), timeout=30) as s, any_tls().wrap_socket(s) as t:
         t.sendall(b"GET /v1/grid HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         answer = b""
         while True:
@@ -526,10 +519,8 @@ def test_a_relay_serves_its_coordinator_only():
                                       (wa, "%s:22" % (CA % 1), 403), (wa, "localhost:%d" % g.port, 403),
                                       (wa, AB % 1 + ":1", 403), (off, good, 400)):
                 host, port = w.link.split("@")[1].split("/")[0].rsplit(":", 1)
-                ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-                ctx.check_hostname, ctx.verify_mode = False, ssl.CERT_NONE
                 with b.inside(), socket.create_connection((host, int(port)), timeout=30) as s, \
-                        ctx.wrap_socket(s) as t:
+                        any_tls().wrap_socket(s) as t:
                     t.sendall(b"CONNECT %s HTTP/1.1\r\nHost: x\r\n\r\n" % target.encode())
                     answer = t.recv(4096).split(b"\r\n")[0]
                     assert b" %d " % status in answer, (target, answer)

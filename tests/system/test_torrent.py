@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 
 import grid
-from grid import Grid, Skip, get_json, tls_connect, wait_for
+from grid import Grid, Skip, port_of, tls_connect, wait_for
 
 VECTORS = os.environ.get("TALKOOT_VECTORS", os.path.join(grid.TOP, "../shared/vectors"))
 LEAF = 16384
@@ -47,10 +47,6 @@ def ask(port, path, method="GET"):
     body = r.read()
     c.close()
     return r.status, body
-
-
-def port_of(link):
-    return int(link.split("/")[2].rsplit(":", 1)[1])
 
 
 def put(g, data, name="blob.bin"):

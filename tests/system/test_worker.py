@@ -7,7 +7,7 @@ import signal
 import stat
 import time
 
-from grid import BIN, Grid, Proc, main, program, run, tls_connect, wait_for
+from grid import BIN, Grid, Proc, main, port_of, program, run, tls_connect, wait_for
 from test_faults import boxes_of, sleeper
 
 
@@ -15,13 +15,8 @@ def worker(g, *args, code=0):
     return run([program("talkoot-worker")] + list(args), g.env, code)
 
 
-def status(g, w):
-    return json.loads(worker(g, "--data", g.path(w.name), "status", "--json"))
-
-
 def peer_get(link, path, header=""):
-    port = int(link.split("/")[2].rsplit(":", 1)[1])
-    s = tls_connect(port)
+    s = tls_connect(port_of(link))
     s.sendall(("GET %s HTTP/1.1\r\nHost: peer\r\nConnection: close\r\n%s\r\n" % (path, header)).encode())
     answer = b""
     while True:
@@ -41,9 +36,9 @@ def test_it_joins_by_the_coordinator_and_by_any_worker():
         wait_for("words for people", lambda: "\nwaiting: needs 2 independent workers, has 1\n" in g.cli("status", job))
         second = g.add_worker(join=g.workers[0].ready[1])
         assert g.wait_done(job)["tasks"]["valid"] == 2
-        assert status(g, second)["coordinator"]["answers"]
+        assert g.worker_status(second)["coordinator"]["answers"]
         g.admin("ban", second.id)
-        wait_for("the refusal in words", lambda: "is banned" in status(g, second)["why"])
+        wait_for("the refusal in words", lambda: "is banned" in g.worker_status(second)["why"])
 
 
 def test_usage_errors_name_what_is_wrong():
@@ -71,8 +66,8 @@ def test_the_volunteer_chooses_whose_jobs_and_which_profiles():
         other = g.cli("id", "--identity", stranger).strip()
         g.allow(other)
         w = g.add_worker(args=("--submitters", mine, "--profiles", "compute"))
-        wait_for("its first ask", lambda: status(g, w)["coordinator"]["answers"])
-        assert status(g, w)["lends"]["profiles"] == ["compute"]
+        wait_for("its first ask", lambda: g.worker_status(w)["coordinator"]["answers"])
+        assert g.worker_status(w)["lends"]["profiles"] == ["compute"]
         theirs = ["submit", "--identity", stranger, "--quorum", "1", "--", sleeper(g), "0", "0"]
         g.cli(*theirs, code=4)
         assert "takes its submitter's jobs" in run.stderr, run.stderr
@@ -97,14 +92,14 @@ def test_owner_commands():
             assert stat.S_IMODE(os.stat(os.path.join(data, name)).st_mode) == mode, name
         worker(g, "--data", data, "--join", g.link, code=1)
         assert "another worker" in run.stderr
-        wait_for("the first answer", lambda: status(g, w)["coordinator"]["answers"])
-        assert "no work" in status(g, w)["why"]
+        wait_for("the first answer", lambda: g.worker_status(w)["coordinator"]["answers"])
+        assert "no work" in g.worker_status(w)["why"]
         worker(g, "--data", data, "pause")
-        assert "paused" in status(g, w)["why"] and status(g, w)["state"] == "pause"
+        assert "paused" in g.worker_status(w)["why"] and g.worker_status(w)["state"] == "pause"
         job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "0", "1")
         worker(g, "--data", data, "resume")
-        wait_for("a running task", lambda: status(g, w)["running"])
-        assert status(g, w)["running"][0]["job"] == job
+        wait_for("a running task", lambda: g.worker_status(w)["running"])
+        assert g.worker_status(w)["running"][0]["job"] == job
         assert "running 1 task" in worker(g, "--data", data, "status")
         worker(g, "--data", data, "finish")
         assert w.p.wait(30) == 0
@@ -209,7 +204,7 @@ def test_a_box_that_can_nothing_gets_nothing():
         box = fake_box(g, compute=False, files=False)
         job = g.submit("--range", "1", "--quorum", "1", "--", sleeper(g), "{index}", "1")
         w = g.add_worker(args=("--sandbox", box))
-        wait_for("an ask", lambda: status(g, w)["coordinator"]["answers"])
+        wait_for("an ask", lambda: g.worker_status(w)["coordinator"]["answers"])
         said = worker(g, "--data", g.path(w.name), "--sandbox", box, "check", code=1)
         assert "no task can run here" in said, said
         assert "the box does not work here" in open(g.path(w.name + ".log")).read()

@@ -212,6 +212,52 @@ static void a_file_is_read_whole_or_refused(void **state)
 	drop_folder(dir);
 }
 
+static void of_a_long_file_the_end_is_read_and_of_a_link_nothing(void **state)
+{
+	(void)state;
+	char *dir = fresh_folder();
+	auto_free char *path = xprintf("%s/f", dir), *link = xprintf("%s/l", dir);
+	struct err e;
+	size_t n;
+
+	assert_null(file_tail(&n, path, 4));
+	assert_int_equal(file_write_atomic(path, "", 0, 0600, &e), 0);
+	assert_null(file_tail(&n, path, 4));
+	assert_int_equal(file_write_atomic(path, "abcdef", 6, 0600, &e), 0);
+	for (size_t max = 1; max < 9; max++) {
+		auto_free char *end = file_tail(&n, path, max);
+
+		assert_int_equal(n, max < 6 ? max : 6);
+		assert_string_equal(end, &"abcdef"[6 - n]);
+	}
+	assert_int_equal(symlink(path, link), 0);
+	assert_null(file_tail(&n, link, 4));
+	assert_null(file_tail(&n, dir, 4));
+	drop_folder(dir);
+}
+
+static void of_what_a_program_said_the_last_line_counts(void **state)
+{
+	static const struct {
+		const char *said, *last;
+	} cases[] = { { "", "" }, { "\n\n", "" }, { "it broke", "it broke" }, { "a\nb\n", "b" }, { "a\nit: b\n\n", "b" },
+		{ "it: a: b", "a: b" }, { "item: b", "item: b" }, { "it:", "it:" }, { "\033[2J", "\\x1b[2J" } };
+	(void)state;
+	char *dir = fresh_folder();
+	auto_free char *path = xprintf("%s/f", dir);
+	struct err e;
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(file_write_atomic(path, cases[i].said, strlen(cases[i].said), 0600, &e), 0);
+		auto_free char *last = file_last_said(path, "it");
+
+		assert_string_equal(last, cases[i].last);
+	}
+	auto_free char *none = file_last_said("/nowhere/f", "it");
+	assert_string_equal(none, "");
+	drop_folder(dir);
+}
+
 static void an_atomic_write_replaces_all_or_nothing(void **state)
 {
 	(void)state;
@@ -404,6 +450,8 @@ int main(void)
 		cmocka_unit_test(every_code_has_a_name_and_comes_back_by_it),
 		cmocka_unit_test(a_buffer_is_terminated_at_every_length),
 		cmocka_unit_test(a_file_is_read_whole_or_refused),
+		cmocka_unit_test(of_a_long_file_the_end_is_read_and_of_a_link_nothing),
+		cmocka_unit_test(of_what_a_program_said_the_last_line_counts),
 		cmocka_unit_test(an_atomic_write_replaces_all_or_nothing),
 		cmocka_unit_test(folders_are_made_on_the_way),
 		cmocka_unit_test(removing_a_tree_does_not_follow_links),

@@ -3,6 +3,7 @@
  * test_job.c: what a manifest means, what each task is given, and what is no program.
  */
 #include "jobs/job.h"
+#include "jobs/job_words.h"
 #include "tests/unit/vectors.h"
 
 #include <elf.h>
@@ -254,16 +255,22 @@ static void outputs_are_compared_by_the_first_glob_that_matches(void **state)
 static void bits_are_a_set_with_names(void **state)
 {
 	(void)state;
-	auto_free char *none = job_bits_text(0), *both = job_bits_text(JOB_BIT_JIT | JOB_BIT_PROC),
-		       *one = job_bits_text(JOB_BIT_PROC);
+	auto_free char *none = words_text(job_bit_words, 0), *both = words_text(job_bit_words, JOB_BIT_JIT | JOB_BIT_PROC),
+		       *one = words_text(job_bit_words, JOB_BIT_PROC);
 	struct job j;
 
 	assert_string_equal(none, "");
 	assert_string_equal(one, "proc");
 	assert_string_equal(both, "jit,proc");
-	assert_int_equal(job_bit("jit"), JOB_BIT_JIT);
-	assert_int_equal(job_bit("JIT"), 0);
-	assert_int_equal(job_bit(""), 0);
+	assert_int_equal(1u << word_place(job_bit_words, "jit"), JOB_BIT_JIT);
+	assert_int_equal(word_place(job_bit_words, "JIT"), -1);
+	assert_int_equal(word_place(job_bit_words, ""), -1);
+	for (unsigned set = 0; set < 4; set++) {
+		auto_json json_t *array = words_json(job_bit_words, set);
+
+		json_array_append_new(array, json_string("unheard"));
+		assert_int_equal(words_read(job_bit_words, array), set);
+	}
 	assert_int_equal(read_changed(&j, "{'profile':'files','bits':['proc','jit','proc']}"), 0);
 	assert_int_equal(j.bits, JOB_BIT_JIT | JOB_BIT_PROC);
 	job_release(&j);

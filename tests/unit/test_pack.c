@@ -5,6 +5,7 @@
 #include "jobs/exec_head.h"
 #include "jobs/pack_env.h"
 #include "jobs/pack_tell.h"
+#include "jobs/difference.h"
 #include "jobs/pack_try.h"
 #include "jobs/trace_calls.h"
 

@@ -182,9 +182,31 @@ static int teardown(void **state)
 	return 0;
 }
 
+struct waiting {
+	struct world *w;
+	struct err *e;
+	int result;
+};
+
+static void on_uploaded(void *arg, const struct err *e)
+{
+	struct waiting *k = arg;
+
+	k->result = e ? -1 : 0;
+	if (e)
+		*k->e = *e;
+	loop_stop(k->w->l);
+}
+
+/* Until it is over. */
 static int upload(struct world *w, int tries, struct err *e)
 {
-	return tus_wait(w->f, w->l, &w->to, NULL, TICKET, strlen(TICKET), w->fd, SIZE, tries, e);
+	struct waiting k = { w, e, 1 };
+
+	tus_start(w->f, w->l, &w->to, NULL, TICKET, strlen(TICKET), w->fd, SIZE, tries, on_uploaded, &k);
+	loop_run(w->l);
+	assert_int_not_equal(k.result, 1);
+	return k.result;
 }
 
 static void assert_uploaded(struct world *w)
@@ -323,7 +345,6 @@ static void a_cancelled_upload_is_not_called_back(void **state)
 		w);
 	struct timer *timer = timer_new(w->l, halt, w->l);
 
-	assert_int_equal(tus_offset(t), 0);
 	tus_cancel(t);
 	timer_in(timer, 50);
 	loop_run(w->l);
