@@ -57,7 +57,7 @@ char *resdir_input_path(const char *dir, const struct digest *d)
 	return xprintf("%s/%s/%s", dir, RESDIR_INPUTS, hex);
 }
 
-int resdir_file_is(const char *path, const struct digest *d, struct err *e)
+int resdir_open_if(const char *path, const struct digest *d, struct err *e)
 {
 	/* O_NONBLOCK: a pipe of that name must not hold us up */
 	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -74,7 +74,18 @@ int resdir_file_is(const char *path, const struct digest *d, struct err *e)
 		return -1;
 	if (!digest_equal(&got, d))
 		return err_set(e, ERR_DIGEST, "does not have the digest that was agreed on");
-	return 0;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "cannot be read again");
+	int mine = fd;
+	fd = -1;
+	return mine;
+}
+
+int resdir_file_is(const char *path, const struct digest *d, struct err *e)
+{
+	auto_close int fd = resdir_open_if(path, d, e);
+
+	return fd < 0 ? -1 : 0;
 }
 
 /* A plain file of at most `max` bytes, or -1. O_NONBLOCK as above: whoever made the folder may have put anything there. */

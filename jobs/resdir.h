@@ -46,6 +46,9 @@ char *resdir_input_path(const char *dir, const struct digest *d) MUST_USE;
 /* Whether the file at `path` is a plain file with exactly these bytes. When not, `e` says why:
  * ERR_NOT_FOUND when there is none. */
 int resdir_file_is(const char *path, const struct digest *d, struct err *e);
+/* The same, and the file itself to read from its begin: whoever made the folder may put another in its place meanwhile. Yours
+ * to close; -1 with `e`. */
+int resdir_open_if(const char *path, const struct digest *d, struct err *e);
 
 /* A file of at most `max` bytes; the text is yours. A link, a pipe or a device is refused before a byte of it is read, and
  * so is what says that it is larger. */
