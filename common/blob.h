@@ -55,6 +55,14 @@ char *blob_path(const struct blobs *s, const struct digest *d) MUST_USE;
  * ERR_FULL, ERR_TOO_BIG, at the start where the size is known. */
 int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag,
 	const struct digest *expect, int64_t size, struct err *e);
+/* The same for a loop that has others to serve: what was there is not hashed yet, and before it is nothing may be added or
+ * finished. blob_in_read() hashes at most about `max` bytes of the blob_in_unread() that are left. */
+int blob_in_reopen(struct blob_in **out, struct blobs *s, const char *tag,
+	const struct digest *expect, int64_t size, struct err *e);
+int blob_in_read(struct blob_in *in, int64_t max, struct err *e);
+int64_t blob_in_unread(const struct blob_in *in);
+/* How many bytes a tag holds that nobody has open. */
+int64_t blob_in_left(const struct blobs *s, const char *tag);
 int64_t blob_in_offset(const struct blob_in *in);
 int blob_in_add(struct blob_in *in, const void *bytes, size_t n, struct err *e);
 /* Verify, fsync, name. *b (may be NULL) gets digest, pieces root and size. Frees `in` either way; a wrong

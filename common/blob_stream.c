@@ -8,6 +8,7 @@
 #include "common/blob_in.h"
 #include "common/buf.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,6 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define PART 65536 /* bytes read at once */
+
 struct blob_in {
 	struct blobs *store;
 	char *path;
@@ -23,7 +26,7 @@ struct blob_in {
 	bool expects;
 	struct digest expect;
 	int64_t size; /* -1: any */
-	int64_t offset;
+	int64_t offset, unread; /* bytes held; of these, at their end, not hashed yet */
 	struct hasher *hash;
 	struct layer *layer;
 };
@@ -47,20 +50,56 @@ static void in_free(struct blob_in *in)
 	free(in);
 }
 
-/* Hash what an earlier writer left. */
+/* What an earlier writer left counts from here on, and is to be hashed. */
 static int resume(struct blob_in *in, struct err *e)
 {
-	if (blob_hash_fd(in->fd, in->hash, in->layer, &in->offset, e))
-		return err_wrap(e, "%s", in->path);
-	if (in->size >= 0 && in->offset > in->size) {
-		blobs_forget(in->store, in->offset);
-		in->offset = 0;
-		hasher_end(in->hash);
-		layer_end(in->layer, NULL, NULL, NULL);
-		if (ftruncate(in->fd, 0) || lseek(in->fd, 0, SEEK_SET))
+	struct stat st;
+
+	if (fstat(in->fd, &st))
+		return err_sys(e, "looking at %s", in->path);
+	if (in->size >= 0 && st.st_size > in->size) {
+		blobs_forget(in->store, st.st_size);
+		if (ftruncate(in->fd, 0))
 			return err_sys(e, "restarting %s", in->path);
+		st.st_size = 0;
+	}
+	in->offset = in->unread = st.st_size;
+	return 0;
+}
+
+int blob_in_read(struct blob_in *in, int64_t max, struct err *e)
+{
+	auto_free char *part = xmalloc(PART);
+
+	while (in->unread > 0 && max > 0) {
+		size_t want = (size_t)(in->unread < (int64_t)PART ? in->unread : (int64_t)PART);
+		ssize_t got = read(in->fd, part, want);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return err_sys(e, "reading %s", in->path);
+		if (got == 0)
+			return err_set(e, ERR_SYSTEM, "%s became shorter", in->path);
+		hasher_add(in->hash, part, (size_t)got);
+		layer_add(in->layer, part, (size_t)got);
+		in->unread -= got;
+		max -= got;
 	}
 	return 0;
+}
+
+int64_t blob_in_unread(const struct blob_in *in)
+{
+	return in->unread;
+}
+
+int64_t blob_in_left(const struct blobs *s, const char *tag)
+{
+	auto_free char *path = xprintf("%s/partial/%s", s->dir, tag);
+	struct stat st;
+
+	return tag_ok(tag) && !lstat(path, &st) && S_ISREG(st.st_mode) ? st.st_size : 0;
 }
 
 int partial_own(const char *path, int *fd, struct err *e)
@@ -84,7 +123,7 @@ int partial_own(const char *path, int *fd, struct err *e)
 	return 0;
 }
 
-int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag,
+int blob_in_reopen(struct blob_in **out, struct blobs *s, const char *tag,
 	const struct digest *expect, int64_t size, struct err *e)
 {
 	if (!tag_ok(tag))
@@ -114,6 +153,17 @@ int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag,
 	return -1;
 }
 
+int blob_in_start(struct blob_in **out, struct blobs *s, const char *tag,
+	const struct digest *expect, int64_t size, struct err *e)
+{
+	if (blob_in_reopen(out, s, tag, expect, size, e))
+		return -1;
+	if (!blob_in_read(*out, INT64_MAX, e))
+		return 0;
+	in_free(TAKE(*out));
+	return -1;
+}
+
 int64_t blob_in_offset(const struct blob_in *in)
 {
 	return in->offset;
@@ -123,6 +173,7 @@ int blob_in_add(struct blob_in *in, const void *bytes, size_t n, struct err *e)
 {
 	int64_t max = in->size >= 0 ? in->size : BLOB_SIZE_MAX;
 
+	assert(!in->unread);
 	if ((int64_t)n > max - in->offset)
 		return err_set(e, ERR_TOO_BIG, "more bytes than the %lld that were announced",
 			(long long)max);
@@ -184,6 +235,7 @@ int blob_in_finish(struct blob_in *in, struct blob *b, struct err *e)
 {
 	int64_t size = in->offset;
 
+	assert(!in->unread);
 	if (in->size >= 0 && size != in->size) {
 		err_set(e, ERR_DIGEST, "%lld bytes came, %lld were announced", (long long)size,
 			(long long)in->size);
@@ -232,13 +284,13 @@ int blob_put_fd(struct blobs *s, int fd, struct blob *b, struct err *e)
 {
 	struct blob_in *in;
 	char tag[40];
-	auto_free char *part = xmalloc(65536);
+	auto_free char *part = xmalloc(PART);
 	ssize_t got;
 
 	fresh_tag(tag);
 	if (blob_in_start(&in, s, tag, NULL, -1, e))
 		return -1;
-	while ((got = read(fd, part, 65536)) != 0) {
+	while ((got = read(fd, part, PART)) != 0) {
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 ? err_sys(e, "reading") : blob_in_add(in, part, (size_t)got, e)) {

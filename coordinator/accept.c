@@ -170,7 +170,7 @@ static int check_demands(struct coord *c, const struct job *job, struct err *e)
 		"no worker of this grid has %lld MiB of memory, %lld MiB of disk, %lld processors, "
 	        "the platform, the"
 		" profile and the bits that the job asks for, and takes its submitter's jobs%s%s%s",
-		(long long)job->memory_mib, (long long)job->disk_mib, (long long)job->threads,
+		(long long)job->memory_mib, (long long)job_wants_disk_mib(job), (long long)job->threads,
 		job->n_local ? ", and lets these read the data " : "", job->n_local ? job->local[0] : "",
 		job->n_local > 1 ? " and the others that it names" : "");
 }

@@ -349,6 +349,7 @@ void coord_turn(struct coord *c)
 		expire(c, now);
 		sweep_cancelled(c);
 		sources_turn(c);
+		uploads_turn(c);
 		agree_step(c);
 		serve_holds(c, now);
 		record_verdicts(c);

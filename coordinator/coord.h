@@ -49,6 +49,7 @@ struct reply {
 	char location[90];
 	int64_t offset, length; /* of an upload; -1: not told */
 	int64_t next;           /* Talkoot-Next; 0: not told */
+	int retry_s;            /* Retry-After of a refusal; 0: what is usual */
 	struct err e;
 };
 typedef void reply_fn(void *arg, struct reply *r); /* r is borrowed; set fd to -1 to keep it */

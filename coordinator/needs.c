@@ -10,7 +10,7 @@
 
 struct needs needs_of(const struct job *job)
 {
-	struct needs n = { job->profile, job->memory_mib, job->disk_mib, job->threads,
+	struct needs n = { job->profile, job->memory_mib, job_wants_disk_mib(job), job->threads,
 		.n_platforms = job->n_programs, .bits = job->bits, .n_local = job->n_local,
 		.submitter = job->submitter };
 

@@ -14,11 +14,12 @@
 static int open_envelope(struct coord *c, int64_t envelope, struct err *e)
 {
 	struct sources *s = c->sources;
-	auto_free char *line = store_line(c->store, envelope);
 	struct msg m;
 
 	if (s->envelope == envelope)
 		return 0;
+	auto_free char *line = store_line(c->store, envelope);
+	s->opened++;
 	results_release(&s->last);
 	s->envelope = 0;
 	if (msg_open(&m, line, strlen(line), &c->id, e))
@@ -38,29 +39,60 @@ static const struct output *output_of(const struct results *all, int64_t index, 
 	return NULL;
 }
 
+/* The envelope that stands for a valid task; 0: there is none. */
+static int64_t envelope_of(struct coord *c, const struct job_row *row, int64_t index)
+{
+	struct task_row task;
+
+	if (!store_task(c->store, row->n, index, &task) || task.state != TASK_VALID)
+		return 0;
+	return store_result_that_counts(c->store, row->n, index);
+}
+
+/* Opening an envelope of 1 MiB takes ten milliseconds and more, so what else in it will be asked for is kept too: all that this
+ * envelope says of tasks for which it stands. */
+static void keep_found(struct coord *c, const struct job_row *row, int64_t envelope, const char *file)
+{
+	struct sources *s = c->sources;
+
+	s->found = s->found ? s->found : found_new();
+	for (size_t i = 0; i < s->last.n; i++) {
+		int64_t index = s->last.items[i].index;
+		const struct output *o = output_of(&s->last, index, file);
+
+		if (o && envelope_of(c, row, index) == envelope)
+			found_put(s->found, &row->id, index, file,
+				&(struct blob){ .digest = o->digest, .root = o->root, .size = o->size });
+	}
+}
+
 /* The output of a valid task. -1: `e` is a sentence about why it has none. */
 static int find_output(struct coord *c, const struct digest *job, int64_t index, const char *file,
 	struct blob *out, struct err *e)
 {
+	struct sources *s = c->sources;
 	char id[DIGEST_HEX + 1];
 	struct job_row row;
-	struct task_row task;
 
+	if (s->found && found_get(s->found, job, index, file, out))
+		return 0;
 	digest_hex(id, job);
-	if (!store_job(c->store, job, &row) || !store_task(c->store, row.n, index, &task) ||
-		task.state != TASK_VALID)
+	int64_t envelope = store_job(c->store, job, &row) ? envelope_of(c, &row, index) : 0;
+	if (!envelope)
 		return err_set(e, ERR_NOT_FOUND,
 			"task %lld of job %.*s, whose output it needs, is not valid",
 			(long long)index, SHORT_ID, id);
-	int64_t envelope = store_result_that_counts(c->store, row.n, index);
-	if (!envelope || open_envelope(c, envelope, e))
+	bool anew = s->envelope != envelope;
+	if (open_envelope(c, envelope, e))
 		return err_set(e, ERR_NOT_FOUND,
 			"the result of task %lld of job %.*s cannot be read", (long long)index,
 			SHORT_ID, id);
-	const struct output *o = output_of(&c->sources->last, index, file);
+	const struct output *o = output_of(&s->last, index, file);
 	if (!o)
 		return err_set(e, ERR_NOT_FOUND, "task %lld of job %.*s left no %.60s",
 			(long long)index, SHORT_ID, id, file);
+	if (anew)
+		keep_found(c, &row, envelope, file);
 	*out = (struct blob){ .digest = o->digest, .root = o->root, .size = o->size };
 	return 0;
 }

@@ -48,6 +48,8 @@ static void send_reply(void *arg, struct reply *p)
 	struct req *r = arg;
 
 	if (p->e.code != ERR_NONE) {
+		if (p->retry_s)
+			number_header(r, "Retry-After", p->retry_s);
 		req_problem(r, &p->e);
 		return;
 	}

@@ -145,6 +145,7 @@ void sources_free(struct sources *s)
 	for (size_t i = 0; i < s->room; i++)
 		supply_free(s->at[i]);
 	results_release(&s->last);
+	found_free(s->found);
 	free(s->at);
 	free(s);
 }
@@ -179,6 +180,7 @@ void sources_drop(struct coord *c, uint32_t at)
 	supply_free(supply_of(c, at));
 	if (at < c->sources->room)
 		c->sources->at[at] = NULL;
+	found_free(TAKE(c->sources->found)); /* all is read anew, and perhaps a verdict was not kept */
 }
 
 /* --- a new job ------------------------------------------------------------------------------------ */

@@ -5,6 +5,7 @@
 #ifndef COORDINATOR_SOURCES_IN_H
 #define COORDINATOR_SOURCES_IN_H
 
+#include "coordinator/found.h"
 #include "coordinator/sources.h"
 
 #define SHORT_ID 12 /* digits of a job's id in a sentence */
@@ -25,6 +26,8 @@ struct sources {
 	uint32_t next;       /* of the walk */
 	int64_t envelope; /* the result envelope that was opened last, since outputs often come from one; 0: none */
 	struct results last;
+	struct found *found; /* NULL until something was looked up */
+	int64_t opened;      /* envelopes; for tests */
 };
 
 /* Of a job; NULL: it waits for none, and never did. */

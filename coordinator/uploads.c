@@ -4,8 +4,10 @@
  *
  * An upload is named by the digest of its ticket's line, so the same ticket is the same upload,
  * also after a restart: the row is in the store, the bytes so far are in the blob store's partial
- * file. A few uploads are kept open, because reopening one reads all of it again. Every author
- * sends its own bytes: no answer depends on what others sent.
+ * file. A few uploads are kept open, because reopening one reads all of it again. That is done a
+ * little each turn, and who wants to go on meanwhile is told to come back: otherwise an author of many
+ * large unfinished uploads could have the loop do nothing but read. How far one is, is said without
+ * opening it. Every author sends its own bytes: no answer depends on what others sent.
  */
 #include "coordinator/uploads.h"
 #include "common/ticket.h"
@@ -13,11 +15,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPEN_MAX 64        /* descriptors kept; beyond it the least recently used is closed */
-#define PER_AUTHOR_MAX 256 /* unfinished uploads of one author */
+#define OPEN_MAX 64         /* descriptors kept; beyond it the least recently used is closed */
+#define OPEN_OF_ONE_MAX 16  /* of one author; then its own least recently used is closed */
+#define PER_AUTHOR_MAX 256  /* unfinished uploads of one author */
+#define READ_STEP (2 * MIB) /* read again a turn: some ten milliseconds */
+#define READ_GUESS                                                                                 \
+	(100 * MIB) /* that in a second at least, others being served too: for Retry-After */
 
 struct slot {
 	struct digest id;
+	struct id author;
 	struct blob_in *in; /* NULL: free */
 	int64_t used;
 };
@@ -26,6 +33,7 @@ struct uploads {
 	struct coord *c;
 	struct slot slots[OPEN_MAX];
 	int64_t clock;
+	size_t next; /* to be read again */
 };
 
 struct uploads *uploads_new(struct coord *c)
@@ -44,37 +52,98 @@ void uploads_free(struct uploads *u)
 	free(u);
 }
 
-static struct slot *slot_for(struct uploads *u, const struct digest *id)
+static size_t open_of(const struct uploads *u, const struct id *author)
 {
-	struct slot *best = &u->slots[0];
+	size_t n = 0;
+
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		n += u->slots[i].in && id_equal(&u->slots[i].author, author);
+	return n;
+}
+
+static struct slot *slot_of(struct uploads *u, const struct digest *id)
+{
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		if (u->slots[i].in && digest_equal(&u->slots[i].id, id))
+			return &u->slots[i];
+	return NULL;
+}
+
+/* Which slot an author gets: an empty one, else the least recently used of those who have most open. An author with many
+ * pays himself. */
+static struct slot *slot_for(struct uploads *u, const struct id *author)
+{
+	bool many = open_of(u, author) >= OPEN_OF_ONE_MAX;
+	struct slot *best = NULL;
+	size_t most = 0;
 
 	for (size_t i = 0; i < OPEN_MAX; i++) {
 		struct slot *s = &u->slots[i];
 
-		if (s->in && digest_equal(&s->id, id))
+		if (!s->in && !many)
 			return s;
-		if (best->in && (!s->in || s->used < best->used))
+		if (!s->in || (many && !id_equal(&s->author, author)))
+			continue;
+		size_t n = open_of(u, &s->author);
+		if (!best || n > most || (n == most && s->used < best->used)) {
 			best = s;
+			most = n;
+		}
 	}
-	if (best->in)
-		blob_in_leave(best->in);
-	*best = (struct slot){ .id = *id };
 	return best;
 }
 
-/* The open upload, or NULL and `e`. */
-static struct slot *reach(struct coord *c, const struct upload_row *row, struct err *e)
+/* The open upload, or NULL and `e`: ERR_RATE while what is there of it is read again. */
+static struct slot *reach(struct call *call, const struct upload_row *row, struct err *e)
 {
-	struct slot *s = slot_for(c->uploads, &row->id);
+	struct coord *c = call->c;
+	struct slot *s = slot_of(c->uploads, &row->id);
 	char tag[DIGEST_HEX + 1];
 
 	digest_hex(tag, &row->id);
-	if (!s->in && blob_in_start(&s->in, c->blobs, tag, &row->digest, row->size, e)) {
-		s->in = NULL;
-		return NULL;
+	if (!s) {
+		s = slot_for(c->uploads, &row->author);
+		if (s->in)
+			blob_in_leave(s->in);
+		*s = (struct slot){ .id = row->id, .author = row->author };
+		if (blob_in_reopen(&s->in, c->blobs, tag, &row->digest, row->size, e)) {
+			s->in = NULL;
+			return NULL;
+		}
 	}
 	s->used = ++c->uploads->clock;
-	return s;
+	if (!blob_in_unread(s->in))
+		return s;
+	if (blob_in_unread(s->in) <= READ_STEP)
+		return blob_in_read(s->in, READ_STEP, e) ? NULL : s;
+	c->more = true;
+	call->reply.retry_s = 1 + (int)(blob_in_unread(s->in) / READ_GUESS);
+	err_set(e, ERR_RATE, "what is here of this upload is being read again");
+	return NULL;
+}
+
+void uploads_turn(struct coord *c)
+{
+	struct uploads *u = c->uploads;
+	bool read = false;
+	struct err e;
+
+	for (size_t i = 0; i < OPEN_MAX; i++) {
+		struct slot *s = &u->slots[u->next++ % OPEN_MAX];
+
+		if (!s->in || !blob_in_unread(s->in))
+			continue;
+		c->more = true;
+		if (read) {
+			u->next--; /* its turn is the next one */
+			break;
+		}
+		read = true;
+		if (blob_in_read(s->in, READ_STEP, &e)) {
+			log_error("%s", e.msg);
+			blob_in_leave(TAKE(s->in));
+		}
+	}
 }
 
 /* --- the ticket --------------------------------------------------------------------------- */
@@ -114,6 +183,17 @@ static int read_ticket(struct coord *c, struct upload_row *row, const char *line
 	return 0;
 }
 
+/* How much of it is here. */
+static int64_t held_of(struct coord *c, const struct upload_row *row)
+{
+	struct slot *s = slot_of(c->uploads, &row->id);
+	char tag[DIGEST_HEX + 1];
+
+	digest_hex(tag, &row->id);
+	int64_t held = s ? blob_in_offset(s->in) : blob_in_left(c->blobs, tag);
+	return held <= row->size ? held : 0; /* what is too long is begun anew */
+}
+
 /* --- the whole blob ----------------------------------------------------------------------- */
 static int complete(struct coord *c, const struct upload_row *row, struct slot *s, struct err *e)
 {
@@ -141,12 +221,25 @@ static void reply_upload(
 	reply_text(call, status, NULL, NULL, 0);
 }
 
+/* Say how much is here; and if that is all of it, but a crash came before it had its name, give it that. */
+static void tell_held(struct call *call, int status, const struct upload_row *row)
+{
+	int64_t held = row->done ? row->size : held_of(call->c, row);
+	struct slot *s;
+	struct err e;
+
+	if (row->done || held < row->size)
+		reply_upload(call, status, row, held);
+	else if (!(s = reach(call, row, &e)) || complete(call->c, row, s, &e) < 0)
+		reply_error(call, &e);
+	else
+		reply_upload(call, status, row, row->size);
+}
+
 void upload_create(struct call *call, const char *line, size_t n, int64_t size, const char *address)
 {
 	struct coord *c = call->c;
 	struct upload_row row, known;
-	struct slot *s = NULL;
-	int whole = 0;
 	struct err e;
 
 	if (read_ticket(c, &row, line, n, size, address, &e)) {
@@ -154,23 +247,18 @@ void upload_create(struct call *call, const char *line, size_t n, int64_t size, 
 		return;
 	}
 	if (store_upload(c->store, &row.id, &known)) {
-		if (known.done) {
-			reply_upload(call, 201, &row, row.size);
+		row.done = known.done;
+	} else {
+		bool may = !may_upload(c, &row, &e);
+
+		if (may)
+			store_add_upload(c->store, &row, coord_now(c));
+		if (!may || !reach(call, &row, &e)) {
+			reply_error(call, &e);
 			return;
 		}
-	} else if (may_upload(c, &row, &e)) {
-		reply_error(call, &e);
-		return;
-	} else {
-		store_add_upload(c->store, &row, coord_now(c));
 	}
-	s = reach(c, &row, &e);
-	if (s)
-		whole = complete(c, &row, s, &e); /* an empty blob is whole at once */
-	if (!s || whole < 0)
-		reply_error(call, &e);
-	else
-		reply_upload(call, 201, &row, whole ? row.size : blob_in_offset(s->in));
+	tell_held(call, 201, &row);
 }
 
 static int find(struct coord *c, const char *id, struct upload_row *row, struct err *e)
@@ -185,17 +273,12 @@ static int find(struct coord *c, const char *id, struct upload_row *row, struct 
 void upload_tell(struct call *call, const char *id)
 {
 	struct upload_row row;
-	struct slot *s;
 	struct err e;
 
 	if (find(call->c, id, &row, &e))
 		reply_error(call, &e);
-	else if (row.done)
-		reply_upload(call, 200, &row, row.size);
-	else if (!(s = reach(call->c, &row, &e)))
-		reply_error(call, &e);
 	else
-		reply_upload(call, 200, &row, blob_in_offset(s->in));
+		tell_held(call, 200, &row);
 }
 
 void upload_add(struct call *call, const char *id, int64_t at, const char *bytes, size_t n)
@@ -211,12 +294,10 @@ void upload_add(struct call *call, const char *id, int64_t at, const char *bytes
 	}
 	if (row.done) {
 		err_set(&e, ERR_OFFSET, "all %lld bytes are here", (long long)row.size);
-	} else if ((s = reach(c, &row, &e)) != NULL) {
-		int64_t held = blob_in_offset(s->in);
-
-		if (at != held) {
-			err_set(&e, ERR_OFFSET, "%lld bytes are here", (long long)held);
-		} else if (!blob_in_add(s->in, bytes, n, &e)) {
+	} else if (at != held_of(c, &row)) {
+		err_set(&e, ERR_OFFSET, "%lld bytes are here", (long long)held_of(c, &row));
+	} else if ((s = reach(call, &row, &e)) != NULL) {
+		if (!blob_in_add(s->in, bytes, n, &e)) {
 			int whole = complete(c, &row, s, &e);
 
 			if (whole >= 0) {

@@ -10,6 +10,9 @@
 struct uploads *uploads_new(struct coord *c);
 void uploads_free(struct uploads *u);
 
+/* Read some more of what was left of uploads that go on. */
+void uploads_turn(struct coord *c);
+
 /* POST /v1/uploads: `line` is the ticket's envelope, `size` the length that it came with. */
 void upload_create(struct call *call, const char *line, size_t n, int64_t size, const char *address);
 /* HEAD /v1/uploads/ID */

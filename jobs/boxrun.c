@@ -26,21 +26,47 @@
 #define DEPTH_MAX 3 /* folders below out, as resdir_name_ok() */
 #define NOT_STARTED 125
 
-int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e)
+/* Copy what is left of `in`, and tell its digest. */
+static int pour(int in, int out, struct digest *d, struct err *e)
 {
-	auto_close int in = open(from, O_RDONLY | O_CLOEXEC);
-	auto_close int out = in < 0 ? -1 : open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	struct hasher *h = hasher_new();
 	char part[65536];
 	ssize_t n;
+	int bad = 0;
+
+	while (!bad && (n = read(in, part, sizeof(part))) != 0) {
+		if (n < 0)
+			bad = err_sys(e, "reading");
+		else
+			bad = fd_write_all(out, part, (size_t)n, e);
+		if (!bad)
+			hasher_add(h, part, (size_t)n);
+	}
+	*d = hasher_end(h);
+	hasher_free(h);
+	return bad;
+}
+
+int boxrun_copy_fd(const char *to, int in, const struct digest *d, mode_t mode, struct err *e)
+{
+	auto_close int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+	struct digest got;
+
+	if (out < 0)
+		return err_sys(e, "creating %s", to);
+	if (pour(in, out, &got, e))
+		return err_wrap(e, "%s", to);
+	return digest_equal(&got, d) ? 0 : err_set(e, ERR_DIGEST, "does not have the digest that was agreed on");
+}
+
+int boxrun_copy(const char *to, const char *from, const struct digest *d, mode_t mode, struct err *e)
+{
+	/* O_NONBLOCK: in a folder of somebody else's it may be a pipe by now */
+	auto_close int in = open(from, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 
 	if (in < 0)
 		return err_sys(e, "opening %s", from);
-	if (out < 0)
-		return err_sys(e, "creating %s", to);
-	while ((n = read(in, part, sizeof(part))) > 0)
-		if (fd_write_all(out, part, (size_t)n, e))
-			return err_wrap(e, "%s", to);
-	return n < 0 ? err_sys(e, "reading %s", from) : 0;
+	return boxrun_copy_fd(to, in, d, mode, e) ? err_wrap(e, "%s", from) : 0;
 }
 
 /* --- before ---------------------------------------------------------------------------------- */
@@ -58,7 +84,7 @@ static char *put_program(struct boxrun *b, const char *tmp, struct err *e)
 	auto_free char *from = b->find(b->arg, &p->blob, e);
 	auto_free char *dir = xprintf("%s/bin", tmp);
 	auto_free char *path = xprintf("%s/%s", dir, p->name);
-	if (!from || make_dirs(dir, 0755, e) || boxrun_copy(path, from, 0755, e))
+	if (!from || make_dirs(dir, 0755, e) || boxrun_copy(path, from, &p->blob.digest, 0755, e))
 		return NULL;
 	return TAKE(path);
 }

@@ -32,7 +32,10 @@ int boxrun(struct boxrun *b, struct err *e);
 void boxrun_release(struct boxrun *b);
 
 /* --- for tolerance.c, which runs comparators ------------------------------------------------- */
-int boxrun_copy(const char *to, const char *from, mode_t mode, struct err *e);
+/* A file that must have the digest d: what was copied is what was looked at, whatever stands at `from` a moment later. */
+int boxrun_copy(const char *to, const char *from, const struct digest *d, mode_t mode, struct err *e);
+/* The same of what is open, from where it stands. */
+int boxrun_copy_fd(const char *to, int in, const struct digest *d, mode_t mode, struct err *e);
 /* Run talkoot-sandbox to its end. -1: it could not be started, or it did not start the program. */
 int boxrun_spawn(struct tool *box, int *status, struct err *e);
 

@@ -49,13 +49,16 @@ struct rerunning {
 	bool agrees;
 };
 
-static int look_output(struct rerunning *r, const struct output *o, const char *tmp, struct err *e)
+static int look_output(struct rerunning *r, const struct output *mine, const struct output *o, const char *tmp, struct err *e)
 {
 	struct verify *v = r->origin->v;
 	auto_free char *there = resdir_task_path(v->dir, r->index, o->name);
 	auto_free char *here = !strncmp(o->name, "files/", 6) ? xprintf("%s/out/%s", tmp, o->name + 6)
 							      : xprintf("%s/%s", tmp, o->name);
-	int said = tolerance_files(&v->tolerance, o->name, here, there, e);
+	auto_close int x = resdir_open_if(here, &mine->digest, e);
+	auto_close int y = x < 0 ? -1 : resdir_open_if(there, &o->digest, e);
+	struct tolerance_file a = { mine, x }, b = { o, y };
+	int said = y < 0 ? err_wrap(e, "%s", o->name) : tolerance_files(&v->tolerance, &a, &b, e);
 
 	r->agrees = said == TOLERANCE_AGREE;
 	if (said == TOLERANCE_UNJUDGED)
@@ -76,7 +79,7 @@ static int look_outputs(void *arg, const struct boxrun *b, const char *tmp, stru
 	r->agrees = true;
 	for (size_t i = 0; r->agrees && i < shown->n_outputs; i++)
 		if (!digest_equal(&b->result.outputs[i].digest, &shown->outputs[i].digest) &&
-			look_output(r, &shown->outputs[i], tmp, e))
+			look_output(r, &b->result.outputs[i], &shown->outputs[i], tmp, e))
 			return -1;
 	return 0;
 }

@@ -142,8 +142,12 @@ static char *as_file(const char *path, const char *dir, struct err *e)
 		e->code = ERR_USAGE;
 		return NULL;
 	}
-	if (!S_ISDIR(st.st_mode))
+	if (S_ISREG(st.st_mode))
 		return xstrdup(path);
+	if (!S_ISDIR(st.st_mode)) { /* it is read more than once, and a pipe may have no writer */
+		err_set(e, ERR_USAGE, "image %s is neither a file nor a folder", path);
+		return NULL;
+	}
 	tool_word(&t, xstrdup("tar"));
 	tool_option(&t, "-C", xstrdup(path));
 	tool_word(&t, xstrdup("-cf"));

@@ -292,6 +292,11 @@ const struct job_program *job_program(const struct job *job, const char *platfor
 
 /* --- outputs and blobs ------------------------------------------------------------------------- */
 
+int64_t job_wants_disk_mib(const struct job *job)
+{
+	return job->disk_mib > job->output_mib ? job->disk_mib : job->output_mib;
+}
+
 bool job_declares(const struct job *job, const char *path)
 {
 	if (job->checkpoint && !strcmp(path, "checkpoint"))

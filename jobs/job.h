@@ -165,6 +165,10 @@ struct digest job_image_key(const struct job_image *im);
 /* The program for `platform`, or NULL. */
 const struct job_program *job_program(const struct job *job, const char *platform);
 
+/* What the --disk of a worker has to be for a task: standard output is a file there, too, and may be larger than all that the
+ * program keeps below /out and /tmp. */
+int64_t job_wants_disk_mib(const struct job *job);
+
 /* Whether `path` (below /out) is declared by the job's output globs: `*` and `?` match within a path
  * component, `**` across. A checkpoint is no output. */
 bool job_declares(const struct job *job, const char *path);

@@ -19,7 +19,7 @@ const char *manifest_base_name(const char *path)
 
 int manifest_look(const char *path, char platform[40], struct err *e)
 {
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	char head[LOOK_BYTES];
 	ssize_t n = fd < 0 ? -1 : pread(fd, head, sizeof(head), 0);
 

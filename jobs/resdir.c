@@ -57,7 +57,7 @@ char *resdir_input_path(const char *dir, const struct digest *d)
 	return xprintf("%s/%s/%s", dir, RESDIR_INPUTS, hex);
 }
 
-int resdir_file_is(const char *path, const struct digest *d, struct err *e)
+int resdir_open_if(const char *path, const struct digest *d, struct err *e)
 {
 	/* O_NONBLOCK: a pipe of that name must not hold us up */
 	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
@@ -74,12 +74,23 @@ int resdir_file_is(const char *path, const struct digest *d, struct err *e)
 		return -1;
 	if (!digest_equal(&got, d))
 		return err_set(e, ERR_DIGEST, "does not have the digest that was agreed on");
-	return 0;
+	if (lseek(fd, 0, SEEK_SET) < 0)
+		return err_sys(e, "cannot be read again");
+	int mine = fd;
+	fd = -1;
+	return mine;
 }
 
-int resdir_read(char **text, size_t *n, const char *path, size_t max, struct err *e)
+int resdir_file_is(const char *path, const struct digest *d, struct err *e)
 {
-	/* as above: whoever made the folder may have put anything there */
+	auto_close int fd = resdir_open_if(path, d, e);
+
+	return fd < 0 ? -1 : 0;
+}
+
+/* A plain file of at most `max` bytes, or -1. O_NONBLOCK as above: whoever made the folder may have put anything there. */
+static int open_plain(const char *path, size_t max, struct err *e)
+{
 	auto_close int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
@@ -89,27 +100,62 @@ int resdir_read(char **text, size_t *n, const char *path, size_t max, struct err
 		return err_set(e, ERR_MALFORMED, "%s is not a plain file", path);
 	if (st.st_size > (int64_t)max)
 		return err_set(e, ERR_TOO_BIG, "%s: more than %zu bytes", path, max);
+	int mine = fd;
+	fd = -1;
+	return mine;
+}
+
+int resdir_read(char **text, size_t *n, const char *path, size_t max, struct err *e)
+{
+	auto_close int fd = open_plain(path, max, e);
+
+	if (fd < 0)
+		return -1;
 	return fd_read_all(text, n, fd, max, e) ? err_wrap(e, "%s", path) : 0;
+}
+
+FILE *resdir_open(const char *path, struct err *e)
+{
+	int fd = open_plain(path, FILE_MAX, e);
+	FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+
+	if (fd >= 0 && !f) {
+		err_sys(e, "opening %s", path);
+		close(fd);
+	}
+	return f;
+}
+
+int resdir_next_line(FILE *f, char *line, size_t *n, struct err *e)
+{
+	int c;
+
+	for (*n = 0; (c = getc_unlocked(f)) != EOF && c != '\n'; (*n)++) {
+		if (*n == RESDIR_LINE_MAX)
+			return err_set(e, ERR_TOO_BIG, "has more than %d bytes", RESDIR_LINE_MAX);
+		line[*n] = (char)c;
+	}
+	line[*n] = '\0';
+	if (c == EOF && ferror(f))
+		return err_sys(e, "cannot be read");
+	if (c == EOF && *n)
+		return err_set(e, ERR_MALFORMED, "does not end");
+	return c != EOF;
 }
 
 int resdir_lines(const char *dir, const char *name, resdir_line_fn *fn, void *arg, struct err *e)
 {
-	auto_free char *path = resdir_path(dir, name);
-	auto_free char *text = NULL;
+	auto_free char *path = resdir_path(dir, name), *line = xmalloc(RESDIR_LINE_MAX + 1);
+	FILE *f = resdir_open(path, e);
 	size_t n, number = 0;
+	int got;
 
-	if (resdir_read(&text, &n, path, FILE_MAX, e))
+	if (!f)
 		return -1;
-	for (const char *at = text, *end = text + n; at < end;) {
-		const char *eol = memchr(at, '\n', (size_t)(end - at));
-
-		number++;
-		if (!eol)
-			return err_set(e, ERR_MALFORMED, "line %zu does not end", number);
-		fn(arg, at, (size_t)(eol - at), number);
-		at = eol + 1;
-	}
-	return 0;
+	while ((got = resdir_next_line(f, line, &n, e)) > 0)
+		fn(arg, line, n, ++number);
+	fclose(f);
+	return got ? err_wrap(e, "line %zu", number + 1) : 0;
 }
 
 int resdir_one_line(const char *dir, const char *name, char **line, size_t *n, struct err *e)

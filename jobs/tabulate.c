@@ -31,8 +31,7 @@ struct walk {
 	struct table_out table;
 	FILE *lines[1 + TABULATE_RETRIES_MAX]; /* results.ndjson of each folder */
 	struct place *places;                  /* JOB_TASKS_MAX of them, or NULL */
-	char *text;                            /* the line at hand; getline's */
-	size_t room;
+	char *text;                            /* the line at hand: RESDIR_LINE_MAX and a NUL */
 };
 
 static const char *folder(const struct walk *w, int which)
@@ -44,22 +43,41 @@ static int open_lines(struct walk *w, int which, struct err *e)
 {
 	auto_free char *path = resdir_path(folder(w, which), RESDIR_RESULTS);
 
-	w->lines[which] = fopen(path, "re");
-	return w->lines[which] ? 0 : err_sys(e, "opening %s", path);
+	w->lines[which] = resdir_open(path, e);
+	return w->lines[which] ? 0 : -1;
+}
+
+/* Its state and its digest go into the table as they stand, so they have to be what they seem. */
+static bool is_result(const json_t *line)
+{
+	static const char *const states[] = { "pending", "running", "checking", "provisional",
+		"valid", "failed", "cancelled" };
+	const json_t *digest = json_object_get(line, "stdout");
+	const char *state = jtext(line, "state");
+	struct digest ignored;
+
+	if (!json_is_object(line) || !json_is_integer(json_object_get(line, "index")) ||
+		jint(line, "index", -1) < 0 ||
+		(digest && (!json_is_string(digest) ||
+				   !digest_from_text(&ignored, json_string_value(digest)))))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(states); i++)
+		if (!strcmp(state, states[i]))
+			return true;
+	return false;
 }
 
 /* The next line of a folder, in *line (yours); NULL: there are no more. */
 static int next_line(struct walk *w, int which, json_t **line, struct err *e)
 {
-	ssize_t n = getline(&w->text, &w->room, w->lines[which]);
+	size_t n;
+	int got = resdir_next_line(w->lines[which], w->text, &n, e);
 
 	*line = NULL;
-	if (n < 0)
-		return ferror(w->lines[which])
-		               ? err_sys(e, "reading %s/" RESDIR_RESULTS, folder(w, which))
-		               : 0;
-	*line = json_loadb(w->text, (size_t)n, JSON_REJECT_DUPLICATES, NULL);
-	if (json_is_object(*line) && json_is_integer(json_object_get(*line, "index")))
+	if (got <= 0)
+		return got ? err_wrap(e, "%s/" RESDIR_RESULTS ": a line", folder(w, which)) : 0;
+	*line = json_loadb(w->text, n, JSON_REJECT_DUPLICATES, NULL);
+	if (is_result(*line))
 		return 0;
 	json_decref(*line);
 	*line = NULL;
@@ -224,7 +242,7 @@ static int run(struct walk *w, FILE *out, struct err *e)
 
 int tabulate(struct tabulate *t, FILE *out, struct err *e)
 {
-	struct walk w = { .t = t };
+	struct walk w = { .t = t, .text = xmalloc(RESDIR_LINE_MAX + 1) };
 
 	t->crowded = NULL;
 	table_out_init(&w.table, t->exact);

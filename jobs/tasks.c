@@ -39,7 +39,7 @@ static json_t *uploads_add(struct uploads *up, struct upload new)
 json_t *uploads_file(struct uploads *up, const char *path, struct err *e)
 {
 	struct upload new = { .path = NULL };
-	auto_close int fd = open(path, O_RDONLY | O_CLOEXEC);
+	auto_close int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe may have no writer */
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st)) {

@@ -15,21 +15,26 @@
 #include <unistd.h>
 
 /* --- the submitter's program ------------------------------------------------------------------ */
-static int run_in(struct tolerance *t, const char *tmp, const char *name, const char *a,
-	const char *b, struct err *e)
+static int run_in(struct tolerance *t, const char *tmp, const struct tolerance_file *a,
+	const struct tolerance_file *b, struct err *e)
 {
 	const struct job_program *p = &t->ev->job.comparator;
 	auto_free char *from = resdir_input_path(t->dir, &p->blob.digest);
-	auto_free char *sandbox = tool_path("talkoot-sandbox"), *program = xprintf("%s/%s", tmp, p->name);
+	auto_free char *sandbox = tool_path("talkoot-sandbox"), *bin = xprintf("%s/bin", tmp);
+	auto_free char *program = xprintf("%s/%s", bin, p->name);
+	auto_free char *x = xprintf("%s/a", tmp), *y = xprintf("%s/b", tmp);
+	auto_close int in = resdir_open_if(from, &p->blob.digest, e);
 	struct tool box = { .n = 0 };
 	char why[80];
 	int status;
 
-	if (resdir_file_is(from, &p->blob.digest, e))
+	if (in < 0)
 		return err_wrap(e, "the comparator %s", from);
-	if (boxrun_copy(program, from, 0755, e))
+	if (make_dirs(bin, 0755, e) || boxrun_copy_fd(program, in, &p->blob.digest, 0755, e) ||
+		boxrun_copy_fd(x, a->fd, &a->is->digest, 0644, e) ||
+		boxrun_copy_fd(y, b->fd, &b->is->digest, 0644, e))
 		return -1;
-	auto_free char **argv = comparator_argv(sandbox, program, a, b, name);
+	auto_free char **argv = comparator_argv(sandbox, program, x, y, a->is->name);
 	for (char **word = argv; *word; word++)
 		tool_word(&box, *word); /* takes it over */
 	int answer = boxrun_spawn(&box, &status, e) ? -1 : comparator_answer(status, why);
@@ -39,8 +44,7 @@ static int run_in(struct tolerance *t, const char *tmp, const char *name, const 
 	return answer;
 }
 
-static int by_program(
-	struct tolerance *t, const char *name, const char *a, const char *b, struct err *e)
+static int by_program(struct tolerance *t, const struct tolerance_file *a, const struct tolerance_file *b, struct err *e)
 {
 	const char *base = getenv("TMPDIR");
 	auto_free char *tmp = xprintf("%s/talkoot-box.XXXXXX", base && *base ? base : "/tmp");
@@ -49,33 +53,22 @@ static int by_program(
 	if (!mkdtemp(tmp))
 		return err_sys(e, "making a temporary folder in %s", base && *base ? base : "/tmp");
 	*e = (struct err){ 0 };
-	int answer = run_in(t, tmp, name, a, b, e);
+	int answer = run_in(t, tmp, a, b, e);
 	remove_tree(tmp, &ignored);
 	return answer;
 }
 
 /* --- two files -------------------------------------------------------------------------------- */
-static int open_file(const char *path, struct err *e)
+int tolerance_files(struct tolerance *t, const struct tolerance_file *a, const struct tolerance_file *b, struct err *e)
 {
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	return fd >= 0 ? fd : err_sys(e, "opening %s", path);
-}
-
-int tolerance_files(
-	struct tolerance *t, const char *name, const char *a, const char *b, struct err *e)
-{
-	const struct comparison *how = job_comparison(&t->ev->job, name);
+	const struct comparison *how = job_comparison(&t->ev->job, a->is->name);
 
 	if (how->kind == COMPARE_PROGRAM && !t->run_comparator) {
 		t->unjudged++;
 		return TOLERANCE_UNJUDGED;
 	}
 	t->compared++;
-	if (how->kind == COMPARE_PROGRAM)
-		return by_program(t, name, a, b, e);
-	auto_close int x = open_file(a, e), y = x < 0 ? -1 : open_file(b, e);
-	return x < 0 || y < 0 ? -1 : compare_files(how, x, y, e);
+	return how->kind == COMPARE_PROGRAM ? by_program(t, a, b, e) : compare_files(how, a->fd, b->fd, e);
 }
 
 /* --- a task ----------------------------------------------------------------------------------- */
@@ -97,22 +90,25 @@ int tolerance_needs(
 	return 0;
 }
 
-/* The file of the k-th output of a counted result, with its bytes checked. Yours. */
-static char *checked_file(struct tolerance *t, int64_t index, const struct result *shown,
+/* The file of the k-th output of a counted result, with its bytes checked; yours to close, or -1. */
+static int checked_file(struct tolerance *t, int64_t index, const struct result *shown,
 	const struct result *r, size_t k, struct err *e)
 {
 	const struct output *o = &r->outputs[k];
 	char hex[DIGEST_HEX + 1];
+	int fd = -1;
 
 	digest_hex(hex, &o->digest);
 	auto_free char *path = is_shown(shown, k, o)
 	                               ? resdir_task_path(t->dir, index, o->name)
 	                               : xprintf("%s/%s/%s", t->dir, RESDIR_EVIDENCE, hex);
-	if (!resdir_name_ok(o->name) || resdir_file_is(path, &o->digest, e)) {
+	if (!resdir_name_ok(o->name))
+		err_set(e, ERR_FIELD, "its name is not allowed");
+	else
+		fd = resdir_open_if(path, &o->digest, e);
+	if (fd < 0)
 		err_wrap(e, "%s", path);
-		return NULL;
-	}
-	return TAKE(path);
+	return fd;
 }
 
 static int check_pair(struct tolerance *t, int64_t index, const struct result *a,
@@ -123,9 +119,10 @@ static int check_pair(struct tolerance *t, int64_t index, const struct result *a
 	for (size_t k = 0; k < a->n_outputs; k++) {
 		if (digest_equal(&a->outputs[k].digest, &b->outputs[k].digest))
 			continue;
-		auto_free char *x = checked_file(t, index, shown, a, k, e);
-		auto_free char *y = x ? checked_file(t, index, shown, b, k, e) : NULL;
-		int said = y ? tolerance_files(t, a->outputs[k].name, x, y, e) : -1;
+		auto_close int x = checked_file(t, index, shown, a, k, e);
+		auto_close int y = x < 0 ? -1 : checked_file(t, index, shown, b, k, e);
+		struct tolerance_file of_a = { &a->outputs[k], x }, of_b = { &b->outputs[k], y };
+		int said = y < 0 ? -1 : tolerance_files(t, &of_a, &of_b, e);
 
 		if (said == TOLERANCE_DIFFER)
 			return err_set(e, ERR_DIGEST,

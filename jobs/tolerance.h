@@ -27,9 +27,15 @@ int tolerance_needs(struct evidence *ev, int64_t index,
  * not what its name says. */
 int tolerance_check(struct tolerance *t, int64_t index, struct err *e);
 
-/* Whether two files say the same, as the job compares the output `name`: TOLERANCE_…, or -1 and `e`. */
+/* An output and its file, open at its begin. The caller has held its bytes against the digest: it is this file that is read,
+ * since the folder is a stranger's, who may put another there at any time. */
+struct tolerance_file {
+	const struct output *is;
+	int fd;
+};
+
+/* Whether two outputs of one name say the same, as the job compares it: TOLERANCE_…, or -1 and `e`. */
 enum { TOLERANCE_DIFFER, TOLERANCE_AGREE, TOLERANCE_UNJUDGED };
-int tolerance_files(
-	struct tolerance *t, const char *name, const char *a, const char *b, struct err *e);
+int tolerance_files(struct tolerance *t, const struct tolerance_file *a, const struct tolerance_file *b, struct err *e);
 
 #endif

@@ -79,7 +79,7 @@ static void done(void *arg, const struct err *e)
 /* The bytes as a descriptor: a text of ours becomes a file in memory, so that all is sent alike. */
 static int open_item(const struct upload *u, struct err *e)
 {
-	int fd = u->path ? open(u->path, O_RDONLY | O_CLOEXEC) : memfd_create("talkoot", MFD_CLOEXEC);
+	int fd = u->path ? open(u->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : memfd_create("talkoot", MFD_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(e, "opening it");

@@ -142,9 +142,9 @@ static int check_job(const struct errand *t, const struct job *job, struct err *
 
 		return err_set(e, ERR_REFUSED, "the box cannot give %s here", words);
 	}
-	if (job->disk_mib > t->all->disk_mib)
+	if (job_wants_disk_mib(job) > t->all->disk_mib)
 		return err_set(e, ERR_TOO_DEMANDING, "the job wants %lld MiB of disk; --disk is %lld",
-			(long long)job->disk_mib, (long long)t->all->disk_mib);
+			(long long)job_wants_disk_mib(job), (long long)t->all->disk_mib);
 	return local_allows(t->all->local, job, e) || check_given(t, job, e) ? -1 : 0;
 }
 

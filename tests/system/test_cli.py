@@ -195,6 +195,12 @@ def test_what_submit_refuses():
         h.no_submit("no manifest", text)
         h.no_submit("which program", "--range", "2")
         h.no_submit("which program", "--range", "2", "--")
+        pipe = h.path("pipe")
+        os.mkfifo(pipe)  # nobody ever writes to it
+        h.no_submit("pipe", "--each", pipe, "--", h.exe)
+        h.no_submit("pipe", "--file", "x=" + pipe, "--", h.exe)
+        h.no_submit("pipe", "--", pipe)
+        h.no_submit("pipe", "--image", pipe, "--", "/bin/true")
         foreign = bytearray(open(h.exe, "rb").read())
         foreign[18:20] = b"\xb7\x00"  # e_machine: aarch64
         h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))

@@ -329,6 +329,9 @@ def test_too_demanding_only_when_no_worker_could(g):
     assert g.get("/v1/jobs/" + job)["waiting"]
     Worker(g).leases()
     problem(g.post(k.seal(g.manifest(k, limits=limits))), 422, "too-demanding")
+    # what it prints is a file on the volunteer's disk, too
+    limits = dict(g.manifest(k)["limits"], disk_mib=1, max_output_mib=4097)
+    problem(g.post(k.seal(g.manifest(k, limits=limits))), 422, "too-demanding")
 
 
 def test_two_workers_make_a_task_valid(g):

@@ -4,7 +4,7 @@
  */
 #include "common/codec.h"
 #include "coordinator/checkpoint.h"
-#include "coordinator/sources.h"
+#include "coordinator/sources_in.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -355,6 +355,38 @@ static void who_waits_is_given_what_the_verdicts_say(void **state)
 	agent_free(&a);
 }
 
+static void gives_back(void)
+{
+	store_end_lease(c->store, c->sched.leases[c->sched.first_lease].id, "returned");
+	sched_give_back(&c->sched, c->sched.first_lease);
+}
+
+/* A worker may ask and give back as often as it likes. */
+static void an_envelope_is_opened_once_for_all_that_are_given_of_it(void **state)
+{
+	(void)state;
+	struct agent a = an_agent("127.0.0.1");
+	struct heard h;
+
+	submit(8, 1);
+	struct job_row source = job_number(1);
+	for (int i = 0; i < 2; i++) {
+		asks(&a, 4, 0);
+		assert_int_equal(returns_all(&a, "x", &h), 4);
+	}
+	submit_tasks(tasks_of(&source.id, 8), 1, NULL);
+	for (int i = 0; i < 10; i++) {
+		asks(&a, 8, 0);
+		assert_int_equal(c->sched.live, 8);
+		stdin_is(&a, "x");
+		while (c->sched.live > 0)
+			gives_back();
+		turns();
+	}
+	assert_int_equal(c->sources->opened, 2);
+	agent_free(&a);
+}
+
 static void who_waits_ends_with_what_it_waits_for(void **state)
 {
 	(void)state;
@@ -570,12 +602,6 @@ static void reaches(struct agent *a, const char *text, struct blob *b)
 	a->reached = b;
 	asks(a, 0, 0);
 	a->reached = NULL;
-}
-
-static void gives_back(void)
-{
-	store_end_lease(c->store, c->sched.leases[c->sched.first_lease].id, "returned");
-	sched_give_back(&c->sched, c->sched.first_lease);
 }
 
 static bool is_handed(const struct agent *a, const struct blob *b)
@@ -1061,6 +1087,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(two_workers_finish_a_job, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_waits_is_given_what_the_verdicts_say, setup, teardown),
+		cmocka_unit_test_setup_teardown(an_envelope_is_opened_once_for_all_that_are_given_of_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_waits_ends_with_what_it_waits_for, setup, teardown),
 		cmocka_unit_test_setup_teardown(two_of_one_network_do_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_worker_and_its_relay_never_complete_a_quorum, setup, teardown),

@@ -2,6 +2,7 @@
  *
  * test_sources.c: what a job that is waited for says to who waits.
  */
+#include "coordinator/found.h"
 #include "coordinator/sources.h"
 
 #include <setjmp.h>
@@ -55,6 +56,26 @@ static void a_cancelled_source_is_the_end_in_any_case(void **state)
 	assert_string_equal(why, "job abcd00000000, which it waits for, was cancelled");
 }
 
+static void what_was_found_is_found_again_by_all_of_its_name(void **state)
+{
+	(void)state;
+	struct digest a = digest_of("a", 1), b = digest_of("b", 1);
+	struct blob x = { .digest = digest_of("x", 1), .size = 1 }, got;
+	struct found *f = found_new();
+
+	assert_false(found_get(f, &a, 0, "stdout", &got));
+	found_put(f, &a, 7, "files/x", &x);
+	assert_true(found_get(f, &a, 7, "files/x", &got));
+	assert_memory_equal(&got, &x, sizeof(x));
+	assert_false(found_get(f, &b, 7, "files/x", &got));
+	assert_false(found_get(f, &a, 8, "files/x", &got));
+	assert_false(found_get(f, &a, 7, "files/y", &got));
+	for (int64_t i = 0; i < 4L * FOUND_MAX; i++)
+		found_put(f, &b, i, "stdout", &x); /* it grows no further */
+	assert_true(found_get(f, &b, 4L * FOUND_MAX - 1, "stdout", &got));
+	found_free(f);
+}
+
 /* The most that one lease message can be asked to say stays below its bound. */
 static void sixty_four_leases_with_all_they_are_given_fit_a_message(void **state)
 {
@@ -86,6 +107,7 @@ static void sixty_four_leases_with_all_they_are_given_fit_a_message(void **state
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_found_is_found_again_by_all_of_its_name),
 		cmocka_unit_test(a_source_is_waited_for_until_it_is_done),
 		cmocka_unit_test(failures_count_only_where_all_tasks_are_needed),
 		cmocka_unit_test(a_cancelled_source_is_the_end_in_any_case),

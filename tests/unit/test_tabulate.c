@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -102,7 +103,7 @@ static void a_folder_is_a_table_and_what_failed_is_empty(void **s)
 	put_job();
 	auto_free char *got = table(NULL, NULL);
 	assert_string_equal(got, HEAD "0,valid,a,zero,\r\n1,failed,b,,no "
-	                              "agreement\r\n2,valid,c,two,\r\n3,cancelled,d,,\r\n");
+				      "agreement\r\n2,valid,c,two,\r\n3,cancelled,d,,\r\n");
 }
 
 static void retries_take_the_rows_that_are_not_valid(void **s)
@@ -124,7 +125,7 @@ static void retries_take_the_rows_that_are_not_valid(void **s)
 	put("r2", RESDIR_RESULTS, c.data);
 	auto_free char *one = table("r1", NULL);
 	assert_string_equal(one, HEAD "0,valid,a,zero,\r\n1,failed,b,,no "
-	                              "worker\r\n2,valid,c,two,\r\n3,valid,d,again,\r\n");
+				      "worker\r\n2,valid,c,two,\r\n3,valid,d,again,\r\n");
 	auto_free char *two = table("r1", "r2");
 	assert_string_equal(two, HEAD
 		"0,valid,a,zero,\r\n1,failed,b,,last\r\n2,valid,c,two,\r\n3,valid,d,again,\r\n");
@@ -160,7 +161,10 @@ static void what_is_too_long_to_be_fetched_is_its_digest(void **s)
 static void lines_that_are_no_results_are_refused(void **s)
 {
 	static const char *const bad[] = { "nonsense\n", "[]\n", "{}\n", "{\"index\":\"0\"}\n",
-		"\n" };
+		"\n", "{\"index\":0}\n", "{\"index\":-1,\"state\":\"valid\"}\n",
+		/* both would be cells as they stand */
+		"{\"index\":0,\"state\":\"valid,=1+1\"}\n",
+		"{\"index\":0,\"state\":\"valid\",\"stdout\":\"sha256:,=1+1\"}\n" };
 
 	(void)s;
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
@@ -169,6 +173,18 @@ static void lines_that_are_no_results_are_refused(void **s)
 		assert_null(got);
 		assert_int_equal(e.code, ERR_MALFORMED);
 	}
+	auto_free char *path = xprintf("%s/job/" RESDIR_RESULTS, top);
+	auto_free char *endless = xcalloc(1, RESDIR_LINE_MAX + 3);
+	memset(endless, ' ', RESDIR_LINE_MAX + 1);
+	endless[RESDIR_LINE_MAX + 1] = '\n';
+	put("job", RESDIR_RESULTS, endless);
+	assert_null(table(NULL, NULL));
+	assert_int_equal(e.code, ERR_TOO_BIG);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0); /* nobody writes to it */
+	assert_null(table(NULL, NULL));
+	assert_int_equal(e.code, ERR_MALFORMED);
+	unlink(path);
 	put("job", RESDIR_RESULTS, "");
 	auto_free char *none = table(NULL, NULL);
 	assert_string_equal(none, "index,state,stdout,why\r\n");

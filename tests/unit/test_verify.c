@@ -5,6 +5,8 @@
  */
 #include "tests/unit/evidence_world.h"
 
+#include "jobs/boxrun.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -217,6 +219,31 @@ static void only_plain_files_are_evidence(void **s)
 	is_refused(&w, "is not a plain file");
 	must(remove_tree(sources, &e), &e);
 	is_believed(&w);
+}
+
+/* The folder is somebody's who may change it while we look. */
+static void what_was_checked_is_what_is_used(void **s)
+{
+	(void)s;
+	auto_free char *path = xprintf("%s/swapped", w.dir), *to = xprintf("%s/copy", w.dir), *text = NULL;
+	struct digest d = digest_of("right", 5);
+	struct err e;
+	size_t n;
+
+	assert_int_equal(file_write_atomic(path, "right", 5, 0600, &e), 0);
+	auto_close int fd = resdir_open_if(path, &d, &e);
+	assert_true(fd >= 0);
+	assert_int_equal(file_write_atomic(path, "wrong", 5, 0600, &e), 0); /* another file in its place */
+	assert_int_equal(fd_read_all(&text, &n, fd, 100, &e), 0);
+	assert_int_equal(n, 5);
+	assert_memory_equal(text, "right", 5);
+	assert_int_equal(boxrun_copy(to, path, &d, 0600, &e), -1);
+	assert_int_equal(e.code, ERR_DIGEST);
+	unlink(to);
+	assert_int_equal(unlink(path) || mkfifo(path, 0600), 0); /* opening it must not wait for a writer */
+	assert_int_equal(boxrun_copy(to, path, &d, 0600, &e), -1);
+	unlink(to);
+	unlink(path);
 }
 
 static void a_missing_envelope_is_named(void **s)
@@ -549,6 +576,7 @@ int main(void)
 		cmocka_unit_test(files_that_no_result_names_are_named),
 		cmocka_unit_test(a_dropped_or_repeated_task_is_named),
 		cmocka_unit_test(only_plain_files_are_evidence),
+		cmocka_unit_test(what_was_checked_is_what_is_used),
 		cmocka_unit_test(a_missing_envelope_is_named),
 		cmocka_unit_test(an_unfinished_job_is_incomplete),
 		cmocka_unit_test(another_jobs_evidence_is_refused),
