@@ -10,6 +10,7 @@
  * opening it. Every author sends its own bytes: no answer depends on what others sent.
  */
 #include "coordinator/uploads.h"
+#include "common/log.h"
 #include "common/ticket.h"
 
 #include <stdlib.h>
