@@ -132,8 +132,7 @@ static struct count count(pid_t keeper)
 static bool alike(const struct count *a, const struct count *b)
 {
 	return a->descriptors == b->descriptors && a->processes == b->processes &&
-	       a->cgroups == b->cgroups && a->mounts == b->mounts &&
-	       a->own_mounts == b->own_mounts;
+	       a->cgroups == b->cgroups && a->mounts == b->mounts && a->own_mounts == b->own_mounts;
 }
 
 static void wait_ms(long ms)
@@ -261,7 +260,8 @@ int main(int argc, char **argv)
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* a table of mounts in which nobody else makes any, where we may */
-	if (geteuid() == 0 && (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)))
+	if (geteuid() == 0 &&
+		(unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)))
 		die("a mount namespace");
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 		die("PR_SET_CHILD_SUBREAPER");

@@ -95,8 +95,7 @@ static void send_with(const struct keeper *k, struct iovec *iov, const int *fds,
 
 void keeper_ask(struct keeper *k, const struct keeper_box *b)
 {
-	static const char *const first[] = { "--report", "r", "--priority", "normal", "--profile",
-		NULL };
+	static const char *const first[] = { "--report", "r", "--profile", NULL };
 	char packet[2048];
 	struct box_ask a = { BOX_ASK_RUN, ++k->id };
 	struct iovec iov = { packet, sizeof(a) };
@@ -119,8 +118,9 @@ void keeper_ask(struct keeper *k, const struct keeper_box *b)
 
 void keeper_ask_plain(struct keeper *k, int program)
 {
-	static const char *const none[] = { NULL }, *const name[] = { "noop", NULL };
-	const struct keeper_box b = { none, name, &program, 1, -1 };
+	static const char *const first[] = { "--priority", "normal", NULL };
+	static const char *const name[] = { "noop", NULL };
+	const struct keeper_box b = { first, name, &program, 1, -1 };
 
 	keeper_ask(k, &b);
 }

@@ -34,7 +34,8 @@ struct keeper_box {
 	int out;
 };
 void keeper_ask(struct keeper *k, const struct keeper_box *b);
-/* The same of a program without options or words that says nothing. */
+/* The same of a program without words that says nothing, at normal priority: what is measured is not how busy the
+ * machine is. */
 void keeper_ask_plain(struct keeper *k, int program);
 /* End the box that was asked for as number `id`, counted from 1. */
 void keeper_kill(struct keeper *k, uint32_t id);
