@@ -7,8 +7,8 @@
  * BEYOND (static_beyond.c) goes beyond each of them, in each profile, in boxes of a warm keeper and of one launch,
  * with a cgroup and without one. What is measured is from the moment that BEYOND says, or from the last byte that
  * was let through, until we hear that the box is over; of the CPU limit also the time used beyond it, as the report
- * and as our own children's times (getrusage(2)) give it; 0: it was ended before it came to say so. Exit 1: one took more than a second, got more than it may,
- * or ended for another reason.
+ * and as our own children's times (getrusage(2)) give it; 0: it was ended before it came to say so. Exit 1: one took
+ * more than a second, got more than it may, or ended for another reason.
  */
 #include "sandbox/limit.h"
 #include "sandbox/space.h"
@@ -269,15 +269,14 @@ static void judge(const struct seen *s, const struct row *r)
 	double cpu_s = number(s->report, "\"cpu_s\":");
 	char want[40];
 
-	cpu_s = (cpu_s > s->own_cpu_s ? cpu_s : s->own_cpu_s) - 1;
+	cpu_s = (cpu_s > s->own_cpu_s ? cpu_s : s->own_cpu_s) - atof(r->most);
 	snprintf(want, sizeof(want), "\"reason\":\"%s\"", kind->reason);
 	printf("%7.3f s", (double)us / 1e6);
 	if (r->limit == CPU)
 		printf(", %.3f s of CPU beyond", cpu_s);
 	if (unit)
-		printf(", got %lld %s", units, unit);
-	if (unit)
-		printf(" of %lld", kind->exact ? most_units(r) : atoll(r->most));
+		printf(", got %lld %s of %lld", units, unit,
+			kind->exact ? most_units(r) : atoll(r->most));
 	if (us > MOST_US || (r->limit == CPU && cpu_s > 1)) {
 		printf("  LATE");
 		wrong++;
