@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,12 +90,29 @@ int cgroup_open(const char *mount, const char *path)
 	return open(all, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* Who may sweep does not see every keeper: one in another pid namespace may share our parent. So a folder is held by
+ * a lock, flock(2), as long as its maker has it open. */
+static int hold(int parent, const char *name)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat ours, there;
+
+	if (fd < 0)
+		return -1;
+	if (flock(fd, LOCK_SH | LOCK_NB) == 0 && fstat(fd, &ours) == 0 &&
+		fstatat(parent, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+		there.st_ino == ours.st_ino)
+		return fd;
+	close(fd); /* it was swept before it was locked */
+	return -1;
+}
+
 int cgroup_make(int parent, unsigned n, char name[CGROUP_NAME_MAX])
 {
 	snprintf(name, CGROUP_NAME_MAX, CGROUP_PREFIX "%d-%u", getpid(), n);
 	if (mkdirat(parent, name, 0755))
 		return -1;
-	return openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return hold(parent, name);
 }
 
 void cgroup_remove(int parent, const char *name)
@@ -108,19 +126,29 @@ void cgroup_remove(int parent, const char *name)
 	}
 }
 
-/* rmdir takes only empty ones. */
+/* rmdir takes only empty ones; those of the living are in use even so, for the next box. */
+static void sweep_one(int parent, const char *name)
+{
+	int pid, fd;
+
+	if (sscanf(name, CGROUP_PREFIX "%d", &pid) != 1 || kill(pid, 0) == 0 || errno != ESRCH)
+		return;
+	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		(void)unlinkat(parent, name, AT_REMOVEDIR);
+	close(fd);
+}
+
 void cgroup_sweep(int parent)
 {
 	int fd = openat(parent, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *e;
-	int pid;
 
-	while (d && (e = readdir(d))) {
-		if (sscanf(e->d_name, CGROUP_PREFIX "%d", &pid) == 1 && kill(pid, 0) &&
-			errno == ESRCH)
-			(void)unlinkat(parent, e->d_name, AT_REMOVEDIR);
-	}
+	while (d && (e = readdir(d)))
+		sweep_one(parent, e->d_name);
 	if (d)
 		closedir(d);
 	else if (fd >= 0)

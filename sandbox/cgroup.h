@@ -25,11 +25,11 @@ int cgroup_own(const char *controller, char *path, size_t room);
 /* The folder `mount`/`path`, if cgroups may be made in it, or -1. */
 int cgroup_open(const char *mount, const char *path);
 
-/* Make number `n` in `parent`, named `name`; gives its folder, or -1. */
+/* Make number `n` in `parent`, named `name`; gives its folder, or -1. No sweep takes it while that is open. */
 int cgroup_make(int parent, unsigned n, char name[CGROUP_NAME_MAX]);
 /* The last process's exit may still be under way: waits a moment for it. */
 void cgroup_remove(int parent, const char *name);
-/* Remove what killed launchers left in `parent`. */
+/* Remove what killed launchers left in `parent`: what is empty, of a pid that is gone, and open nowhere. */
 void cgroup_sweep(int parent);
 
 #endif

@@ -2,13 +2,13 @@
  *
  * bench_sandbox.c: what a launch costs, beside the machine's own limit and other launchers.
  *
- *	bench_sandbox SANDBOX NOOP WAIT [N] [LAUNCHES]
+ *	bench_sandbox SANDBOX NOOP WAIT [N]
  *
  * A launch is: start NOOP (static, does nothing), wait for its end, and know how it ended. The ways are
  * taken in turn, N times each, so that whatever else the machine does hits all of them alike; ratios
  * are to vfork + exec of the same file in the same run, and fork + exec stands beside it. Nothing is asserted; it prints.
  */
-#include "sandbox/box.h"
+#include "tests/bench/keeper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,9 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -35,12 +33,6 @@ static const char *sandbox, *noop, *waiting;
 static const char once_report[] = "/dev/shm/talkoot-bench-report";
 static char crun_bundle[] = "/tmp/talkoot-bench-XXXXXX";
 
-static _Noreturn void die(const char *what)
-{
-	fprintf(stderr, "bench_sandbox: %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
 static double now_us(void)
 {
 	struct timespec t;
@@ -49,109 +41,10 @@ static double now_us(void)
 	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
 }
 
-/* --- a warm keeper ---------------------------------------------------------------------------------- */
-
-struct keeper {
-	const char *profile;
-	pid_t pid;
-	int sock, program, null, report;
-	uint32_t id;
-};
-
-static void keeper_start(struct keeper *k, const char *profile)
-{
-	char *argv[] = { (char *)(uintptr_t)sandbox, "--serve", "--profile",
-		(char *)(uintptr_t)profile, NULL };
-	struct box_say say;
-	int ends[2];
-
-	k->profile = profile;
-	k->id = 0;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
-		die("socketpair");
-	k->pid = vfork();
-	if (k->pid == 0) {
-		dup2(ends[1], 0);
-		execv(sandbox, argv);
-		_exit(127);
-	}
-	close(ends[1]);
-	k->sock = ends[0];
-	k->program = open(noop, O_RDONLY | O_CLOEXEC);
-	k->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	k->report = memfd_create("report", MFD_CLOEXEC);
-	if (recv(k->sock, &say, sizeof(say), 0) != sizeof(say) || say.kind != BOX_SAY_READY)
-		die("the keeper is not ready");
-}
-
-/* Close the socket, see it end. */
-static void keeper_end(struct keeper *k)
-{
-	int status;
-
-	close(k->sock);
-	if (waitpid(k->pid, &status, 0) != k->pid || status)
-		die("the keeper's end");
-	close(k->program);
-	close(k->null);
-	close(k->report);
-}
-
-static size_t add(char *at, const char *word)
-{
-	return strlen(strcpy(at, word)) + 1;
-}
-
-static void keeper_ask(struct keeper *k, int program)
-{
-	char packet[512];
-	struct box_ask a = { BOX_ASK_RUN, ++k->id };
-	const char *words[] = { "--profile", k->profile, "--report", "r", "--priority", "normal",
-		"--", "noop" };
-	const int fds[] = { k->report, program, k->null, k->null, k->null };
-	union {
-		char room[CMSG_SPACE(sizeof(fds))];
-		struct cmsghdr align;
-	} c = { { 0 } };
-	struct iovec iov = { packet, sizeof(a) };
-	struct msghdr m = { .msg_iov = &iov,
-		.msg_iovlen = 1,
-		.msg_control = c.room,
-		.msg_controllen = sizeof(c.room) };
-	struct cmsghdr *h = CMSG_FIRSTHDR(&m);
-
-	memcpy(packet, &a, sizeof(a));
-	for (size_t i = 0; i < LEN(words); i++)
-		iov.iov_len += add(packet + iov.iov_len, words[i]);
-	h->cmsg_level = SOL_SOCKET;
-	h->cmsg_type = SCM_RIGHTS;
-	h->cmsg_len = CMSG_LEN(sizeof(fds));
-	memcpy(CMSG_DATA(h), fds, sizeof(fds));
-	if (sendmsg(k->sock, &m, MSG_NOSIGNAL) < 0)
-		die("asking the keeper");
-}
-
-static int keeper_hear(struct keeper *k)
-{
-	struct box_say say;
-
-	if (recv(k->sock, &say, sizeof(say), 0) != sizeof(say))
-		die("the keeper is gone");
-	return say.code;
-}
-
-static void keeper_launch(struct keeper *k)
-{
-	if (ftruncate(k->report, 0) || lseek(k->report, 0, SEEK_SET))
-		die("report");
-	keeper_ask(k, k->program);
-	if (keeper_hear(k) != 0)
-		die("a box failed");
-}
-
 /* --- the ways ------------------------------------------------------------------------------------------ */
 
 static struct keeper compute, files;
+static int program; /* NOOP, open */
 
 static void run(char *const argv[])
 {
@@ -196,12 +89,12 @@ static void forked(void)
 
 static void warm_compute(void)
 {
-	keeper_launch(&compute);
+	keeper_launch(&compute, program);
 }
 
 static void warm_files(void)
 {
-	keeper_launch(&files);
+	keeper_launch(&files, program);
 }
 
 static void once(const char *profile)
@@ -340,8 +233,8 @@ static int loop_for(const struct way *w)
 	double end = now_us() + SECONDS * 1e6;
 	int n = 0;
 
-	keeper_start(&compute, "compute");
-	keeper_start(&files, "files");
+	keeper_start(&compute, sandbox, "compute");
+	keeper_start(&files, sandbox, "files");
 	for (; now_us() < end; n++)
 		w->launch();
 	keeper_end(&compute);
@@ -456,98 +349,24 @@ static long bare_kib(void)
 
 static void memory(const char *profile, long bare_used)
 {
-	int program = open(waiting, O_RDONLY | O_CLOEXEC);
+	int waits = open(waiting, O_RDONLY | O_CLOEXEC);
 	struct keeper k;
 	long kernel, user;
 
-	keeper_start(&k, profile);
-	keeper_launch(&k);
+	keeper_start(&k, sandbox, profile);
+	keeper_launch(&k, program);
 	settle();
 	kernel = kernel_kib();
 	user = user_kib(k.pid);
 	for (int i = 0; i < RUNNING; i++)
-		keeper_ask(&k, program);
+		keeper_ask_plain(&k, waits);
 	settle();
 	printf("  %-18s kernel %4ld KiB, user %4ld KiB a running box (of %d; the program's own "
 	       "taken off)\n",
 		profile, (kernel_kib() - kernel - bare_used) / RUNNING,
 		(user_kib(k.pid) - user) / RUNNING, RUNNING);
-	close(program);
+	close(waits);
 	keeper_end(&k);
-}
-
-/* --- what launches leave ------------------------------------------------------------------------------------- */
-
-static int count(const char *dir)
-{
-	char cmd[256];
-	FILE *f;
-	int n = -1;
-
-	snprintf(cmd, sizeof(cmd), "ls %s 2>/dev/null | wc -l", dir);
-	f = popen(cmd, "r");
-	if (!f || fscanf(f, "%d", &n) != 1)
-		die(dir);
-	pclose(f);
-	return n;
-}
-
-static int words_in(const char *file)
-{
-	FILE *f = fopen(file, "re");
-	char word[32];
-	int n = 0;
-
-	while (f && fscanf(f, "%31s", word) == 1)
-		n++;
-	if (f)
-		fclose(f);
-	return n;
-}
-
-static int mounts_now(void)
-{
-	FILE *f = fopen("/proc/self/mountinfo", "re");
-	int n = 0, c;
-
-	while (f && (c = fgetc(f)) != EOF)
-		n += c == '\n';
-	if (f)
-		fclose(f);
-	return n;
-}
-
-#define WARM_UP 100 /* launches that fill what a keeper keeps for reuse */
-
-static void leaves(const char *profile, int launches)
-{
-	char fds[64], status[64], below[64], cgroups[128];
-	struct keeper k;
-	int open_before, mounts, children;
-	long rss;
-
-	keeper_start(&k, profile);
-	for (int i = 0; i < WARM_UP; i++)
-		keeper_launch(&k);
-	settle();
-	snprintf(fds, sizeof(fds), "/proc/%d/fd", k.pid);
-	snprintf(status, sizeof(status), "/proc/%d/status", k.pid);
-	open_before = count(fds);
-	mounts = mounts_now();
-	snprintf(below, sizeof(below), "/proc/%d/task/%d/children", k.pid, k.pid);
-	snprintf(cgroups, sizeof(cgroups),
-		"-d $(find /sys/fs/cgroup -name 'talkoot-%d-*') -d /dev/null", k.pid);
-	children = words_in(below);
-	rss = field(status, "VmRSS:");
-	for (int i = 0; i < launches; i++)
-		keeper_launch(&k);
-	settle();
-	printf("after %d launches of %s: keeper's descriptors %d -> %d, its memory %ld -> %ld KiB, "
-	       "its children %d -> %d, the machine's mounts %d -> %d\n",
-		launches, profile, open_before, count(fds), rss, field(status, "VmRSS:"), children,
-		words_in(below), mounts, mounts_now());
-	keeper_end(&k);
-	printf("  and once it has ended: cgroups %d\n", count(cgroups) - 1);
 }
 
 /* --- the whole ------------------------------------------------------------------------------------------------ */
@@ -611,22 +430,25 @@ static void prepare_crun(void)
 
 int main(int argc, char **argv)
 {
-	int n = argc > 4 ? atoi(argv[4]) : 400, launches = argc > 5 ? atoi(argv[5]) : 10000;
+	int n = argc > 4 ? atoi(argv[4]) : 400;
 	char cmd[128];
 	long used;
 
 	if (argc < 4 || n < 1 || n > MAX_N) {
-		fprintf(stderr, "usage: bench_sandbox SANDBOX NOOP WAIT [N] [LAUNCHES]\n");
+		fprintf(stderr, "usage: bench_sandbox SANDBOX NOOP WAIT [N]\n");
 		return 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	sandbox = argv[1];
 	noop = argv[2];
 	waiting = argv[3];
+	program = open(noop, O_RDONLY | O_CLOEXEC);
+	if (program < 0)
+		die(noop);
 	make_bundle();
 	prepare_crun();
-	keeper_start(&compute, "compute");
-	keeper_start(&files, "files");
+	keeper_start(&compute, sandbox, "compute");
+	keeper_start(&files, sandbox, "files");
 	latency(n);
 	keeper_end(&compute);
 	keeper_end(&files);
@@ -635,8 +457,6 @@ int main(int argc, char **argv)
 	used = bare_kib();
 	memory("compute", used);
 	memory("files", used);
-	leaves("compute", launches);
-	leaves("files", launches);
 	(void)unlink(once_report);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", crun_bundle);
 	return system(cmd) != 0;

@@ -8,8 +8,8 @@ tests/escape holds the programs, as rows of tables (hostile.h); this runs each r
 
     in a box of each profile in which it makes sense (what is about limits not in `image` again, which has those
     of `files`; the image lies as well as it can): as root and as `nobody`, `compute` also without
-    namespaces, `files` and `image` also with the bits jit and proc (what those are for aside), as root also where no cgroup can be had, and what is about limits also where neither a
-    cgroup nor the kernel's counters can be had;
+    namespaces, `files` and `image` also with the bits jit and proc (what those are for aside), as root also where no cgroup can be had, as `nobody` also where
+    cgroups are delegated to it, and what is about limits also where neither a cgroup nor the kernel's counters can be had;
     outside of a box, once, to show that the row bites: see bite_*().
 
 A boxed row is right when the report gives the reason that its table names, it did not say "BROKE", no
@@ -49,11 +49,13 @@ LACKS = {"ENOSYS", "ENODEV", "ENXIO", "ENOENT", "EAFNOSUPPORT", "ESOCKTNOSUPPORT
 COMPUTE, FILES = 1, 2
 IMAGED = {"files", "links", "kernel", "rights", "namespaces", "leaks", "outputs", "proc"} # groups that may differ in an image
 LIMITS = {"resources", "kernel_memory", "sideways", "threads"}  # groups of rows that are about limits
+DELEGATION = "with a cgroup of its own"  # of settings
 NAMESPACED, TERMINAL, NO_OUT, MAY_LACK, SHARED_NET, STDIN_FILE, BY_BITS = 1, 2, 4, 8, 16, 32, 64
 # The box's own bounds: sandbox/box.h
 NAME = re.compile(rb"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 OUTPUTS_MAX, LEVELS_MAX = 4096, 4
 COUNTS = {"passed": 0, "failed": 0, "skipped": 0}
+DELEGATED = []  # folders of cgroups that were made here and given away
 LOCK = threading.Lock()
 VERBOSE = False
 
@@ -238,7 +240,7 @@ def cgroup_folders():
         own = {line.rstrip("\n").split(":", 2)[2] for line in f}
     with open("/proc/self/mounts") as f:
         tops = [line.split()[1] for line in f if line.split()[2].startswith("cgroup")]
-    return {top + path for top in tops for p in own for path in (p, os.path.dirname(p)) if os.path.isdir(top + path)}
+    return {top + path for top in tops for p in own for path in (p, os.path.dirname(p)) if os.path.isdir(top + path)} | set(DELEGATED)
 
 
 def cgroups_of(pid):
@@ -289,6 +291,65 @@ def no_cgroup():
 
 def blind(w):
     return [w.hostile, "--blind"]
+
+
+def version_1(controller):
+    """The folder of our own cgroup in the hierarchy of this controller, or None."""
+    with open("/proc/self/mounts") as f:
+        tops = [m[1] for m in map(str.split, f) if m[2] == "cgroup" and controller in m[3].split(",")]
+    with open("/proc/self/cgroup") as f:
+        paths = [c[2] for c in (line.rstrip("\n").split(":", 2) for line in f) if controller in c[1].split(",")]
+    path = tops[0] + paths[0].rstrip("/") if tops and paths else None
+    return path if path and os.path.isdir(path) else None
+
+
+def delegated(w):
+    """Begins a command line that runs the rest in cgroups which belong to `w.user`, as an administrator would give
+    them (cgroups(7), "delegation"): version 1, whose process may move itself."""
+    for controller in "memory", "freezer", "pids", "cpuacct":
+        top = version_1(controller)
+        if not top or not os.access(top, os.W_OK):
+            if controller == "memory":
+                raise Skip("no hierarchy of version 1 with `memory` in which we may make a cgroup")
+            continue
+        path = "%s/talkoot-escape-%d" % (top, os.getpid())
+        if path in DELEGATED:  # two controllers in one hierarchy
+            continue
+        try:
+            os.mkdir(path)
+        except OSError as e:
+            raise Skip("%s: %s" % (path, e.strerror))
+        DELEGATED.append(path)
+        for name in "", "cgroup.procs", "tasks":
+            os.chown(os.path.join(path, name), w.uid, w.gid)
+    join = "".join("echo $$ >%s/cgroup.procs; " % d for d in DELEGATED)
+    return ["sh", "-ec", join + 'exec "$@"', "sh"]
+
+
+def take_back():
+    for path in DELEGATED:
+        until(lambda: not os.path.isdir(path) or rmdir(path), 10)
+
+
+def rmdir(path):
+    try:
+        os.rmdir(path)
+    except OSError:
+        return False
+    return True
+
+
+def the_cgroup_is_used(setting):
+    """What was delegated is what holds a box that lives long enough to be looked at; else the setting shows nothing."""
+    w, report = setting.w, setting.w.path("report")
+    mark = "mark-%d-used-%s" % (os.getpid(), setting.profile)
+    image = ["--root", w.image] if setting.profile == "image" else []
+    p = w.start(setting.before + [w.box, "--profile", setting.profile, "--wall", "1", "--report", report, *image, "--",
+                                  setting.program()] + w.arguments("linger", mark), stdin=subprocess.DEVNULL)
+    _, err = p.communicate(timeout=TIMEOUT)
+    with open(report) as f:
+        got = json.load(f)
+    assert got["reason"] == "wall" and "cgroup" in got["layers"], "%s, %r" % (got, err[-300:])
 
 
 def terminal(before):
@@ -572,11 +633,19 @@ def settings(top):
         other = World(top, USER)
     except KeyError:
         return me, plain, ["all as an ordinary user: there is no user " + USER]
-    return me, plain + [Setting("", other, "compute"), Setting("", other, "files"),
+    given, missing = [], []
+    try:
+        before = delegated(other)
+        given = [Setting(DELEGATION, other, "compute", before), Setting(DELEGATION, other, "files", before),
+                 Setting(DELEGATION, other, "image", before, groups=IMAGED),
+                 Setting(DELEGATION + ", jit and proc", other, "files", before, BY_BITS, bits="jit,proc")]
+    except Skip as e:
+        missing = ["all as an ordinary user to whom a cgroup is delegated: %s" % e]
+    return me, plain + given + [Setting("", other, "compute"), Setting("", other, "files"),
                         Setting("", other, "image", groups=IMAGED),
                         Setting("with jit and proc", other, "files", without=BY_BITS, bits="jit,proc"),
                         Setting("without counters", other, "files", blind(other), 0, LIMITS),
-                        Setting("without namespaces", other, "compute", no_namespaces(), NAMESPACED)], []
+                        Setting("without namespaces", other, "compute", no_namespaces(), NAMESPACED)], missing
 
 
 def batches(rows, s):
@@ -603,6 +672,8 @@ def jobs(rows, me, all_settings, wanted):
     for s in all_settings:
         if not wanted or "launcher_killed" in wanted:
             yield ("launcher_killed (%s)" % s.name, launcher_killed, s)
+        if s.what.startswith(DELEGATION):
+            yield ("the_cgroup_is_used (%s)" % s.name, the_cgroup_is_used, s)
 
 
 def build_image(top):
@@ -657,6 +728,7 @@ def main():
             done = list(pool.map(lambda job: run_one(*job), jobs(rows, me, all_settings, wanted)))
         print_skips([s for s in done if s])
     finally:
+        take_back()
         subprocess.run(["chmod", "-R", "u+rwx", top], stderr=subprocess.DEVNULL)
         shutil.rmtree(top, ignore_errors=True)
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % COUNTS)

@@ -550,6 +550,122 @@ def a_held_box_dies_with_its_keeper(w):
         until("nothing is left", lambda: not alive(marker))
 
 
+def cgroups_of(pid):
+    """Cgroups named for this keeper, wherever they are."""
+    return sorted(os.path.join(d, name) for d, names, _ in os.walk("/sys/fs/cgroup") for name in names
+                  if name.startswith("talkoot-%d-" % pid))
+
+
+def below(pid):
+    """All processes below this one."""
+    try:
+        with open("/proc/%d/task/%d/children" % (pid, pid)) as f:
+            children = [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+    return children + [p for child in children for p in below(child)]
+
+
+def has_now(k):
+    """What a keeper holds: descriptors, its cgroups' three each aside, processes, mounts; and what the machine has
+    mounted for it. The cgroups themselves come and go by one: that of the box that stands by."""
+    with open("/proc/%d/mountinfo" % k.p.pid) as f:
+        seen = f.read().count("\n")
+    with open("/proc/self/mountinfo") as f:
+        ours = sum(k.w.dir in line or "talkoot" in line for line in f)
+    cgroups = len(cgroups_of(k.p.pid))
+    return len(os.listdir("/proc/%d/fd" % k.p.pid)) - 3 * cgroups, len(below(k.p.pid)), seen, ours
+
+
+def at_rest(k):
+    """What it has once that stays the same: a box stands by, and what ended is gone."""
+    last = [None, 0]
+
+    def still():
+        now = has_now(k)
+        last[1] = last[1] + 1 if now == last[0] else 0
+        last[0] = now
+        time.sleep(0.02)
+        return last[1] >= 10
+
+    until("a keeper at rest", still)
+    return last[0]
+
+
+LAUNCHES = 300
+AT_ONCE = 24  # more than a keeper keeps cgroups, tasks and plans for
+CGROUPS_MAX = 9  # LIMIT_CGROUPS_IDLE, and one of the box that stands by
+
+
+def launches_leave_nothing(w):
+    """From the most that a keeper keeps for reuse nothing grows."""
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+        for _ in range(AT_ONCE):
+            k.run("sleep", "1000")
+        until("all of them", lambda: len(below(k.p.pid)) >= 2 * AT_ONCE)
+        for n in range(AT_ONCE):
+            k.ask(1, n + 1)
+        equal({k.say()[2] for _ in range(AT_ONCE)}, {137}, "killed")
+        before = at_rest(k)
+        with open("/dev/null", "r+b") as null, open(w.use, "rb") as program:
+            fds = [null.fileno(), program.fileno()] + [null.fileno()] * 3
+            for _ in range(LAUNCHES):
+                k.n += 1
+                k.ask(0, k.n, ["--profile", profile, "--report", "r", "--", "use", "leave", "0"], fds)
+                equal(k.ended(k.n), 0, "exit")
+        equal(at_rest(k), before, "%s: descriptors, processes, mounts after %d launches" % (profile, LAUNCHES))
+        assert len(cgroups_of(k.p.pid)) <= CGROUPS_MAX, cgroups_of(k.p.pid)
+        processes = below(k.p.pid)
+        equal(k.end(), (0, b""), "its end")
+        until("its processes to end", lambda: not any(os.path.exists("/proc/%d" % p) for p in processes))
+        equal(cgroups_of(k.p.pid), [], "%s: cgroups once it has ended" % profile)
+
+
+def guard_of(k):
+    """The process that waits for its end to remove its cgroups (sandbox/guard.c): of our pid namespace, and in a session
+    of its own."""
+    here = os.readlink("/proc/self/ns/pid")
+    found = [p for p in below(k.p.pid) if os.getsid(p) == p and os.readlink("/proc/%d/ns/pid" % p) == here]
+    equal(len(found), 1, "guards")
+    return found[0]
+
+
+def what_a_killed_keeper_left_the_next_removes(w):
+    """Its guard does; when that is killed too, the next keeper. What a living one has is not touched, also by one that
+    cannot see it."""
+    if w.uid != 0:
+        raise Skip("another pid namespace needs root")
+
+    def begun(*before):
+        k = Keeper(w, "files", before)
+        n, out, report = k.run("leave", "0")
+        equal(k.ended(n), 0, "exit")
+        at_rest(k)
+        return k
+
+    living = begun()
+    kept = cgroups_of(living.p.pid)
+    if not kept:
+        living.end()
+        raise Skip("no cgroup is granted here")
+    guarded = begun()
+    guarded.p.kill()
+    guarded.end()
+    until("its guard to remove them", lambda: not cgroups_of(guarded.p.pid))
+    left = begun()
+    os.kill(guard_of(left), signal.SIGKILL)
+    left.p.kill()
+    left.end()
+    assert cgroups_of(left.p.pid), "some are left, else this shows nothing"
+    apart = Keeper(w, "files", ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
+    equal(cgroups_of(left.p.pid), [], "what the killed one left")
+    equal(cgroups_of(living.p.pid), kept, "what the living one has")
+    for k in apart, living:
+        equal(k.end(), (0, b""), "its end")
+    equal(cgroups_of(living.p.pid), [], "once it has ended")
+
+
 def until_still(f):
     """The file's size once it has not grown for a while."""
     last = [-1, 0]
@@ -1181,7 +1297,7 @@ TESTS = [
     a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
-    all_boxes_end_with_their_keeper_or_its_asker,
+    all_boxes_end_with_their_keeper_or_its_asker, launches_leave_nothing, what_a_killed_keeper_left_the_next_removes,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
     beside_a_proc_its_own_file_stays_what_it_was, a_compiler_at_run_time_needs_its_bit, a_proc_shows_the_box_alone, beside_a_proc_streams_are_as_ever,
