@@ -548,6 +548,22 @@ def a_held_box_dies_with_its_keeper(w):
         until("nothing is left", lambda: not alive(marker))
 
 
+def who_comes_after_a_held_box_that_was_killed_is_not_held(w):
+    """A regression: it was in the same cgroup, which was still frozen."""
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+        for code in 3, 4, 5:
+            n, out, report = k.run("ticks", "100000", options=("--wall", "100"))
+            until("a tick", lambda: os.fstat(out.fileno()).st_size > 0)
+            k.ask(2, n)
+            until_still(out)
+            k.ask(1, n)
+            equal(k.ended(n), 137, "killed while it was held")
+            n, out, report = k.run("leave", str(code))
+            equal(k.ended(n), code, "exit of the next")
+        equal(k.end(), (0, b""), "its end")
+
+
 def until_still(f):
     """The file's size once it has not grown for a while."""
     last = [-1, 0]
@@ -1179,6 +1195,7 @@ TESTS = [
     a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
+    who_comes_after_a_held_box_that_was_killed_is_not_held,
     all_boxes_end_with_their_keeper_or_its_asker,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
