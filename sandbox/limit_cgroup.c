@@ -264,8 +264,7 @@ void limit_cgroup_drop(struct limit_cgroup *c)
 {
 	if (c->dir < 0)
 		return;
-	if (c->all->n_idle < LIMIT_CGROUPS_IDLE &&
-		(!c->frozen || limit_cgroup_freeze(c, false)))
+	if (c->all->n_idle < LIMIT_CGROUPS_IDLE && (!c->frozen || limit_cgroup_freeze(c, false)))
 		c->all->idle[c->all->n_idle++] = *c;
 	else
 		destroy(c);
