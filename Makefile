@@ -218,7 +218,7 @@ system: all build/sim/sim
 	@tests/run.sh - build/bin
 
 # The box in a virtual machine, for what this machine's kernel does not have: cgroups of version 2 that hand out memory.
-VM_PACKAGES := qemu-system-x86 busybox-static python3 gcc
+VM_PACKAGES := qemu-system-x86 busybox-static python3 gcc apparmor
 deps-vm:
 	@tests/deps.sh $(VM_PACKAGES)
 	@tests/vm/vm.sh kernel build/vm

@@ -17,8 +17,10 @@ kernel() {
 	name=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
 	echo "deps: unpacking $name into $dir"
 	(cd "$dir" && apt-get download -qq "$name")
+	# newer kernels have some of the modules built in, and compress the others
 	dpkg-deb --fsys-tarfile "$dir/$name"_*.deb | tar -x -C "$dir" --wildcards './boot/vmlinuz-*' \
-		$(printf './lib/modules/*/%s.ko ' $modules)
+		$(printf './*/%s.ko* ' $modules) 2>/dev/null || true
+	find "$dir" -name '*.ko.xz' -exec xz -d {} +
 	rm "$dir/$name"_*.deb
 }
 
@@ -36,7 +38,7 @@ initrd() { # FILE
 	install -m 0755 "$tree/tests/vm/init.sh" "$root/init"
 	echo "$modules" >"$root/modules"
 	for m in $modules; do
-		find "$dir/lib/modules" -name "$m.ko" -exec cp {} "$root" \;
+		find "$dir" -name "$m.ko" -exec cp {} "$root" \;
 	done
 	(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null) >"$1"
 	rm -rf "$root"
@@ -53,7 +55,7 @@ run() {
 		-nodefaults -no-reboot -display none -serial stdio -kernel "$dir"/boot/vmlinuz-* -initrd "$image" \
 		-append "console=ttyS0 panic=-1 loglevel=1 TALKOOT_TREE=$tree VM_TESTS=${VM_TESTS// /,}" \
 		-fsdev local,id=host,path=/,readonly=on,security_model=none,multidevs=remap \
-		-device virtio-9p-pci,fsdev=host,mount_tag=host </dev/null 2>&1 | tr -d '\r' | grep -v 'reboot: Power down' |
+		-device virtio-9p-pci,fsdev=host,mount_tag=host </dev/null 2>&1 | sed -u 's/\r$//; /reboot: Power down/d' |
 		tee "$log" || true
 	tail -n 1 "$log" | grep -Eq '^[1-9][0-9]* passed, 0 failed'
 }
