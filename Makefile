@@ -67,7 +67,7 @@ USE_ARCHIVE := -larchive -lz -lzstd -llzma -lbz2
 PROGRAMS := talkoot talkoot-coordinator talkoot-worker talkoot-sandbox talkoot-image
 EXAMPLES := fold fold-report wordcount fedavg
 
-.PHONY: all deps demo check unit system layers shape bench format install uninstall clean fuzz programs
+.PHONY: all deps deps-vm demo check check-vm unit system layers shape bench format install uninstall clean fuzz programs
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 all: programs
@@ -216,6 +216,14 @@ unit:
 	@tests/run.sh build/asan/unit
 system: all build/sim/sim
 	@tests/run.sh - build/bin
+
+# The box in a virtual machine, for what this machine's kernel does not have: cgroups of version 2 that hand out memory.
+VM_PACKAGES := qemu-system-x86 busybox-static python3 gcc apparmor
+deps-vm:
+	@tests/deps.sh $(VM_PACKAGES)
+	@tests/vm/vm.sh kernel build/vm
+check-vm: all
+	@tests/vm/vm.sh run build/vm
 
 # Each tier, linked whole with only what stands below it: an undefined symbol is an upward call.
 layers: $(foreach l,ground data io job sandbox image coordinator worker jobs,$(call lib,$(l)))

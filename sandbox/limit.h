@@ -45,6 +45,7 @@ struct limit_cgroup {
 	int64_t bytes;          /* its limit now, 0: not set */
 	long kills;             /* counted before this box */
 	int64_t used_us;        /* the same of CPU time */
+	bool frozen;
 	char name[CGROUP_NAME_MAX];
 };
 
@@ -79,7 +80,7 @@ bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t in
 /* CPU time used in it; -1: it does not count. */
 int64_t limit_cgroup_us(const struct limit_cgroup *c);
 /* Stop all in it, or let it go on; false: this kernel or version cannot. */
-bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze);
+bool limit_cgroup_freeze(struct limit_cgroup *c, bool freeze);
 /* All that were in it are dead. */
 void limit_cgroup_drop(struct limit_cgroup *c);
 

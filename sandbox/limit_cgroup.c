@@ -250,17 +250,21 @@ bool limit_cgroup_starved(const struct limit_cgroup *c)
 }
 
 /* v1's freezer is another hierarchy, which the box is not in: see pen.c. */
-bool limit_cgroup_freeze(const struct limit_cgroup *c, bool freeze)
+bool limit_cgroup_freeze(struct limit_cgroup *c, bool freeze)
 {
-	return c->dir >= 0 && c->all->version == 2 &&
-	       cgroup_write(c->dir, "cgroup.freeze", freeze ? "1" : "0") == 0;
+	if (c->dir < 0 || c->all->version != 2 ||
+		cgroup_write(c->dir, "cgroup.freeze", freeze ? "1" : "0"))
+		return false;
+	c->frozen = freeze;
+	return true;
 }
 
+/* A box may be killed while it is held; whoever enters a frozen cgroup is frozen. */
 void limit_cgroup_drop(struct limit_cgroup *c)
 {
 	if (c->dir < 0)
 		return;
-	if (c->all->n_idle < LIMIT_CGROUPS_IDLE)
+	if (c->all->n_idle < LIMIT_CGROUPS_IDLE && (!c->frozen || limit_cgroup_freeze(c, false)))
 		c->all->idle[c->all->n_idle++] = *c;
 	else
 		destroy(c);

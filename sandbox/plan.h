@@ -43,10 +43,13 @@ enum { PLAN_IN, PLAN_OUT, PLAN_ERR, PLAN_PROGRAM, PLAN_PROCS, PLAN_N_FDS };
 
 #define PLAN_STACK_BYTES 65536 /* each; the kernel gives only the pages that are touched */
 
+/* Of a layer. */
+#define PLAN_MENDED " is required and missing (talkoot-worker check says what mends it)"
+
 /* What can fail in the init and the program, and the sentence about it. %d is `at`, %s a name. */
 #define STEP_TABLE(X)                                                                              \
 	X(NONE, "nothing")                                                                         \
-	X(LAYER, "layer %s is required and missing")                                               \
+	X(LAYER, "layer %s" PLAN_MENDED)                                                           \
 	X(MAPS, "user namespace: writing its id maps")                                             \
 	X(LIFE, "binding the init's life to the keeper's")                                         \
 	X(SESSION, "leaving the session")                                                          \

@@ -80,7 +80,7 @@ pid_t space_start(struct plan *p, struct door *door, struct why *w)
 		p->ahead = p->ahead && i == 0;
 		pid = start(p, p->born, reap_run, door);
 	}
-	return pid < 0 ? why_sys(w, "layer userns or pidns is required and missing") : pid;
+	return pid < 0 ? why_sys(w, "layer userns or pidns" PLAN_MENDED) : pid;
 }
 
 /* --- probing --------------------------------------------------------------------------------------- */

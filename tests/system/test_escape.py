@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """test_escape.py: programs that try to get out of the box, and what is left of them.
 
-    test_escape.py [-v] [NAME...]        -v: say each run as it ends
+    test_escape.py [-v] [NAME...]        -v: say each run as it ends; NAME: of a row or of a group of rows
 
 tests/escape holds the programs, as rows of tables (hostile.h); this runs each row
 
@@ -660,7 +660,7 @@ def batches(rows, s):
 
 
 def jobs(rows, me, all_settings, wanted):
-    rows = [r for r in rows if not wanted or r.name in wanted]
+    rows = [r for r in rows if not wanted or r.name in wanted or r.group in wanted]
     for row in rows:
         yield ("bites: " + row.name, BITES[row.bite], me, row)
     for s in all_settings:

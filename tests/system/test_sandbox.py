@@ -666,6 +666,22 @@ def what_a_killed_keeper_left_the_next_removes(w):
     equal(cgroups_of(living.p.pid), [], "once it has ended")
 
 
+def who_comes_after_a_held_box_that_was_killed_is_not_held(w):
+    """A regression: it was in the same cgroup, which was still frozen."""
+    for profile in "compute", "files":
+        k = Keeper(w, profile)
+        for code in 3, 4, 5:
+            n, out, report = k.run("ticks", "100000", options=("--wall", "100"))
+            until("a tick", lambda: os.fstat(out.fileno()).st_size > 0)
+            k.ask(2, n)
+            until_still(out)
+            k.ask(1, n)
+            equal(k.ended(n), 137, "killed while it was held")
+            n, out, report = k.run("leave", str(code))
+            equal(k.ended(n), code, "exit of the next")
+        equal(k.end(), (0, b""), "its end")
+
+
 def until_still(f):
     """The file's size once it has not grown for a while."""
     last = [-1, 0]
@@ -1148,6 +1164,31 @@ def memory(w):
     ended(w.run(*FILES, "--memory", "64", "--", w.use, "memory-shared", "6"), "exited", 0)
 
 
+def memory_is_held_while_nobody_looks(w):
+    """By the kernel, in a cgroup: the keeper stands still meanwhile."""
+    why = json.loads(w.start(w.box, "--check").communicate(timeout=TIMEOUT)[0])["layers"]["cgroup"]
+    if why != "ok":
+        raise Skip("no cgroup: " + why)
+    k = Keeper(w, "files")
+    for _ in range(3):  # a cgroup is used again
+        word, marker = w.write(b""), "marker-%d-held-memory-%s-%d" % (os.getpid(), w.user, k.n)
+        n, out, report = k.run("memory-later", "800", marker, named=[os.open(word, os.O_RDONLY)],
+                               options=("--in", "data=x", "--memory", "64", "--disk", "1"))
+        until("it is ready", lambda: os.fstat(out.fileno()).st_size > 0)
+        k.p.send_signal(signal.SIGSTOP)
+        with open(word, "w") as f:
+            f.write("go")
+        until("the kernel to end it", lambda: not alive(marker), TIMEOUT)
+        k.p.send_signal(signal.SIGCONT)
+        equal(k.ended(n), 124, "a limit")
+        report.seek(0)
+        r = json.load(report)
+        equal((r["reason"], "cgroup" in r["layers"]), ("memory", True), "report")
+        n, out, report = k.run("memory", "40", options=("--memory", "64", "--disk", "1"))
+        equal(k.ended(n), 0, "who comes after it")
+    equal(k.end(), (0, b""), "its end")
+
+
 def output(w):
     result = w.run("--max-output", "1", "--", w.use, "flood", "50")
     limited(result, "output")
@@ -1265,7 +1306,7 @@ def a_missing_layer_refuses_files(w):
     rc, out, err, r = w.run(*FILES, "--out", mark, "--", w.use, "out", before=poor())
     ended((rc, out, err, r), "setup", 125)
     equal((out, r["layers"], os.listdir(mark)), (b"", [], []), "not started")
-    assert b"userns" in err, err
+    assert b"userns" in err and b"talkoot-worker check" in err, err
 
 
 def compute_works_without_namespaces(w):
@@ -1297,6 +1338,7 @@ TESTS = [
     a_keeper_takes_inputs_and_gives_outputs,
     a_keeper_refuses_what_it_does_not_understand, a_keeper_stops_and_holds_boxes,
     processes_that_wake_each_other_are_held, a_held_box_dies_with_its_keeper,
+    who_comes_after_a_held_box_that_was_killed_is_not_held,
     all_boxes_end_with_their_keeper_or_its_asker, launches_leave_nothing, what_a_killed_keeper_left_the_next_removes,
     a_foreign_call_is_killed, standard_input_to_standard_output, streams_go_to_files, threads_in_compute,
     standard_input_is_the_file_from_where_it_stands, inputs_are_read_only, a_dynamic_program_with_a_root,
@@ -1308,7 +1350,8 @@ TESTS = [
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, a_keeper_for_compute_works_in_a_chroot_of_roots, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
     an_idle_box_stands_last_where_sessions_share_the_processor, who_is_forgotten_is_counted,
-    nobody_is_charged_more_than_they_used, memory, output, disk, processes,
+    nobody_is_charged_more_than_they_used, memory,
+    memory_is_held_while_nobody_looks, output, disk, processes,
     a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,
     sigterm_ends_the_box_and_reports, a_missing_layer_refuses_files,
     compute_works_without_namespaces,

@@ -37,6 +37,18 @@ static int memory(long n)
 	return touch(n);
 }
 
+/* The same once there is something in the input. */
+static int memory_later(long n)
+{
+	int fd = open("/in/data", O_RDONLY);
+	char c;
+
+	write(1, "ready\n", 6);
+	while (read(fd, &c, 1) == 0)
+		usleep(1000);
+	return touch(n);
+}
+
 /* n children with 24 MiB each, all at once. */
 static int memory_children(long n)
 {
@@ -467,6 +479,7 @@ static const struct {
 	int (*fn)(long n);
 } uses[] = {
 	{ "memory", memory },
+	{ "memory-later", memory_later },
 	{ "memory-children", memory_children },
 	{ "memory-shared", memory_shared },
 	{ "sleep", sleeping },
