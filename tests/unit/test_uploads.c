@@ -78,16 +78,15 @@ static void creates(struct heard *h, const struct key *k, int64_t size)
 	static int64_t time = 1;
 	json_t *m = msg_new(MSG_TICKET, &c->id, key_id(k), ++time);
 	struct digest d = digest_of(bytes, (size_t)size);
-	char text[DIGEST_TEXT + 1], length[24], *line;
+	char text[DIGEST_TEXT + 1], *line;
 
 	digest_text(text, &d);
 	json_object_set_new(m, "digest", json_string(text));
 	json_object_set_new(m, "size", json_integer(size));
 	if (msg_seal(&line, m, NULL, k, &e))
 		fail_msg("%s", e.msg);
-	snprintf(length, sizeof(length), "%lld", (long long)size);
 	*h = (struct heard){ 0 };
-	upload_create(coord_call(c, hear, h), line, strlen(line), length, "127.0.0.1");
+	upload_create(coord_call(c, hear, h), line, strlen(line), size, "127.0.0.1");
 	coord_turn(c);
 	free(line);
 }
@@ -95,11 +94,8 @@ static void creates(struct heard *h, const struct key *k, int64_t size)
 /* In one turn: what is left to be read does not get ahead unseen. */
 static enum err_code adds(struct heard *h, int64_t at, int64_t n)
 {
-	char offset[24];
-
-	snprintf(offset, sizeof(offset), "%lld", (long long)at);
 	h->code = ERR_NONE;
-	upload_add(coord_call(c, hear, h), h->id, offset, bytes, (size_t)n);
+	upload_add(coord_call(c, hear, h), h->id, at, bytes, (size_t)n);
 	coord_turn(c);
 	return h->code;
 }
