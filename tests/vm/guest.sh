@@ -5,7 +5,7 @@
 #	root       root in a cgroup of a session, as systemd makes them; its tests also run as an ordinary user, who may
 #	           make none there
 #	delegated  an ordinary user where systemd's manager of that user puts a scope or a service: beside it may be
-#	           made what we like, with the controllers memory and pids
+#	           made what we like, with the controllers cpu, memory and pids
 #	service    an ordinary user in a cgroup of its own below one of root's (a service of the system with Delegate=yes):
 #	           its own may be divided, and has no controllers
 #	plain      an ordinary user to whom nothing was handed on
@@ -34,7 +34,7 @@ prepare() {
 	! emulator=$(command -v qemu-x86_64-static) || mount --bind /dev/null "$emulator"
 	mkdir -p $top/{root/session,delegated/scope,service,plain}
 	for parent in "" root delegated; do
-		echo +memory +pids >$top/$parent/cgroup.subtree_control
+		echo +cpu +memory +pids >$top/$parent/cgroup.subtree_control
 	done
 	give delegated
 	give delegated/scope
