@@ -56,6 +56,20 @@ int64_t cgroup_number(int dir, const char *name, const char *key)
 	return at ? strtoll(at + strlen(key), NULL, 10) : -1;
 }
 
+/* A kernel has some of them, or none; one that is idle refuses a weight, and leaving that gives it the usual one. */
+void cgroup_yield(int dir, bool last)
+{
+	static const struct {
+		const char *name, *last, *usual;
+	} shares[] = {
+		{ "cpu.weight", "1", "100" }, { "cpu.shares", "2", "1024" },
+		{ "cpu.idle", "1", "0" }, /* Linux 5.15 */
+	};
+
+	for (size_t i = 0; i < sizeof(shares) / sizeof(shares[0]); i++)
+		(void)cgroup_write(dir, shares[i].name, last ? shares[i].last : shares[i].usual);
+}
+
 /* Lines "N:CONTROLLERS:/PATH" (v1) or "0::/PATH" (v2). */
 int cgroup_own(const char *controller, char *path, size_t room)
 {

@@ -19,6 +19,10 @@ int cgroup_write(int dir, const char *name, const char *text);
 /* The number after `key` in a file; -1: there is none. */
 int64_t cgroup_number(int dir, const char *name, const char *key);
 
+/* Where the kernel shares the processor out by cgroups, what a process is (SCHED_IDLE) counts only among those of its
+ * own: let this one stand last, or (`!last`) as any. */
+void cgroup_yield(int dir, bool last);
+
 /* Our own path in the hierarchy of `controller`, or of version 2 when NULL; 0 or -1. */
 int cgroup_own(const char *controller, char *path, size_t room);
 

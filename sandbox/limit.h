@@ -45,7 +45,7 @@ struct limit_cgroup {
 	int64_t bytes;          /* its limit now, 0: not set */
 	long kills;             /* counted before this box */
 	int64_t used_us;        /* the same of CPU time */
-	bool frozen;
+	bool frozen, last;
 	char name[CGROUP_NAME_MAX];
 };
 
@@ -81,6 +81,8 @@ bool limit_pen_make(struct pen *p, struct limit_cgroups *all, int proc, pid_t in
 int64_t limit_cgroup_us(const struct limit_cgroup *c);
 /* Stop all in it, or let it go on; false: this kernel or version cannot. */
 bool limit_cgroup_freeze(struct limit_cgroup *c, bool freeze);
+/* cgroup_yield, when it is not so yet. */
+void limit_cgroup_yield(struct limit_cgroup *c, bool last);
 /* All that were in it are dead. */
 void limit_cgroup_drop(struct limit_cgroup *c);
 

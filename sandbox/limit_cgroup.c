@@ -259,6 +259,14 @@ bool limit_cgroup_freeze(struct limit_cgroup *c, bool freeze)
 	return true;
 }
 
+void limit_cgroup_yield(struct limit_cgroup *c, bool last)
+{
+	if (c->dir < 0 || c->last == last)
+		return;
+	cgroup_yield(c->dir, last);
+	c->last = last;
+}
+
 /* A box may be killed while it is held; whoever enters a frozen cgroup is frozen. */
 void limit_cgroup_drop(struct limit_cgroup *c)
 {

@@ -138,6 +138,7 @@ bool pen_make(struct pen *p, struct pens *all, int proc, pid_t init)
 	if (p->dir < 0)
 		return false;
 	p->all = all;
+	p->last = false;
 	if (move_all(p->dir, proc, init))
 		return true;
 	pen_drop(p);
@@ -160,6 +161,14 @@ bool pen_freeze(const struct pen *p, bool freeze)
 {
 	return p->all && kinds[p->all->kind].freeze &&
 	       cgroup_write(p->dir, kinds[p->all->kind].freeze, freeze ? "1" : "0") == 0;
+}
+
+void pen_yield(struct pen *p, bool last)
+{
+	if (!p->all || p->last == last)
+		return;
+	cgroup_yield(p->dir, last);
+	p->last = last;
 }
 
 void pen_drop(struct pen *p)

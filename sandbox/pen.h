@@ -19,6 +19,7 @@ struct pens {
 struct pen {
 	const struct pens *all; /* NULL: there is none */
 	int dir;
+	bool last;
 	char name[CGROUP_NAME_MAX];
 };
 
@@ -35,6 +36,8 @@ bool pen_move(int procs, int proc, pid_t init);
 int64_t pen_us(const struct pen *p);
 /* Stop all in it, or let it go on; false: it cannot. */
 bool pen_freeze(const struct pen *p, bool freeze);
+/* cgroup_yield, when it is not so yet. */
+void pen_yield(struct pen *p, bool last);
 /* All that were in it are dead. */
 void pen_drop(struct pen *p);
 

@@ -216,8 +216,11 @@ static int give(struct watch *k, struct why *w)
  * it holds. */
 static void yield(struct watch *k, int64_t now)
 {
-	if (k->spec && k->spec->idle && k->init > 0 &&
-		limit_yield(k->place->proc, k->init, k->kill_at == 0))
+	bool last = k->spec && k->spec->idle && k->kill_at == 0;
+
+	limit_cgroup_yield(&k->cgroup, last);
+	pen_yield(&k->meter.pen, last);
+	if (k->spec && k->spec->idle && k->init > 0 && limit_yield(k->place->proc, k->init, last))
 		k->next_yield = now + YIELD_US;
 }
 

@@ -327,6 +327,41 @@ def it_runs_idle_unless_asked(w):
         assert 1000 in first_to_go, "the kernel is to end the box first: %s" % first_to_go
 
 
+def need_cgroup(w):
+    why = json.loads(w.start(w.box, "--check").communicate(timeout=TIMEOUT)[0])["layers"]["cgroup"]
+    if why != "ok":
+        raise Skip("no cgroup: " + why)
+
+
+def boxes_cgroups(marker):
+    """Folders of the cgroups, made for a box, that hold who bears the marker."""
+    with open("/proc/self/mounts") as f:
+        tops = [line.split()[1] for line in f if line.split()[2].startswith("cgroup")]
+    own = set()
+    for pid in alive(marker):
+        with open("/proc/%d/cgroup" % pid) as f:
+            own |= {line.rstrip("\n").split(":", 2)[2] for line in f if "/talkoot-" in line}
+    return [top + path for top in tops for path in own if os.path.isdir(top + path)]
+
+
+def an_idle_box_stands_last_where_cgroups_share_the_processor(w):
+    need_cgroup(w)
+    seen = 0
+    for options in ("--profile", "compute"), FILES:
+        for priority, want in ("idle", "1"), ("normal", "0"):
+            marker = "marker-%d-share-%s-%s-%s" % (os.getpid(), w.user, priority, options[1])
+            p = started(w, marker, *options, "--priority", priority)
+            until("a cgroup", lambda: boxes_cgroups(marker))
+            files = [f for f in (d + "/cpu.idle" for d in boxes_cgroups(marker)) if os.path.exists(f)]
+            seen += len(files)
+            for f in files:
+                until("%s to say %s" % (f, want), lambda: open(f).read().strip() == want)
+            p.terminate()
+            p.communicate(timeout=TIMEOUT)
+    if not seen:
+        raise Skip("the box's cgroup does not share the processor out here, or not before Linux 5.15")
+
+
 def another_has_used_up(w, seconds, before=()):
     """Wait until a box that is not held has come to a wall limit of `seconds`."""
     r = limited(w.run("--wall", str(seconds), "--", w.use, "sleep", "50", before=before), "wall")
@@ -1166,9 +1201,7 @@ def memory(w):
 
 def memory_is_held_while_nobody_looks(w):
     """By the kernel, in a cgroup: the keeper stands still meanwhile."""
-    why = json.loads(w.start(w.box, "--check").communicate(timeout=TIMEOUT)[0])["layers"]["cgroup"]
-    if why != "ok":
-        raise Skip("no cgroup: " + why)
+    need_cgroup(w)
     k = Keeper(w, "files")
     for _ in range(3):  # a cgroup is used again
         word, marker = w.write(b""), "marker-%d-held-memory-%s-%d" % (os.getpid(), w.user, k.n)
@@ -1349,7 +1382,8 @@ TESTS = [
     the_folders_of_the_box_stand_whatever_the_image_has_there, a_keeper_runs_programs_of_an_image,
     forks_do_not_fail_because_a_child_ended, usual_tools_do_not_complain, outputs_are_taken_with_care,
     roots_own_program_and_input_are_opened_first, a_keeper_for_compute_works_in_a_chroot_of_roots, wall, cpu, what_answers_cost_is_the_programs_cpu_time,
-    an_idle_box_stands_last_where_sessions_share_the_processor, who_is_forgotten_is_counted,
+    an_idle_box_stands_last_where_sessions_share_the_processor,
+    an_idle_box_stands_last_where_cgroups_share_the_processor, who_is_forgotten_is_counted,
     nobody_is_charged_more_than_they_used, memory,
     memory_is_held_while_nobody_looks, output, disk, processes,
     a_crash_starts_no_program_of_the_host, a_killed_launcher_leaves_nothing, it_dies_with_who_started_it_and_asked_for_that,

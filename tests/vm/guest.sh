@@ -5,7 +5,7 @@
 #	root       root in a cgroup of a session, as systemd makes them; its tests also run as an ordinary user, who may
 #	           make none there
 #	delegated  an ordinary user where systemd's manager of that user puts a scope or a service: beside it may be
-#	           made what we like, with the controllers memory and pids
+#	           made what we like, with the controllers cpu, memory and pids
 #	service    an ordinary user in a cgroup of its own below one of root's (a service of the system with Delegate=yes):
 #	           its own may be divided, and has no controllers
 #	plain      an ordinary user to whom nothing was handed on
@@ -16,9 +16,19 @@ tree=/run/tree # a copy, for the checkout may lie where another user cannot reac
 bin=$tree/build/bin
 passed=0 failed=0 skipped=0
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/run/t TMPDIR=/run/t TALKOOT_BIN=$bin PYTHONDONTWRITEBYTECODE=1
-sandbox_tests=${VM_TESTS:-}
-sandbox_tests=${sandbox_tests//,/ }
-escape_tests=${sandbox_tests:-resources kernel_memory sideways threads launcher_killed}
+limits="its_own_exit_code_passes it_runs_idle_unless_asked stopped_time_is_no_wall_time a_keeper_makes_one_box_after_another
+	a_box_that_stood_by_for_the_like_of_the_last_task_is_as_any_other a_keeper_stops_and_holds_boxes
+	processes_that_wake_each_other_are_held a_held_box_dies_with_its_keeper
+	who_comes_after_a_held_box_that_was_killed_is_not_held all_boxes_end_with_their_keeper_or_its_asker wall cpu
+	an_idle_box_stands_last_where_sessions_share_the_processor
+	an_idle_box_stands_last_where_cgroups_share_the_processor who_is_forgotten_is_counted
+	nobody_is_charged_more_than_they_used memory memory_is_held_while_nobody_looks output disk processes
+	a_killed_launcher_leaves_nothing it_dies_with_who_started_it_and_asked_for_that sigterm_ends_the_box_and_reports
+	compute_works_without_namespaces"
+attacks="resources launcher_killed"
+if [ -n "${VM_TESTS:-}" ]; then
+	limits=${VM_TESTS//,/ } attacks=$limits
+fi
 
 give() { # CGROUP: as Delegate=yes gives it away
 	chown $user "$top/$1" "$top/$1"/cgroup.{procs,threads,subtree_control}
@@ -34,7 +44,7 @@ prepare() {
 	! emulator=$(command -v qemu-x86_64-static) || mount --bind /dev/null "$emulator"
 	mkdir -p $top/{root/session,delegated/scope,service,plain}
 	for parent in "" root delegated; do
-		echo +memory +pids >$top/$parent/cgroup.subtree_control
+		echo +cpu +memory +pids >$top/$parent/cgroup.subtree_control
 	done
 	give delegated
 	give delegated/scope
@@ -148,11 +158,11 @@ granted root/session root
 granted delegated/scope $user
 not_granted service $user
 not_granted plain $user
-suite root/session root test_sandbox.py $sandbox_tests
-suite delegated/scope $user test_sandbox.py $sandbox_tests
-suite service $user test_sandbox.py $sandbox_tests
-suite root/session root test_escape.py $escape_tests
-suite delegated/scope $user test_escape.py $escape_tests
+suite root/session root test_sandbox.py $limits
+suite delegated/scope $user test_sandbox.py $limits
+suite service $user test_sandbox.py $limits
+suite root/session root test_escape.py $attacks
+suite delegated/scope $user test_escape.py $attacks
 settings_forbid
 with_apparmor
 claim "nothing is left" nothing_left
