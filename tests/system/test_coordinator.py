@@ -334,6 +334,18 @@ def test_too_demanding_only_when_no_worker_could(g):
     problem(g.post(k.seal(g.manifest(k, limits=limits))), 422, "too-demanding")
 
 
+def test_a_result_brings_no_ballast(g):
+    k, w = Key(), Worker(g)
+    job = g.submit(k, 3)
+    (_, index, lease), (_, index2, lease2) = w.leases(want=2)
+    padded = opened(w.result(job, [(index, lease)]))
+    padded["predicate"]["unknown"] = "x" * 20000
+    problem(w.send(w.key.seal(padded, STATEMENT), b"out\n"), 413, "too-big")
+    padded["predicate"]["unknown"] = "x" * 100  # a later version's word
+    r = w.send(w.key.seal(padded, STATEMENT), b"out\n")
+    assert r.status == 200 and opened(json.loads(r.body))["outcomes"] == ["received"], r.body
+
+
 def test_what_is_given_back_leaves_no_row(g):
     k, w, back = Key(), Worker(g), []
     job = g.submit(k, 1000)
