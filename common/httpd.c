@@ -24,6 +24,7 @@
 #define ARRIVE_MS 20000 /* a body of 1 MiB needs 50 KiB/s; the handshake is part of it */
 #define IDLE_MS 120000  /* two minutes: longer than workers pause between requests */
 #define CONNS_MAX 4096  /* 16 KiB each while idle over TLS: 64 MiB */
+#define OWED_MAX ((size_t)(64 * MIB)) /* a page of evidence has 4 MiB */
 #define CONNS_PER_ADDRESS_MAX 2048 /* a university behind one address */
 #define BACKLOG 1024
 #define UNSENT_BYTES 65536
@@ -303,6 +304,8 @@ static void fill_defaults(struct httpd_spec *s)
 		s->conns_max = CONNS_MAX;
 	if (s->conns_per_address_max == 0)
 		s->conns_per_address_max = CONNS_PER_ADDRESS_MAX;
+	if (s->owed_max == 0)
+		s->owed_max = OWED_MAX;
 	/* half of the descriptors are for files, peers and children */
 	if (!getrlimit(RLIMIT_NOFILE, &files) && s->conns_max > files.rlim_cur / 2)
 		s->conns_max = files.rlim_cur / 2;

@@ -39,6 +39,7 @@ struct httpd_spec {
 	int64_t arrive_ms;    /* a request must have arrived whole in this time; 0: the default */
 	int64_t idle_ms;      /* between requests; 0: the default */
 	size_t conns_max, conns_per_address_max; /* 0: the defaults */
+	size_t owed_max; /* bytes of answers that are not taken yet, of all together; 0: 64 MiB */
 	int64_t send_bytes_s; /* all connections together send no more a second; 0: no limit */
 	struct httpd *paced_with; /* another server, freed after this one: its limit is for both. NULL: none */
 };

@@ -25,6 +25,7 @@
 
 #define STALL_MS 30000               /* an answer must move in this time … */
 #define STALL_BYTES ((size_t)16384)  /* … by this much, or be taken whole */
+#define OWED_LOOK ((size_t)(64 * KIB)) /* who owes less is not worth a look at all others */
 #define PIPELINE_MAX (64 * KIB)      /* bytes behind a request that is being handled */
 #define FAREWELL_MS 5000             /* to take a refusal */
 #define LINGER_MS 2000               /* to stop sending after it */
@@ -299,6 +300,60 @@ void conn_hand_later(struct conn *c)
 	conn_wait(c);
 }
 
+static size_t owed_to(const struct conn *c)
+{
+	return c->state == CONN_ANSWERING ? evbuffer_get_length(bufferevent_get_output(c->bev)) : 0;
+}
+
+/* Add up what is owed to each address, those that are not counted being one; all together. */
+static size_t add_owed(const struct httpd *h, struct peer *uncounted)
+{
+	const struct conn *c;
+	size_t sum = 0;
+
+	TAILQ_FOREACH(c, &h->conns, all)
+		if (c->peer)
+			c->peer->owed = 0;
+	TAILQ_FOREACH(c, &h->conns, all) {
+		(c->peer ? c->peer : uncounted)->owed += owed_to(c);
+		sum += owed_to(c);
+	}
+	return sum;
+}
+
+/* Whom to cut: of the address to which most is owed, who has taken nothing for the longest. Never `c`. */
+static struct conn *slowest(const struct httpd *h, const struct conn *c, const struct peer *uncounted)
+{
+	struct conn *at, *worst = NULL;
+	size_t most = 0;
+
+	TAILQ_FOREACH(at, &h->conns, all) {
+		size_t owed = (at->peer ? at->peer : uncounted)->owed;
+
+		if (at == c || owed_to(at) < OWED_LOOK || owed < most)
+			continue;
+		if (owed > most || at->deadline < worst->deadline)
+			worst = at;
+		most = owed;
+	}
+	return worst;
+}
+
+/* An answer stays in memory until it is taken, and who takes 16 KiB in half a minute may take hours for 4 MiB. */
+static void bound_owed(struct conn *c)
+{
+	struct httpd *h = c->h;
+	struct peer uncounted = { .owed = 0 };
+	struct conn *worst;
+
+	if (owed_to(c) < OWED_LOOK)
+		return;
+	while (add_owed(h, &uncounted) > h->spec.owed_max && (worst = slowest(h, c, &uncounted))) {
+		conn_cut(worst);
+		uncounted.owed = 0;
+	}
+}
+
 void conn_answering(struct conn *c)
 {
 	/* evhttp reads while it writes, to notice a peer that leaves: but one that has only finished
@@ -308,6 +363,7 @@ void conn_answering(struct conn *c)
 		return;
 	c->moved = 0;
 	enter(c, CONN_ANSWERING, STALL_MS);
+	bound_owed(c);
 }
 
 void conn_complete(struct evhttp_request *ev, void *conn)

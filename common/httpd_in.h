@@ -48,7 +48,7 @@ enum conn_state {
 struct peer { /* an address (IPv6: a /64) and how many connections it has */
 	struct peer *next;
 	unsigned char key[16];
-	size_t conns;
+	size_t conns, owed; /* owed: bytes of answers, when it was last added up */
 };
 
 struct conn {

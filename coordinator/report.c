@@ -33,6 +33,10 @@ struct inside {
 	bool wanted;
 };
 
+/* Of a result's payload. An output's name has at most 512 bytes, and what else is said of it or of a result less. */
+#define PAYLOAD_BASE ((size_t)(8 * KIB))
+#define PAYLOAD_EACH ((size_t)(1 * KIB))
+
 struct report {
 	struct coord *c;
 	struct results r;
@@ -175,6 +179,19 @@ static int check_outputs(struct report *p, const struct result *r, struct err *e
 	                     : 0;
 }
 
+/* Every envelope is kept for ever, and unknown fields are allowed: without this each result could bring 1 MiB of them. */
+static int check_length(const struct results *r, const struct msg *m, struct err *e)
+{
+	size_t most = PAYLOAD_BASE;
+
+	for (size_t i = 0; i < r->n; i++)
+		most += PAYLOAD_EACH * (1 + r->items[i].n_outputs);
+	return m->sealed.n <= most ? 0
+				   : err_set(e, ERR_TOO_BIG,
+					     "the payload has %zu bytes; one of %zu results with their outputs has at most %zu",
+					     m->sealed.n, r->n, most);
+}
+
 /* --- reading ------------------------------------------------------------------------------ */
 static int report_read(struct report *p, const struct msg *m, const json_t *blobs, struct err *e)
 {
@@ -184,7 +201,7 @@ static int report_read(struct report *p, const struct msg *m, const json_t *blob
 	p->worker = sched_worker(&c->sched, &m->author);
 	if (p->worker != NOBODY && c->sched.workers[p->worker].banned)
 		return err_set(e, ERR_BANNED, "this worker is banned");
-	if (results_read(&p->r, m, e))
+	if (results_read(&p->r, m, e) || check_length(&p->r, m, e))
 		return -1;
 	memcpy(job.b, p->r.job.b, sizeof(job.b));
 	if (!store_job(c->store, &job, &p->job))

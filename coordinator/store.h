@@ -118,6 +118,8 @@ void store_add_lease(
 	struct store *s, const struct lease *l, int64_t job, int64_t worker, int64_t now);
 void store_set_lease_voter(struct store *s, const struct lease *l);
 void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], const char *state);
+/* It was given back unrun: nothing is kept of it. */
+void store_drop_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES]);
 bool store_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], struct lease_row *row);
 /* The live and expired ones of a job. */
 typedef void lease_fn(void *arg, const struct lease_row *row);

@@ -101,6 +101,11 @@ void store_end_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES], co
 	run(s, "UPDATE lease SET state = ? WHERE id = ?", "tl", state, id);
 }
 
+void store_drop_lease(struct store *s, const unsigned char id[LEASE_ID_BYTES])
+{
+	run(s, "DELETE FROM lease WHERE id = ?", "l", id);
+}
+
 #define LEASE_COLUMNS "SELECT job, idx, worker, network, owner, state, id, relay FROM lease "
 
 static void read_lease(struct rows *r, struct lease_row *row)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real coordinator on port 0, spoken to in the real protocol by an implementation that shares
 no code with it: python3, its ssl, and the openssl command for Ed25519."""
-import base64, hashlib, http.client, json, os, resource, secrets, shutil, signal, ssl
+import base64, hashlib, http.client, json, os, resource, secrets, shutil, signal, sqlite3, ssl
 import subprocess, sys, tempfile, threading, time
 
 BIN = os.path.join(os.environ.get("TALKOOT_BIN", "build/bin"), "talkoot-coordinator")
@@ -332,6 +332,33 @@ def test_too_demanding_only_when_no_worker_could(g):
     # what it prints is a file on the volunteer's disk, too
     limits = dict(g.manifest(k)["limits"], disk_mib=1, max_output_mib=4097)
     problem(g.post(k.seal(g.manifest(k, limits=limits))), 422, "too-demanding")
+
+
+def test_a_result_brings_no_ballast(g):
+    k, w = Key(), Worker(g)
+    job = g.submit(k, 3)
+    (_, index, lease), (_, index2, lease2) = w.leases(want=2)
+    padded = opened(w.result(job, [(index, lease)]))
+    padded["predicate"]["unknown"] = "x" * 20000
+    problem(w.send(w.key.seal(padded, STATEMENT), b"out\n"), 413, "too-big")
+    padded["predicate"]["unknown"] = "x" * 100  # a later version's word
+    r = w.send(w.key.seal(padded, STATEMENT), b"out\n")
+    assert r.status == 200 and opened(json.loads(r.body))["outcomes"] == ["received"], r.body
+
+
+def test_what_is_given_back_leaves_no_row(g):
+    k, w, back = Key(), Worker(g), []
+    job = g.submit(k, 1000)
+    for _ in range(20):
+        given = w.leases(want=64, returned=[{"lease": l, "why": "no"} for l in back])
+        assert given and not set(back) & {l for _, _, l in given}
+        back = [l for _, _, l in given]
+    w.leases(want=0, returned=[{"lease": l, "why": "no"} for l in back])
+    db = sqlite3.connect("file:%s/grid.db?mode=ro" % g.dir, uri=True)
+    assert db.execute("SELECT count(*) FROM lease").fetchone()[0] == 0  # who asks all day fills no disk
+    db.close()
+    r = w.send(w.result(job, [(given[0][1], back[0])]), b"out\n")
+    assert r.status == 200 and opened(json.loads(r.body))["outcomes"] == ["unknown"], r.body
 
 
 def test_two_workers_make_a_task_valid(g):

@@ -24,6 +24,7 @@
 
 #define PATIENCE_MS 20000
 #define BIG (8 * MIB)
+#define MUCH (4 * MIB) /* more than the kernel keeps for a connection */
 
 struct world {
 	struct loop *l;
@@ -156,6 +157,14 @@ static void big(void *arg, struct req *r)
 	req_answer_fd(r, "application/octet-stream", dup(w->big), BIG, "big");
 }
 
+static void much(void *arg, struct req *r)
+{
+	auto_free char *text = xcalloc(1, MUCH);
+
+	(void)arg;
+	req_answer(r, 200, "text/plain", text, MUCH);
+}
+
 static void too_short(void *arg, struct req *r)
 {
 	struct world *w = arg;
@@ -200,6 +209,7 @@ static const struct route routes[] = {
 	{ "GET", "/thing/*/more", echo, 0 },
 	{ "GET", "/hold", hold, 0 },
 	{ "GET", "/alphabet", alphabet, 0 },
+	{ "GET", "/much", much, 0 },
 	{ "GET", "/big", big, 0 },
 	{ "GET", "/short", too_short, 0 },
 	{ "GET", "/refuse", refuse, 0 },
@@ -759,6 +769,36 @@ static void an_answer_that_nobody_takes_is_cut(void **state)
 	assert_int_equal(w->h->n_conns, 0);
 	assert_int_equal(httpd_in_flight(w->h), 0);
 	close(fd);
+}
+
+/* Who takes answers slowly pays with memory of ours, so there is a bound for all together. */
+static void answers_that_are_not_taken_are_bounded(void **state)
+{
+	struct world *w = *state;
+	int fds[12];
+
+	w->spec.owed_max = 4 * MUCH;
+	serve(w);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+		const char *text = GET("/much");
+
+		fds[i] = dial(httpd_port(w->h));
+		assert_int_equal(send(fds[i], text, strlen(text), 0), strlen(text));
+		pass_ms(w, 20);
+	}
+	size_t owed = 0;
+	struct conn *c;
+	TAILQ_FOREACH(c, &w->h->conns, all)
+		owed += evbuffer_get_length(bufferevent_get_output(c->bev));
+	assert_in_range(owed, MUCH, 4 * MUCH);
+	assert_in_range(w->h->n_conns, 4, 8); /* the kernel holds some of each */
+	struct raw honest;
+	raw_open(&honest, w);
+	raw_send(&honest, GET("/alphabet")); /* and small ones go their way */
+	UNTIL(w, raw_has(&honest, "xyz"));
+	raw_close(&honest);
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		close(fds[i]);
 }
 
 /* --- answers that come later --------------------------------------------------------------------------- */
@@ -1324,6 +1364,7 @@ int main(void)
 		OWN(what_is_sent_a_second_is_bounded_over_tls),
 		OWN(expect_continue_works_over_tls),
 		T(a_thousand_idle_connections_hinder_nobody),
+		OWN(answers_that_are_not_taken_are_bounded),
 		OWN(at_the_cap_the_longest_idle_one_goes),
 		OWN(at_the_cap_without_idle_ones_the_new_one_goes),
 		OWN(one_address_cannot_take_all),
