@@ -200,6 +200,18 @@ def test_what_submit_refuses():
         h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))
 
 
+def test_a_program_of_the_machine_is_told_how_to_come_along():
+    with Home() as h:
+        h.write("sim.py", "print(1)\n")
+        h.no_submit("talkoot pack -o IMG -- python3 ARG...", "--", "python3", "sim.py")
+        h.no_submit("talkoot pack -o IMG -- INTERPRETER sim.py", "--", "sim.py")
+        h.no_submit("program python3-nowhere: there is no such file\n", "--", "python3-nowhere")
+        h.no_submit("program ./python3: there is no such file\n", "--", "./python3")
+        os.mkdir(h.path("bin"))
+        shutil.copy(h.exe, h.path("bin", "tool"))
+        h.refused("if %s is meant, say so" % h.path("bin", "tool"), "submit", "--dry-run", "--", "tool", PATH=h.path("bin"))
+
+
 def test_names_that_are_no_text_are_refused_not_lost():
     with Home() as h:
         text = h.write("text", "a\n")
