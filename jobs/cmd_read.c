@@ -269,6 +269,7 @@ int cmd_wait(int argc, char **argv)
 		return 1;
 	}
 	exit_code = await_exit(job);
+	await_failed(id, job);
 	if (cmd.json) {
 		cmd_print_json(job);
 		return exit_code;
