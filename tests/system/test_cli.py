@@ -205,6 +205,7 @@ def test_a_program_of_the_machine_is_told_how_to_come_along():
         h.write("sim.py", "print(1)\n")
         h.no_submit("talkoot pack -o IMG -- python3 ARG...", "--", "python3", "sim.py")
         h.no_submit("talkoot pack -o IMG -- INTERPRETER sim.py", "--", "sim.py")
+        h.no_submit("argument x{indx}: {indx} is not known here; these are: index", "--", h.exe, "x{indx}")
         h.no_submit("program python3-nowhere: there is no such file\n", "--", "python3-nowhere")
         h.no_submit("program ./python3: there is no such file\n", "--", "./python3")
         os.mkdir(h.path("bin"))
@@ -268,7 +269,7 @@ def test_what_comes_later_is_named():
 
 def test_verify_needs_nothing_and_says_json():
     with Home() as h:
-        h.refused("grid.json", "verify", ".", code=1)
+        h.refused("grid.json: there is none in .: give a folder that `talkoot results JOB --output DIR` wrote", "verify", ".", code=1)
         said = json.loads(h.cli("verify", ".", "--json", code=1))
         assert said["ok"] is False and said["faults"][0]["what"] == "grid.json"
         assert not os.path.exists(h.path(".local")) and not os.path.exists(h.path(".config"))
