@@ -39,7 +39,7 @@ static void say_why(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t no
 	const char *why = "waiting: the grid has no work for this worker now";
 
 	if (a->mode == AGENT_PAUSE)
-		why = "paused by its owner; `resume` goes on";
+		why = a->suspended ? "suspended by its owner; `resume` goes on" : "paused by its owner; `resume` goes on";
 	else if (a->mode > AGENT_PAUSE)
 		why = "finishing: takes no more work and delivers what it has";
 	else if (now < a->full_ms)
