@@ -200,11 +200,12 @@ def test_what_submit_refuses():
         h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))
 
 
-def test_a_program_of_the_machine_is_told_how_to_come_along():
+def test_usual_mistakes_are_told_what_to_do():
     with Home() as h:
         h.write("sim.py", "print(1)\n")
         h.no_submit("talkoot pack -o IMG -- python3 ARG...", "--", "python3", "sim.py")
         h.no_submit("talkoot pack -o IMG -- INTERPRETER sim.py", "--", "sim.py")
+        h.no_submit('--memory: "2G" is not a whole number from 1 to 4194304 (MiB)', "--memory", "2G", "--", h.exe)
         h.no_submit("argument x{indx}: {indx} is not known here; these are: index", "--", h.exe, "x{indx}")
         h.no_submit("program python3-nowhere: there is no such file\n", "--", "python3-nowhere")
         h.no_submit("program ./python3: there is no such file\n", "--", "./python3")
