@@ -70,6 +70,6 @@ void agent_words(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t now)
 		return;
 	}
 	snprintf(out, AGENT_WORDS_MAX, "%s%zu task%s%s%s%s%s", a->suspended ? "suspended: " : "running ", running,
-		running == 1 ? "" : "s", a->suspended ? " stand still until `resume`" : but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "",
+		running == 1 ? "" : "s", a->suspended ? (running == 1 ? " stands still until `resume`" : " stand still until `resume`") : but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "",
 		a->broken[0] ? "; the last one could not be started here: " : "", a->broken);
 }
