@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from grid import compile_static, main, program, run
+from grid import Skip, compile_static, main, program, run
 
 NOWHERE = "talkoot://127.0.0.1:1/" + "ab" * 32
 COMMANDS = "submit pack jobs status wait results verify cancel retry workers grid blob keygen id".split()
@@ -126,6 +126,21 @@ def test_identities():
         assert h.cli("id", TALKOOT_IDENTITY="sub/other.key").strip() == other
         os.chmod(path, 0o644)
         h.refused("identity.key", "id", code=4)
+
+
+def test_a_key_that_cannot_be_kept_is_told_where_else():
+    with Home() as h:
+        h.refused("--identity FILE keeps it elsewhere", "id", code=1, HOME=h.write("no-folder", ""))
+
+
+def test_a_full_disk_here_is_no_refusal_of_anybody():
+    with Home() as h:
+        full = "mount -t tmpfs -o size=4k none %s && head -c 4096 /dev/zero >%s && exec %s --identity %s id" % (
+            h.dir, h.path("fill"), program("talkoot"), h.path("key"))
+        p = subprocess.run(["unshare", "-rm", "sh", "-c", full], capture_output=True, text=True)
+        if "talkoot: " not in p.stderr:
+            raise Skip("no tmpfs of our own here: " + p.stderr.strip())
+        assert p.returncode == 1 and "No space left on device" in p.stderr, p
 
 
 def test_dry_run_prints_what_submit_takes_back():
