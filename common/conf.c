@@ -37,12 +37,24 @@ static int bad_value(const struct knob *k, const char *source, const char *value
 	return -1;
 }
 
+/* What a number of this knob counts, as its argument's name in --help says it; "" where that says nothing. */
+static const char *unit(const struct knob *k)
+{
+	static const char *const units[][2] = { { "MIB", " (MiB)" }, { "KIB", " (KiB)" }, { "S", " (seconds)" },
+		{ "SECONDS", " (seconds)" } };
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (k->argument && !strcmp(k->argument, units[i][0]))
+			return units[i][1];
+	return "";
+}
+
 static int set_number(const struct knob *k, const char *source, const char *value, struct err *e)
 {
-	char must[80], *end;
+	char must[96], *end;
 
-	snprintf(must, sizeof(must), "%s number from %.15g to %.15g", k->kind == KNOB_INT ? "a whole" : "a",
-		k->min, k->max);
+	snprintf(must, sizeof(must), "%s number from %.15g to %.15g%s", k->kind == KNOB_INT ? "a whole" : "a",
+		k->min, k->max, unit(k));
 	if (k->kind == KNOB_INT) {
 		int64_t n;
 

@@ -262,6 +262,20 @@ static int listen_on(const struct addrinfo *a)
 	return good;
 }
 
+static const char *listen_hint(int why)
+{
+	switch (why) {
+	case EADDRINUSE:
+		return "; another program listens there: end it, or choose another port (0: any that is free)";
+	case EADDRNOTAVAIL:
+		return "; this machine does not have that address (0.0.0.0: all that it has)";
+	case EACCES:
+		return "; ports below 1024 are the system's: choose a higher one";
+	default:
+		return "";
+	}
+}
+
 static int open_port(int *fd, const struct endpoint *at, struct err *e)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE };
@@ -277,7 +291,7 @@ static int open_port(int *fd, const struct endpoint *at, struct err *e)
 	for (struct addrinfo *a = all; a && *fd < 0; a = a->ai_next)
 		*fd = listen_on(a);
 	if (*fd < 0)
-		err_sys(e, "listening on %s", text);
+		err_set(e, ERR_SYSTEM, "listening on %s: %s%s", text, strerror(errno), listen_hint(errno));
 	freeaddrinfo(all);
 	return *fd < 0 ? -1 : 0;
 }

@@ -126,6 +126,8 @@ int key_save(const struct key *k, const char *path, struct err *e)
 	BIO_free(bio);
 	if (bad) {
 		unlink(path);
+		if (e->code == ERR_FULL)
+			e->code = ERR_SYSTEM; /* it is this disk: nobody refused anything */
 		return err_wrap(e, "writing key %s", path);
 	}
 	return 0;

@@ -31,7 +31,7 @@ static int find_key(struct coord *c, const char *text, struct id *id, struct err
 	if (id_parse(id, text))
 		return 0;
 	if (!id_is_prefix(text))
-		return err_set(e, ERR_USAGE, "\"%s\" is no key id", text);
+		return err_set(e, ERR_USAGE, "\"%s\" is no key id: 64 hex digits, as `talkoot id` prints them", text);
 	if (store_match(c->store, ID_SUBMITTER, text, id) != 1)
 		return err_set(e, ERR_NOT_FOUND, "no one submitter's id begins with %s", text);
 	return 0;
@@ -177,7 +177,7 @@ static const struct command *find(const char *const *word, size_t n, struct err 
 			return k;
 		return NULL;
 	}
-	err_set(e, ERR_USAGE, "unknown command \"%s\"", n ? word[0] : "");
+	err_set(e, ERR_USAGE, "unknown command \"%s\" (see --help)", n ? word[0] : "");
 	return NULL;
 }
 
@@ -406,6 +406,18 @@ static void speak(void *arg, struct reply *r)
 	s->code = r->e.code == ERR_NONE ? say(0, r->body) : say(err_exit(r->e.code), r->e.msg);
 }
 
+/* A command makes no grid: a --data that was typed wrong would get one, and be told that all is well. */
+static int need_grid(const char *dir, struct err *e)
+{
+	auto_free char *key = xprintf("%s/identity.key", dir);
+
+	if (!access(key, F_OK) || errno != ENOENT)
+		return 0;
+	return err_set(e, ERR_NOT_FOUND,
+		"there is no grid in %s (no %s): is --data right? A start without a command makes one", dir,
+		key);
+}
+
 int admin_run(const struct coord_options *o, const struct texts *words)
 {
 	struct coord *c;
@@ -415,7 +427,7 @@ int admin_run(const struct coord_options *o, const struct texts *words)
 
 	if (code >= 0)
 		return code;
-	if (coord_open(&c, o, &e))
+	if (need_grid(o->dir, &e) || coord_open(&c, o, &e))
 		return say(err_exit(e.code), e.msg);
 	run_command(coord_call(c, speak, &s), words->at, words->n);
 	do

@@ -87,7 +87,7 @@ static json_t *look(struct coord *c, const struct msg *m, struct err *e)
 	else if (!strcmp(what, "job"))
 		return job_json(c, &job, false);
 	else if (index < 0 || index >= job.count)
-		err_field(e, "index", "must be 0 to %lld", (long long)job.count - 1);
+		err_field(e, "index", "must be 0 to %lld: the job has no other tasks", (long long)job.count - 1);
 	else
 		return task_story(c, &job, index);
 	return NULL;

@@ -62,6 +62,16 @@ void await_left(const char *id)
 		id, id);
 }
 
+void await_failed(const char *id, const json_t *job)
+{
+	int64_t failed = job_in_state(job, "failed");
+
+	if (failed)
+		complain("%lld task%s failed: `talkoot results %.12s --format csv` says which and why, `talkoot "
+			 "status %.12s --task N` shows the end of its stderr",
+			(long long)failed, failed == 1 ? "" : "s", id, id);
+}
+
 static void show(struct progress *p, const json_t *job)
 {
 	auto_free char *counts = job_counts(job);

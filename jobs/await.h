@@ -12,6 +12,8 @@
 int await_job(struct client *c, const char *id, json_t **job, struct err *e);
 /* Say that the job goes on although nobody waits any more. */
 void await_left(const char *id);
+/* When tasks failed: say how many, and how to learn why. */
+void await_failed(const char *id, const json_t *job);
 /* 0 when every task is valid, else 1. */
 int await_exit(const json_t *job);
 

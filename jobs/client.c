@@ -143,7 +143,7 @@ int key_of_cmd(struct key **key, const struct cmd *cmd, bool make, struct err *e
 	if (slash && slash != dir && access(path, F_OK)) {
 		*slash = '\0';
 		if (make_dirs(dir, 0700, e))
-			return -1;
+			return err_wrap(e, "your key cannot be kept in %s (--identity FILE keeps it elsewhere)", path);
 	}
 	return key_load_or_make(key, path, NULL, e);
 }

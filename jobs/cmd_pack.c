@@ -250,6 +250,9 @@ static int differs(const struct pack *p, const struct pack_try *t, int here)
 			 "to have "
 			 "it proven, let it write elsewhere here; with `talkoot submit` it may say "
 			 "/out");
+	if (here && t->code)
+		complain("pack: it failed here, and what it had not opened by then is not in the image: "
+			 "mend what it failed of here first");
 	if (p->stdin_at < 0)
 		complain("pack: in the box its standard input was empty: give it a file (<FILE) to "
 			 "have that read in both runs");

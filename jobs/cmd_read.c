@@ -259,8 +259,11 @@ int cmd_status(int argc, char **argv)
 	if (j && index >= 0)
 		add_jobs_local(&c, id, j);
 	client_close(&c);
-	if (!j)
+	if (!j) {
+		if (index >= 0 && e.code == ERR_FIELD)
+			err_wrap(&e, "--task %lld of job %.12s", (long long)index, id);
 		return cmd_fail(&e);
+	}
 	if (cmd.json)
 		return cmd_print_json(j);
 	(index < 0 ? print_job : print_task)(j);
@@ -295,6 +298,7 @@ int cmd_wait(int argc, char **argv)
 		return 1;
 	}
 	exit_code = await_exit(job);
+	await_failed(id, job);
 	if (cmd.json) {
 		cmd_print_json(job);
 		return exit_code;

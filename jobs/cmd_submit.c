@@ -283,6 +283,7 @@ static int wait_here(struct submit *s, struct err *e)
 	int exit_code = await_exit(job);
 	if (exit_code)
 		complain("job %.12s is %s: %s", s->id, jtext(job, "state"), counts);
+	await_failed(s->id, job);
 	json_decref(job);
 	if (s->output && harvest(&s->client, s->id, s->output, &tally, e))
 		return cmd_fail(e);

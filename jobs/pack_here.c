@@ -4,6 +4,8 @@
  */
 #include "jobs/pack_here.h"
 
+#include "jobs/which.h"
+
 #include "common/elf.h"
 
 #include <fcntl.h>
@@ -17,34 +19,9 @@
 #define ELF_HEAD 4096
 
 /* --- the program ------------------------------------------------------------------------------ */
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return !access(path, X_OK) && !stat(path, &st) && S_ISREG(st.st_mode);
-}
-
-/* As execvp(3) finds it. Yours; NULL: it is nowhere. */
-static char *find_program(const char *name)
-{
-	const char *path = getenv("PATH");
-
-	if (strchr(name, '/'))
-		return is_program(name) ? xstrdup(name) : NULL;
-	for (const char *at = path; at && *at; at += strcspn(at, ":"), at += *at == ':') {
-		size_t n = strcspn(at, ":");
-		char *file = xprintf("%.*s%s%s", (int)n, at, n ? "/" : "./", name);
-
-		if (is_program(file))
-			return file;
-		free(file);
-	}
-	return NULL;
-}
-
 int here_program(const char *name, struct err *e)
 {
-	auto_free char *path = find_program(name);
+	auto_free char *path = which_program(name);
 	auto_close int fd = path ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	char head[ELF_HEAD], platform[40];
 

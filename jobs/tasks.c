@@ -453,7 +453,7 @@ int task_set_check_arg(const struct task_set *t, const char *arg, struct err *e)
 			auto_free char *known = words_text(t);
 
 			return err_set(e, ERR_USAGE,
-				"%.100s: {%.*s} is not known here; these are: %s", arg, (int)n,
+				"argument %.100s: {%.*s} is not known here; these are: %s", arg, (int)n,
 				open + 1, known);
 		}
 	}

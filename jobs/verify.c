@@ -50,11 +50,16 @@ static bool begins(const char *hex, const char *wanted)
 
 static int check_grid(struct verify *v)
 {
-	auto_free char *line = NULL;
+	auto_free char *line = NULL, *path = resdir_path(v->dir, RESDIR_GRID);
 	char hex[ID_TEXT + 1];
 	struct err e;
 	size_t n;
 
+	if (access(path, F_OK) && (errno == ENOENT || errno == ENOTDIR)) {
+		verify_fault(v, RESDIR_GRID,
+			"there is none in %s: give a folder that `talkoot results JOB --output DIR` wrote", v->dir);
+		return -1;
+	}
 	if (resdir_one_line(v->dir, RESDIR_GRID, &line, &n, &e) ||
 		evidence_grid(&v->evidence, line, n, &e)) {
 		verify_fault(v, RESDIR_GRID, "%s", e.msg);

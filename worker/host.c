@@ -36,6 +36,15 @@ int64_t host_free_mib(const char *dir)
 	return (int64_t)s.f_bavail * (int64_t)s.f_frsize / MIB;
 }
 
+int64_t host_lent_mib(int64_t free_mib)
+{
+	int64_t tenth = free_mib / 10;
+
+	if (free_mib < 0 || tenth > HOST_DISK_MOST_MIB)
+		return HOST_DISK_MOST_MIB;
+	return tenth < HOST_DISK_LEAST_MIB ? HOST_DISK_LEAST_MIB : tenth;
+}
+
 /* The features that tell the levels of the x86-64 psABI apart; the others come with them. */
 const char *host_platform_class(void)
 {

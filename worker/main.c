@@ -11,7 +11,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DISK_DEFAULT_MIB (10 * 1024)
 
 struct options {
 	struct worker_conf conf;
@@ -68,14 +67,14 @@ static int find_sandbox(struct options *o, struct err *e)
 
 static void fill_defaults(struct options *o)
 {
-	int64_t cpus = host_cpus(), tenth = host_free_mib(o->conf.dir) / 10;
+	int64_t cpus = host_cpus();
 
 	if (!o->conf.slots)
 		o->conf.slots = cpus > 1 ? cpus - 1 : 1;
 	if (!o->conf.memory_mib)
 		o->conf.memory_mib = host_memory_mib() / 2;
 	if (!o->conf.disk_mib)
-		o->conf.disk_mib = tenth > 0 && tenth < DISK_DEFAULT_MIB ? tenth : DISK_DEFAULT_MIB;
+		o->conf.disk_mib = host_lent_mib(host_free_mib(o->conf.dir));
 	if (o->exit_when_idle >= 0)
 		o->conf.exit_idle_ms = (int64_t)(o->exit_when_idle * 1000) + 1;
 }
@@ -215,7 +214,7 @@ int main(int argc, char **argv)
 		{ "carry", 0, KNOB_CHOICE, &o.carry, "on|off", "take jobs for the coordinator while it is silent (default on, when it listens)", 0, 0, "on|off", false },
 		{ "slots", 0, KNOB_INT, &o.conf.slots, "N", "tasks at once (default: CPUs - 1, at least 1)", 1, 1024, NULL, false },
 		{ "memory", 0, KNOB_INT, &o.conf.memory_mib, "MIB", "of all tasks together (default: half the RAM)", 16, 1 << 24, NULL, false },
-		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", 16, 1 << 30, NULL, false },
+		{ "disk", 0, KNOB_INT, &o.conf.disk_mib, "MIB", "for programs and inputs (default: 10 GiB or a tenth of what is free)", HOST_DISK_LEAST_MIB, 1 << 30, NULL, false },
 		{ "upload", 0, KNOB_INT, &o.conf.upload_kib, "KIB", "a second, for serving blobs to peers (default: no limit; 0: serve none)", 0, 1 << 24, NULL, false },
 		{ "submitters", 0, KNOB_TEXTS, &o.submitters, "any|KEY,...", "take only these submitters' jobs (default any); may be repeated", 0, 0, NULL, false },
 		{ "profiles", 0, KNOB_TEXT, &o.profiles, "WORD,...", "offer only these of compute, files, image (default: all that the box can do)", 0, 0, NULL, false },

@@ -39,7 +39,7 @@ static void say_why(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t no
 	const char *why = "waiting: the grid has no work for this worker now";
 
 	if (a->mode == AGENT_PAUSE)
-		why = "paused by its owner; `resume` goes on";
+		why = a->suspended ? "suspended by its owner; `resume` goes on" : "paused by its owner; `resume` goes on";
 	else if (a->mode > AGENT_PAUSE)
 		why = "finishing: takes no more work and delivers what it has";
 	else if (now < a->full_ms)
@@ -70,6 +70,6 @@ void agent_words(const struct agent *a, char out[AGENT_WORDS_MAX], int64_t now)
 		return;
 	}
 	snprintf(out, AGENT_WORDS_MAX, "%s%zu task%s%s%s%s%s", a->suspended ? "suspended: " : "running ", running,
-		running == 1 ? "" : "s", a->suspended ? " stand still until `resume`" : but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "",
+		running == 1 ? "" : "s", a->suspended ? (running == 1 ? " stands still until `resume`" : " stand still until `resume`") : but[a->mode], a->silent_ms ? "; the coordinator is silent, results are kept" : "",
 		a->broken[0] ? "; the last one could not be started here: " : "", a->broken);
 }

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from grid import compile_static, main, program, run
+from grid import Skip, compile_static, main, program, run
 
 NOWHERE = "talkoot://127.0.0.1:1/" + "ab" * 32
 COMMANDS = "submit pack jobs status wait results verify cancel retry workers grid blob keygen id".split()
@@ -128,6 +128,21 @@ def test_identities():
         h.refused("identity.key", "id", code=4)
 
 
+def test_a_key_that_cannot_be_kept_is_told_where_else():
+    with Home() as h:
+        h.refused("--identity FILE keeps it elsewhere", "id", code=1, HOME=h.write("no-folder", ""))
+
+
+def test_a_full_disk_here_is_no_refusal_of_anybody():
+    with Home() as h:
+        full = "mount -t tmpfs -o size=4k none %s && head -c 4096 /dev/zero >%s && exec %s --identity %s id" % (
+            h.dir, h.path("fill"), program("talkoot"), h.path("key"))
+        p = subprocess.run(["unshare", "-rm", "sh", "-c", full], capture_output=True, text=True)
+        if "talkoot: " not in p.stderr:
+            raise Skip("no tmpfs of our own here: " + p.stderr.strip())
+        assert p.returncode == 1 and "No space left on device" in p.stderr, p
+
+
 def test_dry_run_prints_what_submit_takes_back():
     with Home() as h:
         a, b = h.write("a.txt", "one"), h.write("b.txt", "two")
@@ -206,6 +221,20 @@ def test_what_submit_refuses():
         h.no_submit("aarch64", "--", h.write("foreign", bytes(foreign)))
 
 
+def test_usual_mistakes_are_told_what_to_do():
+    with Home() as h:
+        h.write("sim.py", "print(1)\n")
+        h.no_submit("talkoot pack -o IMG -- python3 ARG...", "--", "python3", "sim.py")
+        h.no_submit("talkoot pack -o IMG -- INTERPRETER sim.py", "--", "sim.py")
+        h.no_submit('--memory: "2G" is not a whole number from 1 to 4194304 (MiB)', "--memory", "2G", "--", h.exe)
+        h.no_submit("argument x{indx}: {indx} is not known here; these are: index", "--", h.exe, "x{indx}")
+        h.no_submit("program python3-nowhere: there is no such file\n", "--", "python3-nowhere")
+        h.no_submit("program ./python3: there is no such file\n", "--", "./python3")
+        os.mkdir(h.path("bin"))
+        shutil.copy(h.exe, h.path("bin", "tool"))
+        h.refused("if %s is meant, say so" % h.path("bin", "tool"), "submit", "--dry-run", "--", "tool", PATH=h.path("bin"))
+
+
 def test_names_that_are_no_text_are_refused_not_lost():
     with Home() as h:
         text = h.write("text", "a\n")
@@ -262,7 +291,7 @@ def test_what_comes_later_is_named():
 
 def test_verify_needs_nothing_and_says_json():
     with Home() as h:
-        h.refused("grid.json", "verify", ".", code=1)
+        h.refused("grid.json: there is none in .: give a folder that `talkoot results JOB --output DIR` wrote", "verify", ".", code=1)
         said = json.loads(h.cli("verify", ".", "--json", code=1))
         assert said["ok"] is False and said["faults"][0]["what"] == "grid.json"
         assert not os.path.exists(h.path(".local")) and not os.path.exists(h.path(".config"))

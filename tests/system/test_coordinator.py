@@ -672,6 +672,14 @@ def test_one_process_a_folder_and_a_narrow_key(g):
     assert r.returncode not in (0, 2) and b"identity.key" in r.stderr, r
 
 
+def test_a_command_makes_no_grid_where_there_is_none(g):
+    wrong = os.path.join(g.dir, "mistyped")
+    for words in (["list"], ["allow", "submitter", Key().id]):
+        r = subprocess.run([BIN, "--data", wrong] + words, capture_output=True, text=True)
+        assert r.returncode == 1 and "there is no grid in " + wrong in r.stderr, r
+    assert not os.path.exists(wrong)
+
+
 def test_wrong_usage_exits_2(g):
     for words in (["--nonsense"], ["--listen", "nowhere"], ["--submit", "maybe"], ["frobnicate"], ["allow", "x"],
                   ["backup", "f"], ["invite"], ["arbiter"], ["check"], ["--admin", "0.0.0.0:0"],

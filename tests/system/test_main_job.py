@@ -312,7 +312,10 @@ def test_an_agreed_exit_is_failed_at_once_with_its_output():
         with open(os.path.join(out, "0", "stdout")) as f:
             assert f.read() == "sorry\n"
         assert "no input" in g.cli("status", job, "--task", "0")
-        g.cli("wait", job, code=1)
+        g.cli("status", job, "--task", "4", code=1)
+        assert run.stderr == "talkoot: --task 4 of job %s: field index: must be 0 to 3: the job has no other tasks\n" % job[:12], run.stderr
+        assert g.cli("wait", job, code=1) == "done: 4 failed\n"
+        assert "4 tasks failed: `talkoot results %s --format csv`" % job[:12] in run.stderr, run.stderr
         g.verify(out)
 
 

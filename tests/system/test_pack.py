@@ -354,6 +354,8 @@ def test_chance_is_told_and_a_failing_program_is_no_proof():
         d.says("  here  | none", "  box   | 0", "the box printed the same", "results agree with each other")
         d.pack("--", "sh", "-c", "echo 1; exit 3", code=1)
         d.says("the program ended with exit 3, here as in the box")
+        d.pack("--", "sh", "-c", "[ -e /proc/1 ] && exit 3; exit 4", code=1)
+        d.says("here the program ended with exit 3, in the box with 4", "mend what it failed of here first")
         d.pack("--no-try", "--", "sh", "-c", "exit 3", code=1)
         d.says("exit 3 here")
 

@@ -689,6 +689,21 @@ static void a_broken_box_slows_the_worker_down(void **state)
 	free(w);
 }
 
+static void an_idle_worker_says_whether_its_owner_paused_or_suspended_it(void **state)
+{
+	struct world *w = make(1, 0, 50);
+	char words[AGENT_WORDS_MAX];
+
+	(void)state;
+	agent_set_mode(&w->a, AGENT_PAUSE, w->now);
+	agent_words(&w->a, words, w->now);
+	assert_string_equal(words, "paused by its owner; `resume` goes on");
+	w->a.suspended = true;
+	agent_words(&w->a, words, w->now);
+	assert_string_equal(words, "suspended by its owner; `resume` goes on");
+	free(w);
+}
+
 static void the_same_lease_twice_is_one_task(void **state)
 {
 	struct world *w = make(2, 0, 50);
@@ -770,6 +785,7 @@ int main(void)
 		cmocka_unit_test(a_task_too_big_for_the_worker_goes_back),
 		cmocka_unit_test(a_broken_box_slows_the_worker_down),
 		cmocka_unit_test(news_of_the_worker_is_said_at_once_and_once),
+		cmocka_unit_test(an_idle_worker_says_whether_its_owner_paused_or_suspended_it),
 		cmocka_unit_test(the_same_lease_twice_is_one_task),
 		cmocka_unit_test(an_empty_answer_does_not_make_a_busy_loop),
 		cmocka_unit_test(wake_is_never_later_than_what_is_due),

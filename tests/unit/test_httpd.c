@@ -1196,6 +1196,7 @@ static void a_taken_port_is_an_error_that_names_it(void **state)
 	w->spec.listen.port = httpd_port(w->h);
 	assert_int_equal(httpd_new(&second, w->l, &w->spec, &e), -1);
 	assert_non_null(strstr(e.msg, "listening on 127.0.0.1:"));
+	assert_non_null(strstr(e.msg, "choose another port"));
 }
 
 static void without_descriptors_the_server_waits_and_does_not_spin(void **state)
