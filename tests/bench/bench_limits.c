@@ -7,8 +7,9 @@
  * BEYOND (static_beyond.c) goes beyond each of them, in each profile, in boxes of a warm keeper and of one launch,
  * with a cgroup and without one. What is measured is from the moment that BEYOND says, or from the last byte that
  * was let through, until we hear that the box is over; of the CPU limit also the time used beyond it, as the report
- * and as our own children's times (getrusage(2)) give it; 0: it was ended before it came to say so. Exit 1: one took
- * more than a second, got more than it may, or ended for another reason.
+ * and as our own children's times (getrusage(2)) give it; 0: it was ended before it came to say so, or
+ * cannot know (the CPU time of several processes). Exit 1: one took more than a second, got more than it may, or
+ * ended for another reason.
  */
 #include "sandbox/limit.h"
 #include "sandbox/space.h"

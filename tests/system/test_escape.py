@@ -638,7 +638,7 @@ def settings(top):
         before = delegated(other)
         given = [Setting(DELEGATION, other, "compute", before), Setting(DELEGATION, other, "files", before),
                  Setting(DELEGATION, other, "image", before, groups=IMAGED),
-                 Setting(DELEGATION + ", jit and proc", other, "files", before, BY_BITS, bits="jit,proc")]
+                 Setting(DELEGATION + ", jit and proc", other, "files", before, BY_BITS, IMAGED, "jit,proc")]
     except Skip as e:
         missing = ["all as an ordinary user to whom a cgroup is delegated: %s" % e]
     return me, plain + given + [Setting("", other, "compute"), Setting("", other, "files"),
