@@ -277,9 +277,10 @@ int accept_cancel(struct coord *c, const struct msg *m, char **ack, struct err *
 	digest_from_hex(&id, jtext(m->body, "job"));
 	if (!store_job(c->store, &id, &row))
 		return err_set(e, ERR_UNKNOWN_JOB, "no such job");
-	if (!id_equal(&row.submitter, &m->author) && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
+	bool own = id_equal(&row.submitter, &m->author);
+	if (!own && !grid_allows(&c->grid, &m->author, ROLE_ADMIN, m->time_ms))
 		return err_set(e, ERR_REFUSED, "only its submitter or an admin may cancel a job");
-	if (cancel_job(c, &id, "by its submitter", e))
+	if (cancel_job(c, &id, own ? "by its submitter" : "by an admin", e))
 		return -1;
 	*ack = seal_ours(c, new_ack(c, MSG_ACK, &m->sealed.digest));
 	store_add_fact(c->store, m, "cancel", *ack, 0, coord_now(c));

@@ -925,6 +925,35 @@ static void a_ban_takes_its_votes_out_of_what_is_undecided(void **state)
 	agent_free(&d);
 }
 
+static void who_cancelled_a_job_is_said(void **state)
+{
+	const struct {
+		const struct key *by;
+		const char *why;
+	} cases[] = { { submitter, "by its submitter" }, { c->key, "by an admin" } };
+	struct endpoint at;
+	char hex[DIGEST_HEX + 1];
+	struct heard h;
+
+	(void)state;
+	assert_int_equal(endpoint_parse(&at, "127.0.0.1:7070", &e), 0);
+	assert_int_equal(coord_publish(c, &at, &e), 0); /* the root is an admin too */
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		submit(1, 2);
+		json_t *m = msg_new(MSG_CANCEL, &c->id, key_id(cases[i].by), 1);
+		struct job_row job = job_number((int64_t)i + 1);
+
+		digest_hex(hex, &job.id);
+		json_object_set_new(m, "job", json_string(hex));
+		auto_free char *line = sealed(cases[i].by, m);
+		post(&h, line, "127.0.0.1");
+		turns();
+		assert_int_equal(h.status, 200);
+		free(h.body);
+		assert_string_equal(job_number((int64_t)i + 1).why, cases[i].why);
+	}
+}
+
 static void a_cancelled_job_has_nothing_undecided(void **state)
 {
 	(void)state;
@@ -1110,6 +1139,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_comparison_that_was_pending_is_made_after_a_restart, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_ban_takes_its_votes_out_of_what_is_undecided, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_failed_commit_leaves_a_task_undecided, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_cancelled_a_job_is_said, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cancelled_job_has_nothing_undecided, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_first_result_pins_the_class, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_checkpoint_travels_within_its_class, setup, teardown),
