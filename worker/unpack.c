@@ -205,6 +205,16 @@ static void on_planted(void *arg, pid_t pid, int status, const struct rusage *us
 	over(u, &e, 0);
 }
 
+static void end_plant(struct unpack *u)
+{
+	if (u->plant > 0) {
+		kill(u->plant, SIGKILL);
+		waitpid(u->plant, NULL, 0);
+		guard_drop(u->conf->guard, u->plant);
+	}
+	u->plant = 0;
+}
+
 static int start_plant(struct unpack *u, struct err *e)
 {
 	auto_free char *stream = path_of(u, ".stream"), *errors = path_of(u, ".errors"),
@@ -234,12 +244,7 @@ static int start_plant(struct unpack *u, struct err *e)
 	u->plant = spawn(&s, e);
 	if (u->plant > 0 && !loop_on_child(u->conf->loop, u->plant, on_planted, u, e))
 		return 0;
-	if (u->plant > 0) {
-		kill(u->plant, SIGKILL);
-		waitpid(u->plant, NULL, 0);
-		guard_drop(u->conf->guard, u->plant);
-	}
-	u->plant = 0;
+	end_plant(u);
 	return -1;
 }
 
@@ -312,11 +317,7 @@ void unpack_free(struct unpack *u)
 	if (!u)
 		return;
 	box_free(u->box);
-	if (u->plant) {
-		kill(u->plant, SIGKILL);
-		waitpid(u->plant, NULL, 0);
-		guard_drop(u->conf->guard, u->plant);
-	}
+	end_plant(u);
 	clean(u);
 	count(u, u->counted);
 	free(u->name);
