@@ -421,8 +421,8 @@ def test_requests_are_answered_once_by_seq(g):
 
 
 def test_results_are_facts(g):
-    w, v = Worker(g), Worker(g)
-    g.submit(Key(), 4)
+    k, w, v = Key(), Worker(g), Worker(g)
+    g.submit(k, 4)
     (job, index, lease), *_ = w.leases(want=1)
     line = w.result(job, [(index, lease)])
     p = problem(w.send(line), 409, "missing-blob")
@@ -442,6 +442,9 @@ def test_results_are_facts(g):
     problem(w.g.post('{"envelope":%s,"blobs":{"sha256:%s":"AAAA"}}' % (w.result(job, [(index, lease)]), "0" * 64)),
             422, "digest-mismatch")
     w.leases(want=0, returned=[{"lease": lease, "why": "test"}])
+    assert opened(w.send(w.result(job, [(index, lease)]), b"out\n").body)["outcomes"] == ["unknown"]  # it was to be unrun
+    (job, index, lease), *_ = w.leases(want=1)
+    assert g.post(k.seal({**g.header(k, "cancel"), "job": job})).status == 200
     assert opened(w.send(w.result(job, [(index, lease)]), b"out\n").body)["outcomes"] == ["late"]
     problem(w.send(w.result("1" * 64, [(0, lease)]), b"out\n"), 404, "unknown-job")
 
