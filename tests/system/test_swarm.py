@@ -258,11 +258,6 @@ def test_when_the_pieces_are_out_they_need_no_coordinator():
             c.close()
 
 
-def live_lease_of(g, w):
-    return g.db("SELECT count(*) FROM lease l JOIN worker w ON w.n = l.worker WHERE l.state = 'live' AND w.id = ?",
-                bytes.fromhex(w.ready[0]))[0][0]
-
-
 def test_sources_are_learned_by_gossip_while_the_coordinator_is_silent():
     """w0 has the input and the program, w1 neither. The coordinator, started anew, knows of no holder, gives w2 a lease and
     is gone before it has sent much. All the rest w2 has from whom its neighbours told of."""
@@ -281,7 +276,7 @@ def test_sources_are_learned_by_gossip_while_the_coordinator_is_silent():
         wait_for("w2 to have neighbours", lambda: g.worker_status(w2)["peers"]["neighbours"] >= 3)
         sent = g.seed_sent()
         job = g.submit_readers(1)
-        wait_for("w2 to hold the lease", lambda: live_lease_of(g, w2) == 1)
+        wait_for("w2 to have heard of its lease", lambda: g.worker_status(w2)["tasks"]["fetching"])
         g.coordinator.kill()
         g.wait_spread([w2])
         g.check_digests([w2])
