@@ -305,14 +305,17 @@ format:
 
 # --- install ---------------------------------------------------------------------------------
 MAN := $(wildcard docs/man/*.1)
+# where things go, in quotes: folders may have spaces in their names
+BIN_DIR = $(DESTDIR)$(PREFIX)/bin
+MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
-	$(if $(MAN),install -m 0644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man1)
-	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh install $(PREFIX)/bin
+	install -d "$(BIN_DIR)" "$(MAN_DIR)"
+	install -m 0755 $(addprefix $(BIN)/,$(PROGRAMS)) "$(BIN_DIR)"
+	$(if $(MAN),install -m 0644 $(MAN) "$(MAN_DIR)")
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh install '$(PREFIX)/bin'
 uninstall:
-	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh remove $(PREFIX)/bin
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(PROGRAMS))
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(MAN)))
+	@DESTDIR='$(DESTDIR)' packaging/apparmor/profile.sh remove '$(PREFIX)/bin'
+	rm -f $(foreach p,$(PROGRAMS),"$(BIN_DIR)/$(p)")
+	rm -f $(foreach m,$(notdir $(MAN)),"$(MAN_DIR)/$(m)")
 clean:
 	rm -rf build

@@ -294,7 +294,7 @@ const struct job_program *job_program(const struct job *job, const char *platfor
 
 int64_t job_wants_disk_mib(const struct job *job)
 {
-	return job->disk_mib > job->output_mib ? job->disk_mib : job->output_mib;
+	return job->output_mib > job->disk_mib && job->output_mib > JOB_OUTPUT_MIB ? job->output_mib : job->disk_mib;
 }
 
 bool job_declares(const struct job *job, const char *path)

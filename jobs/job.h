@@ -166,7 +166,7 @@ struct digest job_image_key(const struct job_image *im);
 const struct job_program *job_program(const struct job *job, const char *platform);
 
 /* What the --disk of a worker has to be for a task: standard output is a file there, too, and may be larger than all that the
- * program keeps below /out and /tmp. */
+ * program keeps below /out and /tmp. What any job may print if it says nothing does not count: a worker bears that. */
 int64_t job_wants_disk_mib(const struct job *job);
 
 /* Whether `path` (below /out) is declared by the job's output globs: `*` and `?` match within a path

@@ -135,9 +135,8 @@ def test_a_key_that_cannot_be_kept_is_told_where_else():
 
 def test_a_full_disk_here_is_no_refusal_of_anybody():
     with Home() as h:
-        full = "mount -t tmpfs -o size=4k none %s && head -c 4096 /dev/zero >%s && exec %s --identity %s id" % (
-            h.dir, h.path("fill"), program("talkoot"), h.path("key"))
-        p = subprocess.run(["unshare", "-rm", "sh", "-c", full], capture_output=True, text=True)
+        full = 'mount -t tmpfs -o size=4k none "$1" && head -c 4096 /dev/zero >"$1/fill" && exec "$2" --identity "$1/key" id'
+        p = subprocess.run(["unshare", "-rm", "sh", "-c", full, "sh", h.dir, program("talkoot")], capture_output=True, text=True)
         if "talkoot: " not in p.stderr:
             raise Skip("no tmpfs of our own here: " + p.stderr.strip())
         assert p.returncode == 1 and "No space left on device" in p.stderr, p

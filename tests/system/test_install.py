@@ -28,7 +28,7 @@ def files(top):
 
 class Installed:
     def __init__(self, prefix):
-        self.dir, self.prefix = tempfile.mkdtemp(prefix="talkoot-install-"), prefix
+        self.dir, self.prefix = tempfile.mkdtemp(prefix="talkoot install-"), prefix
 
     def __enter__(self):
         if os.path.realpath(BIN) != os.path.join(ROOT, "build", "bin"):

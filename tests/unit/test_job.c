@@ -105,7 +105,10 @@ static void a_manifest_is_read_field_by_field(void **state)
 	assert_int_equal(j.n_files, 1);
 	assert_string_equal(j.files[0].name, "data");
 	assert_int_equal(j.n_outputs, 1);
-	assert_int_equal(job_wants_disk_mib(&j), 5); /* it may print more than it may keep */
+	assert_int_equal(job_wants_disk_mib(&j), 4);
+	j.output_mib = JOB_OUTPUT_MIB + 1;
+	assert_int_equal(job_wants_disk_mib(&j), JOB_OUTPUT_MIB + 1); /* it may print more than it may keep */
+	j.output_mib = 5;
 	assert_true(j.cpu_s == 1 && j.wall_s == 2 && j.memory_mib == 3 && j.disk_mib == 4 &&
 		    j.output_mib == 5 && j.processes == 6 && j.threads == 7);
 	assert_int_equal(j.quorum, 2);
