@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -76,12 +77,31 @@ static bool names_table(const struct results *r, const char *path)
 	return r->format && (!strcmp(path, "-") || (dot && !strcmp(dot + 1, r->format)));
 }
 
+/* With a format: a name that people give to files, and that would become a folder. One that is there, or ends in a slash, is meant. */
+static bool looks_like_file(const struct results *r, const char *path)
+{
+	static const char *const endings[] = { "csv", "tsv", "txt", "json", "ndjson", "xlsx" };
+	const char *dot = strrchr(path, '.');
+	struct stat st;
+
+	if (!r->format || !dot || (!stat(path, &st) && S_ISDIR(st.st_mode)))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(endings); i++)
+		if (!strcasecmp(dot + 1, endings[i]))
+			return true;
+	return false;
+}
+
 static int check(struct results *r, struct err *e)
 {
 	for (size_t i = 0; i < r->output.n; i++) {
 		bool table = names_table(r, r->output.at[i]);
 		const char **place = table ? &r->file : &r->dir;
 
+		if (!table && looks_like_file(r, r->output.at[i]))
+			return err_set(e, ERR_USAGE,
+				"results: --output %s: the table's name ends in .%s; if a folder is meant: %s/",
+				r->output.at[i], r->format, r->output.at[i]);
 		if (*place)
 			return err_set(e, ERR_USAGE, "results: --output: %s and %s: say one %s",
 				*place, r->output.at[i], table ? "file" : "folder");

@@ -226,6 +226,10 @@ def test_usual_mistakes_are_told_what_to_do():
         h.no_submit("talkoot pack -o IMG -- python3 ARG...", "--", "python3", "sim.py")
         h.no_submit("talkoot pack -o IMG -- INTERPRETER sim.py", "--", "sim.py")
         h.no_submit('--memory: "2G" is not a whole number from 1 to 4194304 (MiB)', "--memory", "2G", "--", h.exe)
+        for name in ("t.txt", "t.CSV", "t.ndjson"):
+            h.refused("the table's name ends in .csv; if a folder is meant: %s/" % name, "results", "ab" * 32, "--format", "csv", "-o", name)
+        h.refused("no grid", "results", "ab" * 32, "--format", "csv", "-o", "t.txt/")
+        h.refused("no grid", "results", "ab" * 32, "--format", "csv", "-o", "run-0.5")
         h.no_submit("argument x{indx}: {indx} is not known here; these are: index", "--", h.exe, "x{indx}")
         h.no_submit("program python3-nowhere: there is no such file\n", "--", "python3-nowhere")
         h.no_submit("program ./python3: there is no such file\n", "--", "./python3")
