@@ -406,16 +406,11 @@ static void speak(void *arg, struct reply *r)
 	s->code = r->e.code == ERR_NONE ? say(0, r->body) : say(err_exit(r->e.code), r->e.msg);
 }
 
-/* A command makes no grid: a --data that was typed wrong would get one, and be told that all is well. */
-static int need_grid(const char *dir, struct err *e)
+static bool has_grid(const char *dir)
 {
 	auto_free char *key = xprintf("%s/identity.key", dir);
 
-	if (!access(key, F_OK) || errno != ENOENT)
-		return 0;
-	return err_set(e, ERR_NOT_FOUND,
-		"there is no grid in %s (no %s): is --data right? A start without a command makes one", dir,
-		key);
+	return !access(key, F_OK) || errno != ENOENT;
 }
 
 int admin_run(const struct coord_options *o, const struct texts *words)
@@ -427,8 +422,12 @@ int admin_run(const struct coord_options *o, const struct texts *words)
 
 	if (code >= 0)
 		return code;
-	if (need_grid(o->dir, &e) || coord_open(&c, o, &e))
+	bool had = has_grid(o->dir);
+
+	if (coord_open(&c, o, &e))
 		return say(err_exit(e.code), e.msg);
+	if (!had) /* or all would seem well where --data was typed wrong */
+		complain("there was no grid in %s: one was made for this command", o->dir);
 	run_command(coord_call(c, speak, &s), words->at, words->n);
 	do
 		coord_turn(c);
