@@ -2,11 +2,25 @@
 """tap.py: whoever has a node's key can sit before it and read what others tell it, TLS or not. The tests have the coordinator's, and
 so see the wire as it is inside. Alters nothing; holds no test itself."""
 import os
+import select
 import socket
 import ssl
 import threading
 
-from grid import run
+from grid import PATIENCE, run
+
+
+def pass_on(source, sink, kept):
+    """What has come, whole; False: the source has ended."""
+    try:
+        data = source.recv(65536)
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return True
+    kept += data
+    sink.settimeout(PATIENCE)
+    sink.sendall(data)
+    sink.settimeout(0)
+    return bool(data)
 
 
 class Tap:
@@ -37,34 +51,17 @@ class Tap:
         try:
             with self.server.wrap_socket(near, server_side=True) as n, \
                     socket.create_connection(("127.0.0.1", self.behind)) as raw, self.client.wrap_socket(raw) as far:
-                up, down, ends, lock = bytearray(), bytearray(), threading.Event(), threading.Lock()
+                up, down = bytearray(), bytearray()
                 self.streams += [up, down]
-                t = threading.Thread(target=self.copy, args=(n, far, up, ends, lock), daemon=True)
-                t.start()
-                self.copy(far, n, down, ends, lock)
-                t.join()
+                n.settimeout(0)
+                far.settimeout(0)
+                while self.open:  # one thread for both ways: an SSLSocket is not for two at once
+                    if not (n.pending() or far.pending()):
+                        select.select([n, far], [], [], 0.5)
+                    if not (pass_on(n, far, up) and pass_on(far, n, down)):
+                        return
         except OSError:
             pass
-
-    def copy(self, source, sink, kept, ends, lock):
-        source.settimeout(0.5)
-        try:
-            while self.open and not ends.is_set():
-                try:
-                    data = source.recv(65536)
-                except (TimeoutError, ssl.SSLWantReadError):
-                    continue
-                if not data:
-                    break
-                kept += data
-                while data:
-                    try:
-                        data = data[sink.send(data):]
-                    except (TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                        continue
-        except OSError:
-            pass
-        ends.set()
 
     def close(self):
         self.open = False
