@@ -94,6 +94,16 @@ static struct slot *slot_for(struct uploads *u, const struct id *author)
 	return best;
 }
 
+/* Of all uploads that are read again: they take turns. */
+static int64_t unread_of(const struct uploads *u)
+{
+	int64_t n = 0;
+
+	for (size_t i = 0; i < OPEN_MAX; i++)
+		n += u->slots[i].in ? blob_in_unread(u->slots[i].in) : 0;
+	return n;
+}
+
 /* The open upload, or NULL and `e`: ERR_RATE while what is there of it is read again. */
 static struct slot *reach(struct call *call, const struct upload_row *row, struct err *e)
 {
@@ -118,7 +128,7 @@ static struct slot *reach(struct call *call, const struct upload_row *row, struc
 	if (blob_in_unread(s->in) <= READ_STEP)
 		return blob_in_read(s->in, READ_STEP, e) ? NULL : s;
 	c->more = true;
-	call->reply.retry_s = 1 + (int)(blob_in_unread(s->in) / READ_GUESS);
+	call->reply.retry_s = 1 + (int)(unread_of(c->uploads) / READ_GUESS);
 	err_set(e, ERR_RATE, "what is here of this upload is being read again");
 	return NULL;
 }
