@@ -71,7 +71,8 @@ static struct slot *slot_of(struct uploads *u, const struct digest *id)
 }
 
 /* Which slot an author gets: an empty one, else the least recently used of those who have most open. An author with many
- * pays himself. */
+ * pays himself. None that is read again is taken: what was read of it would be lost, and with more authors than slots
+ * nobody would come to an end. NULL: there is none for now. */
 static struct slot *slot_for(struct uploads *u, const struct id *author)
 {
 	bool many = open_of(u, author) >= OPEN_OF_ONE_MAX;
@@ -83,7 +84,7 @@ static struct slot *slot_for(struct uploads *u, const struct id *author)
 
 		if (!s->in && !many)
 			return s;
-		if (!s->in || (many && !id_equal(&s->author, author)))
+		if (!s->in || blob_in_unread(s->in) || (many && !id_equal(&s->author, author)))
 			continue;
 		size_t n = open_of(u, &s->author);
 		if (!best || n > most || (n == most && s->used < best->used)) {
@@ -104,6 +105,15 @@ static int64_t unread_of(const struct uploads *u)
 	return n;
 }
 
+/* NULL, always: ERR_RATE, and when to come back. */
+static struct slot *come_back(struct call *call, const char *why, struct err *e)
+{
+	call->c->more = true;
+	call->reply.retry_s = 1 + (int)(unread_of(call->c->uploads) / READ_GUESS);
+	err_set(e, ERR_RATE, "%s", why);
+	return NULL;
+}
+
 /* The open upload, or NULL and `e`: ERR_RATE while what is there of it is read again. */
 static struct slot *reach(struct call *call, const struct upload_row *row, struct err *e)
 {
@@ -114,6 +124,8 @@ static struct slot *reach(struct call *call, const struct upload_row *row, struc
 	digest_hex(tag, &row->id);
 	if (!s) {
 		s = slot_for(c->uploads, &row->author);
+		if (!s)
+			return come_back(call, "other uploads are being read again first", e);
 		if (s->in)
 			blob_in_leave(s->in);
 		*s = (struct slot){ .id = row->id, .author = row->author };
@@ -127,10 +139,7 @@ static struct slot *reach(struct call *call, const struct upload_row *row, struc
 		return s;
 	if (blob_in_unread(s->in) <= READ_STEP)
 		return blob_in_read(s->in, READ_STEP, e) ? NULL : s;
-	c->more = true;
-	call->reply.retry_s = 1 + (int)(unread_of(c->uploads) / READ_GUESS);
-	err_set(e, ERR_RATE, "what is here of this upload is being read again");
-	return NULL;
+	return come_back(call, "what is here of this upload is being read again", e);
 }
 
 void uploads_turn(struct coord *c)
