@@ -184,6 +184,36 @@ static void who_has_many_closes_his_own(void **state)
 	key_free(one);
 }
 
+/* More authors than slots, after a restart, each asking again and again: all come on. */
+static void who_are_many_come_on_one_after_another(void **state)
+{
+	(void)state;
+	enum { AUTHORS = 70, ROUNDS = 60 };
+	static struct heard h[AUTHORS];
+	struct key *k[AUTHORS];
+	size_t left = AUTHORS;
+
+	for (size_t i = 0; i < AUTHORS; i++) {
+		k[i] = key_new();
+		creates(&h[i], k[i], SIZE);
+		assert_int_equal(adds(&h[i], 0, PART), ERR_NONE);
+	}
+	open_again();
+	for (int round = 0; round < ROUNDS && left; round++)
+		for (size_t i = 0; i < AUTHORS; i++) {
+			if (!k[i])
+				continue;
+			enum err_code code = adds(&h[i], PART, 1);
+			assert_true(code == ERR_NONE || code == ERR_RATE);
+			if (code == ERR_NONE) {
+				key_free(k[i]);
+				k[i] = NULL;
+				left--;
+			}
+		}
+	assert_int_equal(left, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +222,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			what_was_whole_before_a_crash_gets_its_name, setup, teardown),
 		cmocka_unit_test_setup_teardown(who_has_many_closes_his_own, setup, teardown),
+		cmocka_unit_test_setup_teardown(who_are_many_come_on_one_after_another, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
